@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which Cress this is; the build sets both macros.
+#include "common/base/version.h"
+
+#ifndef CRESS_COMMIT
+#define CRESS_COMMIT ""
+#endif
+
+const char *cress_version(void)
+{
+    return CRESS_VERSION;
+}
+
+const char *cress_commit(void)
+{
+    return CRESS_COMMIT;
+}

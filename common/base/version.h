@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which Cress this is.
+#ifndef CRESS_BASE_VERSION_H
+#define CRESS_BASE_VERSION_H
+
+const char *cress_version(void); /* "0.1.0" */
+const char *cress_commit(void);  /* abbreviated git commit, "" when built outside a checkout */
+
+#endif

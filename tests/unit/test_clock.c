@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of common/base/clock.h.
+#include "common/base/clock.h"
+#include "tests/unit/unit.h"
+
+static void test_times_round_trip(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *utc; /* NULL: refused */
+    } cases[] = {
+        {"2026-11-23T18:00:00Z", "2026-11-23T18:00:00.000Z"},
+        {"2026-11-23T18:00:00.123456Z", "2026-11-23T18:00:00.123Z"},
+        {"2026-11-23T19:30:00+01:30", "2026-11-23T18:00:00.000Z"},
+        {"2026-11-23t12:00:00.5-06:00", "2026-11-23T18:00:00.500Z"},
+        {"2028-02-29T00:00:00Z", "2028-02-29T00:00:00.000Z"},
+        {"2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000Z"},
+        {"2026-02-29T00:00:00Z", NULL},
+        {"2026-11-23T18:00:00", NULL},
+        {"2026-11-23", NULL},
+        {"2026-13-01T00:00:00Z", NULL},
+        {"2026-11-23T24:00:00Z", NULL},
+        {"2026-11-23T18:00:00Zjunk", NULL},
+        {"tomorrow", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cress_error err = {0};
+        int64_t ms = 0;
+        const enum cress_status status = cress_time_parse(cases[i].text, &ms, &err);
+        if (cases[i].utc) {
+            char text[CRESS_TIME_TEXT_MAX];
+            assert_int_equal(status, CRESS_OK);
+            assert_string_equal(cress_time_format(ms, text), cases[i].utc);
+        } else {
+            assert_int_equal(status, CRESS_INVALID);
+            assert_non_null(strstr(err.message, "RFC 3339"));
+        }
+    }
+}
+
+static void test_durations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t ms; /* -1: refused */
+        const char *shown;
+    } cases[] = {
+        {"250ms", 250, "250ms"}, {"10s", 10000, "10s"},       {"1h30m", 5400000, "1h30m"},
+        {"90", 90000, "1m30s"},  {"1.5", 1500, "1s500ms"},    {"2d", 172800000, "2d"},
+        {"0", 0, "0s"},          {"0.1s", 100, "100ms"},      {"", -1, NULL},
+        {"-1s", -1, NULL},       {"1x", -1, NULL},            {"s", -1, NULL},
+        {"1h 2m", -1, NULL},     {"200000d", -1, NULL},       {"1e9", -1, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cress_error err;
+        int64_t ms = -1;
+        const enum cress_status status = cress_duration_parse(cases[i].text, &ms, &err);
+        assert_int_equal(status, cases[i].ms < 0 ? CRESS_INVALID : CRESS_OK);
+        assert_int_equal(ms, cases[i].ms);
+        if (cases[i].shown) {
+            char text[CRESS_TIME_TEXT_MAX];
+            assert_string_equal(cress_duration_format(ms, text), cases[i].shown);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_times_round_trip),
+        cmocka_unit_test(test_durations),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
