@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+# Builds Cress with GNU make and a C11 compiler. `make help` lists the targets.
+#
+# Files are found by folder: a new .c file is built, linked and linted without an edit here.
+#   common/*/*.c                          -> libcress.a
+#   producer/*.c producer/cli/*.c         -> cress
+#   producer/*.c producer/gateway/*.c     -> cress-gateway
+#   worker/*.c worker/*/*.c               -> cress-worker
+#   examples/{hello,quickstart}/X.c       -> examples/{hello,quickstart}/X
+#   tests/{unit/test_,bench/,fuzz/fuzz_}X.c -> one program each
+# A program's main() lives in a file called main.c; everything else can be linked into tests.
+
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+MANDIR     ?= $(PREFIX)/share/man
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+BUILD      ?= build
+PKG_CONFIG ?= pkg-config
+CFLAGS     ?= -O2 -g
+# WERROR=1: warnings are errors.  V=1: print whole commands.  SANITIZE=address,...: see `make asan`.
+# TEST=word: only unit tests whose name contains it.  LINT_FILES="a.c b.c": lint only these.
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+Q := $(if $(V),,@)
+VERSION := $(shell cat VERSION)
+
+# --- Libraries -----------------------------------------------------------------------------------
+
+# pkg-config module : Debian package. The one list of what a build needs.
+PACKAGES := \
+    librabbitmq:librabbitmq-dev jansson:libjansson-dev libuv:libuv1-dev \
+    libcurl:libcurl4-openssl-dev hiredis:libhiredis-dev libh2o:libh2o-dev inih:libinih-dev \
+    libxml-2.0:libxml2-dev openssl:libssl-dev zlib:zlib1g-dev
+TEST_PACKAGES := cmocka:libcmocka-dev
+
+MODULES        := $(foreach p,$(PACKAGES),$(firstword $(subst :, ,$p)))
+COMMON_MODULES := $(filter-out libh2o libxml-2.0,$(MODULES))
+
+pkg-libs = $(shell $(PKG_CONFIG) --libs $1 2>/dev/null)
+# -isystem: the warnings below are for our code, not for other people's headers.
+PKG_CFLAGS   := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(MODULES) 2>/dev/null))
+LIBS_COMMON  := $(call pkg-libs,$(COMMON_MODULES)) -ls3 -lpthread -lm
+LIBS_GATEWAY := $(call pkg-libs,libh2o)
+LIBS_WORKER  := $(call pkg-libs,libxml-2.0)
+LIBS_TESTS    = $(LIBS_GATEWAY) $(LIBS_WORKER) $(call pkg-libs,cmocka)
+
+# --- Flags: ours come first and the user's last, so that the user's win ---------------------------
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+OPTIMISED := $(filter-out -O0,$(lastword $(filter -O%,$(CFLAGS))))
+
+ifdef SANITIZE
+# gcc's flow warnings go astray in code that it has instrumented.
+HARDENING := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer \
+    -Wno-maybe-uninitialized -Wno-unknown-warning-option
+HARDENING_LD := -fsanitize=$(SANITIZE)
+else
+HARDENING := -fstack-protector-strong -fPIE $(if $(OPTIMISED),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDENING_LD := -pie -Wl,-z,relro,-z,now
+endif
+
+ALL_CPPFLAGS = -D_POSIX_C_SOURCE=200809L -I. -I$(BUILD)/gen $(PKG_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS   = -std=c11 $(WARNINGS) $(if $(WERROR),-Werror) $(HARDENING) $(CFLAGS)
+ALL_LDFLAGS  = $(HARDENING_LD) -Wl,--as-needed $(CFLAGS) $(LDFLAGS)
+
+# One file knows the version and the commit, so that a commit recompiles one file.
+VERSION_FILE := common/base/version.c
+COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+VERSION_FLAGS := -DCRESS_VERSION='"$(VERSION)"' -DCRESS_COMMIT='"$(COMMIT)"'
+
+# $(call compile,SOURCE): the command that compiles it, but for the output.
+compile = $(CC) $(if $(filter $(VERSION_FILE),$1),$(VERSION_FLAGS)) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c $1
+
+# --- Files ----------------------------------------------------------------------------------------
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
+
+COMMON_SRC  := $(wildcard common/*/*.c)
+CLI_SRC     := $(wildcard producer/*.c producer/cli/*.c)
+GATEWAY_SRC := $(wildcard producer/*.c producer/gateway/*.c)
+WORKER_SRC  := $(wildcard worker/*.c worker/*/*.c)
+EXAMPLE_SRC := $(wildcard examples/hello/*.c examples/quickstart/*.c)
+UNIT_SRC    := $(wildcard tests/unit/test_*.c)
+BENCH_SRC   := $(wildcard tests/bench/*.c)
+FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
+
+PRODUCT_SRC := $(sort $(COMMON_SRC) $(CLI_SRC) $(GATEWAY_SRC) $(WORKER_SRC))
+SOURCES     := $(PRODUCT_SRC) $(EXAMPLE_SRC) $(UNIT_SRC) $(BENCH_SRC) $(FUZZ_SRC)
+# What tests can reach of the programs: all but main(). `make unit TESTABLE_SRC=` tests common/ alone.
+TESTABLE_SRC := $(filter-out %/main.c,$(filter-out $(COMMON_SRC),$(PRODUCT_SRC)))
+
+MAINS    := cress:producer/cli cress-gateway:producer/gateway cress-worker:worker
+PROGRAMS := $(foreach m,$(MAINS),$(if $(wildcard $(lastword $(subst :, ,$m))/main.c),$(BUILD)/$(firstword $(subst :, ,$m))))
+EXAMPLES := $(EXAMPLE_SRC:%.c=$(BUILD)/%)
+UNIT     := $(UNIT_SRC:%.c=$(BUILD)/%)
+CHOSEN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*$(TEST)*.c))
+BENCH    := $(BENCH_SRC:%.c=$(BUILD)/%)
+FUZZ     := $(FUZZ_SRC:%.c=$(BUILD)/%)
+
+# Editors look for it at the top; a build elsewhere keeps its own.
+COMPILE_COMMANDS := $(if $(filter build,$(BUILD)),,$(BUILD)/)compile_commands.json
+
+# --- Targets --------------------------------------------------------------------------------------
+
+all: $(PROGRAMS) $(BUILD)/libcress.a $(EXAMPLES) $(COMPILE_COMMANDS) ## build the programs, the library and the examples (the default)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | sort | expand -t 18
+
+check: ## install what the tests need, build, run all tests
+	scripts/check
+
+demo: ## install what is missing, build, and show the main job end to end
+	scripts/demo
+
+unit: test-programs ## build and run the unit tests (TEST=word for some of them)
+	$(Q)mk/run-unit $(BUILD)/unit-logs $(CHOSEN)
+
+integration: all ## run the integration tests against a private stack
+	CRESS_BUILD=$(abspath $(BUILD)) tests/integration/run
+
+bench: all $(BENCH) ## measure throughput beside the raw limit of the broker
+	CRESS_BUILD=$(abspath $(BUILD)) tests/bench/run
+
+test-programs: $(CHOSEN) $(COMPILE_COMMANDS)
+
+ASAN = $(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined
+TSAN = $(MAKE) BUILD=$(BUILD)/tsan SANITIZE=thread
+
+asan: ## run the unit tests under AddressSanitizer and UBSan
+	$(ASAN) unit
+
+asan-build: ## only build everything with those, in build/asan
+	$(ASAN) all test-programs
+
+tsan: ## run the unit tests under ThreadSanitizer
+	$(TSAN) unit
+
+tsan-build: ## only build everything with it, in build/tsan
+	$(TSAN) all test-programs
+
+# Fuzzing needs clang. Each target starts from tests/fuzz/corpus/<name>/ and keeps what it finds in the build folder.
+FUZZ_SECONDS ?= 30
+fuzz: ## fuzz each parser for FUZZ_SECONDS (30) with clang
+	$(MAKE) BUILD=$(BUILD)/fuzz CC=clang SANITIZE=fuzzer-no-link,address fuzz-run
+
+fuzz-run: $(FUZZ)
+	$(Q)set -e; for program in $(FUZZ); do \
+	    name=$${program##*/fuzz_}; found=$(BUILD)/corpus/$$name; mkdir -p $$found; \
+	    seeds=tests/fuzz/corpus/$$name; [ -d $$seeds ] || seeds=; \
+	    echo "== fuzz_$$name"; \
+	    $$program -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+	        -artifact_prefix=$(BUILD)/ $$found $$seeds; \
+	done
+
+coverage: ## run the unit tests and print line coverage for each file
+	$(MAKE) BUILD=$(BUILD)/coverage CFLAGS="$(CFLAGS) -O0 --coverage" coverage-run
+
+coverage-run: unit
+	$(Q)mk/coverage $(BUILD)/obj
+
+lint: $(COMPILE_COMMANDS) $(BUILD)/gen/scripts.h ## check includes, layout, cppcheck and clang-tidy (LINT_FILES="a.c b.c" for some)
+	$(Q)tests/lint/run $(dir $(COMPILE_COMMANDS)) $(strip $(LINT_FILES))
+
+format: ## lay the C files out with clang-format
+	git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+install: all ## install under $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR)
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(BINDIR)
+	for unit in $(notdir $(SYSTEMD_UNITS)); do \
+	    sed 's|/usr/bin/cress|$(BINDIR)/cress|' dist/systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit && \
+	    chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
+	done
+	$(foreach f,$(EXTRAS),install -D -m 644 $(call extra-source,$f) $(DESTDIR)$(call extra-target,$f)$(newline)	)
+
+uninstall: ## remove what install put there
+	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,$(notdir $(PROGRAMS)))
+	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(SYSTEMD_UNITS)))
+	rm -f $(foreach f,$(EXTRAS),$(DESTDIR)$(call extra-target,$f))
+
+dist: ## pack the last commit into build/cress-VERSION.tar.gz
+	@mkdir -p $(BUILD)
+	git archive --prefix=cress-$(VERSION)/ -o $(BUILD)/cress-$(VERSION).tar.gz HEAD
+	@echo $(BUILD)/cress-$(VERSION).tar.gz
+
+clean: ## remove what was built
+	rm -rf $(BUILD) $(COMPILE_COMMANDS)
+
+missing: ## print the Debian packages that the build and its tests lack, one a line
+	@$(call missing,$(PACKAGES) $(TEST_PACKAGES)); for package in $$missing; do echo $$package; done
+
+.PHONY: all help check demo unit integration bench test-programs asan asan-build tsan tsan-build \
+    fuzz fuzz-run coverage coverage-run lint format install uninstall dist clean missing FORCE
+
+# What install copies besides programs and units, as source:target.
+SYSTEMD_UNITS := $(wildcard dist/systemd/*.service)
+EXTRAS := \
+    $(foreach f,$(wildcard dist/man/*.1),$f:$(MANDIR)/man1/$(notdir $f)) \
+    $(foreach f,$(wildcard dist/man/*.5),$f:$(MANDIR)/man5/$(notdir $f)) \
+    $(foreach f,$(wildcard dist/completion/*.bash),$f:$(PREFIX)/share/bash-completion/completions/$(basename $(notdir $f))) \
+    $(foreach f,$(wildcard dist/completion/_*),$f:$(PREFIX)/share/zsh/site-functions/$(notdir $f))
+extra-source = $(firstword $(subst :, ,$1))
+extra-target = $(lastword $(subst :, ,$1))
+define newline
+
+
+endef
+
+# --- What must be there before the first compilation ----------------------------------------------
+
+# $(call missing,LIST): shell text that sets $missing to the Debian packages that the machine lacks.
+define missing
+missing=; \
+command -v $(firstword $(CC)) >/dev/null || missing="$(if $(findstring clang,$(CC)),clang,gcc libc6-dev)"; \
+if command -v $(firstword $(PKG_CONFIG)) >/dev/null; then \
+    for pair in $1; do \
+        $(PKG_CONFIG) --exists $${pair%%:*} || missing="$$missing $${pair#*:}"; \
+    done; \
+else \
+    missing="$$missing pkg-config $(foreach p,$1,$(lastword $(subst :, ,$p)))"; \
+fi; \
+echo '#include <libs3.h>' | $(CC) $(CPPFLAGS) $(CFLAGS) -E - >/dev/null 2>&1 || missing="$$missing libs3-dev"
+endef
+
+define require
+@mkdir -p $(@D)
+@$(call missing,$1); \
+if [ -n "$$missing" ]; then \
+    echo "error: missing packages:" $$missing >&2; \
+    echo "       sudo apt-get install -y" $$missing >&2; \
+    exit 1; \
+fi; touch $@
+endef
+
+$(BUILD)/.packages: Makefile
+	$(call require,$(PACKAGES))
+
+$(BUILD)/.test-packages: Makefile
+	$(call require,$(TEST_PACKAGES))
+
+# --- Stamps: files that change only when what they record changes ---------------------------------
+
+# $(call stamp,TEXT): write TEXT to the target unless it holds it already.
+define stamp
+@mkdir -p $(@D)
+@$(file >$@.new,$1)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+endef
+
+CC_VERSION := $(shell $(CC) --version 2>/dev/null | head -n 1)
+
+$(BUILD)/.compiler: FORCE | $(BUILD)/.packages
+	$(call stamp,$(CC_VERSION) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS))
+
+$(BUILD)/.linker: FORCE | $(BUILD)/.packages
+	$(call stamp,$(CC) $(ALL_LDFLAGS) $(LIBS_COMMON) $(LIBS_TESTS))
+
+# A removed file leaves no newer prerequisite behind: the list itself is one.
+$(BUILD)/.sources: FORCE | $(BUILD)/.packages
+	$(call stamp,$(SOURCES) $(SCRIPTS) $(TESTABLE_SRC))
+
+$(BUILD)/.version: FORCE | $(BUILD)/.packages
+	$(call stamp,$(VERSION_FLAGS))
+
+# --- Embedded files: $(BUILD)/gen/<name>.h holds one string for each file --------------------------
+
+SCRIPTS := $(wildcard common/store/scripts/*.lua)
+GENERATED := $(BUILD)/gen/scripts.h
+
+$(BUILD)/gen/scripts.h: $(SCRIPTS) mk/embed.awk $(BUILD)/.sources
+	@mkdir -p $(@D)
+	@echo "  EMBED   $@"
+	$(Q)awk -v prefix=script_ -v comment=-- -f mk/embed.awk $(SCRIPTS) </dev/null >$@
+
+# --- Compiling and linking -------------------------------------------------------------------------
+
+$(call objects,$(VERSION_FILE)): $(BUILD)/.version
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/.compiler | $(GENERATED)
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(call compile,$<) -MMD -MP -o $@
+
+$(BUILD)/libcress.a: $(call objects,$(COMMON_SRC))
+$(BUILD)/libprograms.a: $(call objects,$(TESTABLE_SRC))
+
+$(BUILD)/lib%.a: $(BUILD)/.sources
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+
+$(BUILD)/cress: $(call objects,$(CLI_SRC))
+$(BUILD)/cress-gateway: $(call objects,$(GATEWAY_SRC))
+$(BUILD)/cress-gateway: LIBS = $(LIBS_GATEWAY)
+$(BUILD)/cress-worker: $(call objects,$(WORKER_SRC))
+$(BUILD)/cress-worker: LIBS = $(LIBS_WORKER)
+$(UNIT) $(BENCH) $(FUZZ): LIBS = $(LIBS_TESTS)
+$(UNIT) $(BENCH) $(FUZZ): $(BUILD)/libprograms.a | $(BUILD)/.test-packages
+$(FUZZ): LINK_FLAGS = -fsanitize=fuzzer
+$(EXAMPLES) $(UNIT) $(BENCH) $(FUZZ): $(BUILD)/%: $(BUILD)/obj/%.o
+
+$(PROGRAMS) $(EXAMPLES) $(UNIT) $(BENCH) $(FUZZ): $(BUILD)/libcress.a $(BUILD)/.linker $(BUILD)/.sources
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) $(LINK_FLAGS) -o $@ $(filter %.o,$^) $(filter %/libprograms.a,$^) \
+	    $(BUILD)/libcress.a $(LIBS) $(LIBS_COMMON)
+
+# Written by make itself: with hundreds of files the text would be too long for a shell's command line.
+json = $(subst ",\",$(subst \,\\,$1))
+entry = {"directory": "$(CURDIR)", "file": "$1", "command": "$(call json,$(call compile,$1))"}
+$(COMPILE_COMMANDS): $(BUILD)/.compiler $(BUILD)/.sources
+	@$(file >$@,[)$(foreach f,$(SOURCES),$(file >>$@,$(if $(filter-out $(firstword $(SOURCES)),$f),$(comma))$(call entry,$f)))$(file >>$@,]):
+comma := ,
+
+-include $(patsubst %.o,%.d,$(call objects,$(SOURCES)))
