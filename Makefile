@@ -7,7 +7,7 @@
 #   producer/*.c producer/gateway/*.c     -> cress-gateway
 #   worker/*.c worker/*/*.c               -> cress-worker
 #   examples/{hello,quickstart}/X.c       -> examples/{hello,quickstart}/X
-#   tests/{unit/test_,bench/,fuzz/fuzz_}X.c -> one program each
+#   tests/{unit/test_,bench/,fuzz/fuzz_}X.c, tests/integration/*/test_X.c -> one program each
 # A program's main() lives in a file called main.c; everything else can be linked into tests.
 
 PREFIX     ?= /usr/local
@@ -83,11 +83,13 @@ GATEWAY_SRC := $(wildcard producer/*.c producer/gateway/*.c)
 WORKER_SRC  := $(wildcard worker/*.c worker/*/*.c)
 EXAMPLE_SRC := $(wildcard examples/hello/*.c examples/quickstart/*.c)
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
+CLIENT_SRC  := $(wildcard tests/integration/*/test_*.c)
 BENCH_SRC   := $(wildcard tests/bench/*.c)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
+STANDALONE_SRC := $(wildcard tests/fuzz/standalone.c)
 
 PRODUCT_SRC := $(sort $(COMMON_SRC) $(CLI_SRC) $(GATEWAY_SRC) $(WORKER_SRC))
-SOURCES     := $(PRODUCT_SRC) $(EXAMPLE_SRC) $(UNIT_SRC) $(BENCH_SRC) $(FUZZ_SRC)
+SOURCES     := $(PRODUCT_SRC) $(EXAMPLE_SRC) $(UNIT_SRC) $(CLIENT_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(STANDALONE_SRC)
 # What tests can reach of the programs: all but main(). `make unit TESTABLE_SRC=` tests common/ alone.
 TESTABLE_SRC := $(filter-out %/main.c,$(filter-out $(COMMON_SRC),$(PRODUCT_SRC)))
 
@@ -96,6 +98,9 @@ PROGRAMS := $(foreach m,$(MAINS),$(if $(wildcard $(lastword $(subst :, ,$m))/mai
 EXAMPLES := $(EXAMPLE_SRC:%.c=$(BUILD)/%)
 UNIT     := $(UNIT_SRC:%.c=$(BUILD)/%)
 CHOSEN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*$(TEST)*.c))
+CLIENTS  := $(CLIENT_SRC:%.c=$(BUILD)/%)
+# Each fuzz target once more, with a main() that feeds it the files of its corpus.
+CORPUS   := $(if $(STANDALONE_SRC),$(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(BUILD)/tests/corpus/%))
 BENCH    := $(BENCH_SRC:%.c=$(BUILD)/%)
 FUZZ     := $(FUZZ_SRC:%.c=$(BUILD)/%)
 
@@ -117,14 +122,22 @@ demo: ## install what is missing, build, and show the main job end to end
 
 unit: test-programs ## build and run the unit tests (TEST=word for some of them)
 	$(Q)mk/run-unit $(BUILD)/unit-logs $(CHOSEN)
+	$(Q)for program in $(CORPUS); do \
+	    echo "== corpus of $${program##*/}"; $$program tests/fuzz/corpus/$${program##*/}/* || exit 1; \
+	done
 
-integration: all ## run the integration tests against a private stack
-	CRESS_BUILD=$(abspath $(BUILD)) tests/integration/run
+integration: all $(CLIENTS) ## run the integration tests against a private stack (TEST=word for some of them)
+	CRESS_BUILD=$(abspath $(BUILD)) tests/integration/run $(TEST)
+
+fault: all ## kill and pause the real servers under load, the long way
+	CRESS_BUILD=$(abspath $(BUILD)) tests/fault/run long
 
 bench: all $(BENCH) ## measure throughput beside the raw limit of the broker
 	CRESS_BUILD=$(abspath $(BUILD)) tests/bench/run
 
-test-programs: $(CHOSEN) $(COMPILE_COMMANDS)
+integration-programs: $(CLIENTS)
+
+test-programs: $(CHOSEN) $(CORPUS) $(COMPILE_COMMANDS)
 
 ASAN = $(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined
 TSAN = $(MAKE) BUILD=$(BUILD)/tsan SANITIZE=thread
@@ -133,13 +146,13 @@ asan: ## run the unit tests under AddressSanitizer and UBSan
 	$(ASAN) unit
 
 asan-build: ## only build everything with those, in build/asan
-	$(ASAN) all test-programs
+	$(ASAN) all test-programs integration-programs
 
 tsan: ## run the unit tests under ThreadSanitizer
 	$(TSAN) unit
 
 tsan-build: ## only build everything with it, in build/tsan
-	$(TSAN) all test-programs
+	$(TSAN) all test-programs integration-programs
 
 # Fuzzing needs clang. Each target starts from tests/fuzz/corpus/<name>/ and keeps what it finds in the build folder.
 FUZZ_SECONDS ?= 30
@@ -161,7 +174,7 @@ coverage: ## run the unit tests and print line coverage for each file
 coverage-run: unit
 	$(Q)mk/coverage $(BUILD)/obj
 
-lint: $(COMPILE_COMMANDS) $(BUILD)/gen/scripts.h ## check includes, layout, cppcheck and clang-tidy (LINT_FILES="a.c b.c" for some)
+lint: $(COMPILE_COMMANDS) $(BUILD)/gen/scripts.h $(BUILD)/gen/web.h ## check includes, layout, cppcheck and clang-tidy (LINT_FILES="a.c b.c" for some)
 	$(Q)tests/lint/run $(dir $(COMPILE_COMMANDS)) $(strip $(LINT_FILES))
 
 format: ## lay the C files out with clang-format
@@ -192,7 +205,7 @@ clean: ## remove what was built
 missing: ## print the Debian packages that the build and its tests lack, one a line
 	@$(call missing,$(PACKAGES) $(TEST_PACKAGES)); for package in $$missing; do echo $$package; done
 
-.PHONY: all help check demo unit integration bench test-programs asan asan-build tsan tsan-build \
+.PHONY: all help check demo unit integration fault bench test-programs integration-programs asan asan-build tsan tsan-build \
     fuzz fuzz-run coverage coverage-run lint format install uninstall dist clean missing FORCE
 
 # What install copies besides programs and units, as source:target.
@@ -259,7 +272,7 @@ $(BUILD)/.linker: FORCE | $(BUILD)/.packages
 
 # A removed file leaves no newer prerequisite behind: the list itself is one.
 $(BUILD)/.sources: FORCE | $(BUILD)/.packages
-	$(call stamp,$(SOURCES) $(SCRIPTS) $(TESTABLE_SRC))
+	$(call stamp,$(SOURCES) $(SCRIPTS) $(WEB) $(TESTABLE_SRC))
 
 $(BUILD)/.version: FORCE | $(BUILD)/.packages
 	$(call stamp,$(VERSION_FLAGS))
@@ -267,12 +280,18 @@ $(BUILD)/.version: FORCE | $(BUILD)/.packages
 # --- Embedded files: $(BUILD)/gen/<name>.h holds one string for each file --------------------------
 
 SCRIPTS := $(wildcard common/store/scripts/*.lua)
-GENERATED := $(BUILD)/gen/scripts.h
+WEB := $(wildcard producer/gateway/web/*)
+GENERATED := $(BUILD)/gen/scripts.h $(BUILD)/gen/web.h
 
 $(BUILD)/gen/scripts.h: $(SCRIPTS) mk/embed.awk $(BUILD)/.sources
 	@mkdir -p $(@D)
 	@echo "  EMBED   $@"
 	$(Q)awk -v prefix=script_ -v comment=-- -f mk/embed.awk $(SCRIPTS) </dev/null >$@
+
+$(BUILD)/gen/web.h: $(WEB) mk/embed.awk $(BUILD)/.sources
+	@mkdir -p $(@D)
+	@echo "  EMBED   $@"
+	$(Q)awk -v prefix=page_ -f mk/embed.awk $(WEB) </dev/null >$@
 
 # --- Compiling and linking -------------------------------------------------------------------------
 
@@ -295,12 +314,14 @@ $(BUILD)/cress-gateway: $(call objects,$(GATEWAY_SRC))
 $(BUILD)/cress-gateway: LIBS = $(LIBS_GATEWAY)
 $(BUILD)/cress-worker: $(call objects,$(WORKER_SRC))
 $(BUILD)/cress-worker: LIBS = $(LIBS_WORKER)
-$(UNIT) $(BENCH) $(FUZZ): LIBS = $(LIBS_TESTS)
-$(UNIT) $(BENCH) $(FUZZ): $(BUILD)/libprograms.a | $(BUILD)/.test-packages
+TESTS := $(UNIT) $(CLIENTS) $(CORPUS) $(BENCH) $(FUZZ)
+$(TESTS): LIBS = $(LIBS_TESTS)
+$(TESTS): $(BUILD)/libprograms.a | $(BUILD)/.test-packages
 $(FUZZ): LINK_FLAGS = -fsanitize=fuzzer
-$(EXAMPLES) $(UNIT) $(BENCH) $(FUZZ): $(BUILD)/%: $(BUILD)/obj/%.o
+$(EXAMPLES) $(filter-out $(CORPUS),$(TESTS)): $(BUILD)/%: $(BUILD)/obj/%.o
+$(CORPUS): $(BUILD)/tests/corpus/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/standalone.o
 
-$(PROGRAMS) $(EXAMPLES) $(UNIT) $(BENCH) $(FUZZ): $(BUILD)/libcress.a $(BUILD)/.linker $(BUILD)/.sources
+$(PROGRAMS) $(EXAMPLES) $(TESTS): $(BUILD)/libcress.a $(BUILD)/.linker $(BUILD)/.sources
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) $(LINK_FLAGS) -o $@ $(filter %.o,$^) $(filter %/libprograms.a,$^) \
