@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// The job's rules: which names are allowed, which tasks are built in, and what a producer must
+// obey.
+#include "common/job/job.h"
+
+#include "common/base/id.h"
+#include "common/base/mem.h"
+#include "common/base/text.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+static const char *const priorities[CRESS_PRIORITY_COUNT] = {
+    [CRESS_PRIORITY_HIGH] = "high",
+    [CRESS_PRIORITY_NORMAL] = "normal",
+    [CRESS_PRIORITY_LOW] = "low",
+};
+
+static const char *const tasks[] = {
+#define CRESS_TASK(name, payload, summary) name,
+#include "common/job/tasks.def"
+#undef CRESS_TASK
+    NULL,
+};
+
+static const char *const reserved_prefixes[] = {"cress.", "page.", "site."};
+
+/* Names with these would be those of other queues: see common/broker/topology.h. */
+static const char *const reserved_suffixes[] = {".high", ".low", ".dead"};
+
+bool cress_priority_parse(const char *word, enum cress_priority *priority)
+{
+    for (size_t i = 0; i < CRESS_PRIORITY_COUNT; i++) {
+        if (strcmp(priorities[i], word) == 0) {
+            *priority = (enum cress_priority)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *cress_priority_word(enum cress_priority priority)
+{
+    assert(priority < CRESS_PRIORITY_COUNT);
+    return priorities[priority];
+}
+
+const char *const *cress_task_names(void)
+{
+    return tasks;
+}
+
+static bool is_builtin(const char *task)
+{
+    for (const char *const *name = tasks; *name; name++) {
+        if (strcmp(*name, task) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool cress_task_is_misspelt(const char *task)
+{
+    for (size_t i = 0; i < CRESS_COUNT(reserved_prefixes); i++) {
+        if (cress_text_starts_with(task, reserved_prefixes[i])) {
+            return !is_builtin(task);
+        }
+    }
+    return false;
+}
+
+static bool is_name(const char *text, size_t max)
+{
+    const size_t size = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                     "0123456789._-");
+    return size >= 1 && size <= max && text[size] == '\0';
+}
+
+bool cress_task_is_valid(const char *task)
+{
+    return is_name(task, CRESS_TASK_NAME_MAX);
+}
+
+static bool ends_with(const char *text, const char *suffix)
+{
+    const size_t size = strlen(text);
+    const size_t suffix_size = strlen(suffix);
+    return size >= suffix_size && strcmp(text + size - suffix_size, suffix) == 0;
+}
+
+static enum cress_status check_task(const char *task, struct cress_error *err)
+{
+    if (!task) {
+        return cress_error_set(err, CRESS_INVALID, NULL,
+                               "task is missing; give a task's name such as cress.echo");
+    }
+    if (!cress_task_is_valid(task)) {
+        return cress_error_set(err, CRESS_INVALID, NULL,
+                               "task \"%s\" is not a name: 1 to %d of A-Z a-z 0-9 . _ -", task,
+                               CRESS_TASK_NAME_MAX);
+    }
+    if (cress_task_is_misspelt(task)) {
+        const char *closest = cress_text_closest(task, tasks);
+        return cress_error_set(err, CRESS_INVALID, "unknown_task",
+                               "task \"%s\" does not exist%s%s; names that begin with cress., "
+                               "page. or site. are Cress's own",
+                               task, closest ? ", did you mean " : "", closest ? closest : "");
+    }
+    return CRESS_OK;
+}
+
+static enum cress_status check_queue(const char *queue, struct cress_error *err)
+{
+    if (!queue) {
+        return cress_error_set(err, CRESS_INVALID, NULL, "queue is missing");
+    }
+    if (!is_name(queue, CRESS_QUEUE_NAME_MAX)) {
+        return cress_error_set(err, CRESS_INVALID, NULL,
+                               "queue \"%s\" is not a name: 1 to %d of A-Z a-z 0-9 . _ -", queue,
+                               CRESS_QUEUE_NAME_MAX);
+    }
+    for (size_t i = 0; i < CRESS_COUNT(reserved_suffixes); i++) {
+        if (ends_with(queue, reserved_suffixes[i])) {
+            return cress_error_set(err, CRESS_INVALID, NULL,
+                                   "queue \"%s\" may not end in %s: Cress adds that itself", queue,
+                                   reserved_suffixes[i]);
+        }
+    }
+    /* RabbitMQ refuses to declare names that begin with amq. (AMQP 0-9-1, queue.declare). */
+    if (cress_text_starts_with(queue, "amq.") || cress_text_starts_with(queue, "cress.")) {
+        return cress_error_set(err, CRESS_INVALID, NULL,
+                               "queue \"%s\" is reserved: names may not begin with amq. or cress.",
+                               queue);
+    }
+    return CRESS_OK;
+}
+
+static enum cress_status check_id(const char *what, const char *id, struct cress_error *err)
+{
+    if (id && !cress_id_is_valid(id)) {
+        return cress_error_set(err, CRESS_INVALID, NULL,
+                               "%s \"%s\" is not an id: 1 to %d of A-Z a-z 0-9 . _ : @ -", what, id,
+                               CRESS_ID_MAX);
+    }
+    return CRESS_OK;
+}
+
+static enum cress_status check_numbers(const struct cress_job *job, struct cress_error *err)
+{
+    if (job->max_attempts < 0 || job->max_attempts > CRESS_JOB_ATTEMPTS_MAX) {
+        return cress_error_set(err, CRESS_INVALID, NULL,
+                               "max_attempts %d is out of range: 1 to %d, or 0 for the default",
+                               job->max_attempts, CRESS_JOB_ATTEMPTS_MAX);
+    }
+    if (job->timeout_ms < 0 || job->timeout_ms > CRESS_JOB_TIMEOUT_MAX_MS) {
+        return cress_error_set(err, CRESS_INVALID, NULL,
+                               "timeout_ms %" PRId64 " is out of range: 1 to %" PRId64
+                               ", or 0 for the default",
+                               job->timeout_ms, CRESS_JOB_TIMEOUT_MAX_MS);
+    }
+    if (job->expires_ms != 0 && job->expires_ms <= job->not_before_ms) {
+        return cress_error_set(err, CRESS_INVALID, NULL, "the job would expire before it is due");
+    }
+    return CRESS_OK;
+}
+
+enum cress_status cress_job_check(const struct cress_job *job, int64_t max_payload_bytes,
+                                  struct cress_error *err)
+{
+    enum cress_status status = check_task(job->task, err);
+    if (status == CRESS_OK) {
+        status = check_queue(job->queue, err);
+    }
+    if (status == CRESS_OK) {
+        status = check_id("id", job->id, err);
+    }
+    if (status == CRESS_OK) {
+        status = check_id("batch", job->batch, err);
+    }
+    if (status == CRESS_OK) {
+        status = check_numbers(job, err);
+    }
+    if (status == CRESS_OK && job->payload_size > (uint64_t)max_payload_bytes) {
+        status = cress_error_set(err, CRESS_TOO_LARGE, "payload_too_large",
+                                 "the payload has %zu bytes, job.max_payload allows %" PRId64
+                                 "; larger data belongs into an object store",
+                                 job->payload_size, max_payload_bytes);
+    }
+    return status;
+}

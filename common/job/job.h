@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// The job: what is to be done, for whom, until when. And its two forms outside: a JSON request
+// (HTTP, --jsonl) and a plain AMQP message that any client can publish.
+//
+// A struct cress_job is a view: its texts belong to whatever it was read from (a message, a JSON
+// document) and live as long as that. Pure functions; any thread.
+#ifndef CRESS_JOB_JOB_H
+#define CRESS_JOB_JOB_H
+
+#include "common/base/status.h"
+#include "common/job/message.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+enum cress_priority {
+    CRESS_PRIORITY_HIGH,
+    CRESS_PRIORITY_NORMAL,
+    CRESS_PRIORITY_LOW,
+    CRESS_PRIORITY_COUNT
+};
+
+enum { CRESS_TASK_NAME_MAX = 128, CRESS_QUEUE_NAME_MAX = 200, CRESS_JOB_ATTEMPTS_MAX = 1000 };
+
+#define CRESS_JOB_TIMEOUT_MAX_MS INT64_C(31536000000)     /* a year */
+#define CRESS_JOB_DELAY_MAX_MS   INT64_C(3153600000000)   /* 100 years */
+#define CRESS_JOB_TIME_MAX_MS    INT64_C(253402300799999) /* the end of the year 9999 */
+
+struct cress_job {
+    const char *id;    /* see common/base/id.h */
+    const char *task;  /* 1 to CRESS_TASK_NAME_MAX of A-Z a-z 0-9 . _ - */
+    const char *queue; /* 1 to CRESS_QUEUE_NAME_MAX of A-Z a-z 0-9 . _ - ; the base name, without
+                          .high or .low */
+    enum cress_priority priority;
+
+    const char *payload; /* JSON text, any value; not NUL-terminated */
+    size_t payload_size;
+
+    int attempt;        /* counts from 1 */
+    int max_attempts;   /* 0: the configuration's default */
+    int64_t timeout_ms; /* of one attempt; 0: the configuration's default */
+
+    int64_t created_ms;    /* wall clock; 0 unknown */
+    int64_t not_before_ms; /* wall clock; 0: at once */
+    int64_t expires_ms;    /* wall clock; 0: never */
+
+    const char *batch;       /* id of the batch it belongs to; NULL: none */
+    const char *reply_to;    /* queue that wants the result too; NULL: none */
+    const char *traceparent; /* W3C trace context; NULL: none */
+};
+
+/* Reads a request {"task", "payload", "queue", "priority", "id", "delay_ms", "run_at",
+ * "max_attempts", "timeout_ms", "expires_ms"} into `job`, which borrows from `request` except for
+ * the payload, whose text is allocated into `*payload_text` (free()). `run_at` is RFC 3339, the
+ * past means at once; `priority` is high, normal or low; `delay_ms` and `expires_ms` (not begun by
+ * then: expired) count from `now_ms`. Only `task` is required: a missing payload is null, a missing
+ * queue `default`, a missing id stays NULL. A member that is null counts as missing.
+ * An unknown member, a wrong type, a reserved task name that is not built in: CRESS_INVALID naming
+ * the member. Checks all that cress_job_check() does but the payload's size. */
+CRESS_MUST_CHECK enum cress_status cress_job_from_request(const json_t *request, int64_t now_ms,
+                                                          struct cress_job *job,
+                                                          char **payload_text,
+                                                          struct cress_error *err);
+
+/* Checks names, ids (NULL is good), limits and payload size: what every producer must obey.
+ * CRESS_INVALID or CRESS_TOO_LARGE. */
+CRESS_MUST_CHECK enum cress_status
+cress_job_check(const struct cress_job *job, int64_t max_payload_bytes, struct cress_error *err);
+
+/* The AMQP message of `job`, addressed to its queue through the default exchange; priorities and
+ * delays have other addresses, which cress_route_job() knows. `headers` (CRESS_JOB_HEADER_MAX of
+ * them) is the room for the message's headers; the message borrows from it and from `job`. */
+enum { CRESS_JOB_HEADER_MAX = 8 };
+void cress_job_to_message(const struct cress_job *job,
+                          struct cress_header headers[CRESS_JOB_HEADER_MAX],
+                          struct cress_message *message);
+
+/* The job in `message`, which was consumed from `queue` (a base name) with priority `priority`. The
+ * job borrows from the message; whoever published it need not know Cress: only `type` and a JSON
+ * body are needed, and `default_task` (may be NULL) stands in for a missing type. A missing
+ * message_id leaves `id` NULL. CRESS_MALFORMED with a reason when it cannot be a job. Broker
+ * headers such as x-death are not looked at. The body is not parsed here. */
+CRESS_MUST_CHECK enum cress_status
+cress_job_from_message(const struct cress_message *message, const char *queue,
+                       enum cress_priority priority, const char *default_task,
+                       struct cress_job *job, struct cress_error *err);
+
+bool cress_priority_parse(const char *word, enum cress_priority *priority);
+const char *cress_priority_word(enum cress_priority priority);
+
+/* Names of the built-in tasks, ending with NULL. */
+const char *const *cress_task_names(void);
+
+/* Whether `task` begins like a built-in one but is none. */
+bool cress_task_is_misspelt(const char *task);
+
+/* Whether `task` may be a task's name at all. */
+bool cress_task_is_valid(const char *task);
+
+#endif

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// The job record: its copy in one block, and its JSON. The JSON is written piece by piece and not
+// through jansson, because the gateway does it for every status request.
+#include "common/job/record.h"
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/job/pack.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+struct cress_record *cress_record_clone(const struct cress_record *record)
+{
+    struct cress_record view = *record;
+    const char **const texts[] = {&view.id,       &view.task,    &view.queue,
+                                  &view.priority, &view.payload, &view.result,
+                                  &view.error,    &view.worker,  &view.batch};
+    size_t size = sizeof(view);
+    for (size_t i = 0; i < CRESS_COUNT(texts); i++) {
+        size += cress_pack_size(*texts[i]);
+    }
+
+    struct cress_record *clone = cress_alloc(size);
+    char *at = (char *)(clone + 1);
+    for (size_t i = 0; i < CRESS_COUNT(texts); i++) {
+        *texts[i] = cress_pack(&at, *texts[i]);
+    }
+    *clone = view;
+    return clone;
+}
+
+/* `name` is the whole of ,"name": or, for the first member, {"name": */
+static void add_json(struct cress_buf *out, const char *name, const char *json)
+{
+    cress_buf_add_text(out, name);
+    cress_buf_add_text(out, json ? json : "null");
+}
+
+static void add_text(struct cress_buf *out, const char *name, const char *text)
+{
+    if (!text) {
+        add_json(out, name, NULL);
+        return;
+    }
+    cress_buf_add_text(out, name);
+    cress_buf_add_json(out, text, strlen(text));
+}
+
+static void add_number(struct cress_buf *out, const char *name, int64_t number)
+{
+    cress_buf_printf(out, "%s%" PRId64, name, number);
+}
+
+static void add_limit(struct cress_buf *out, const char *name, int64_t limit)
+{
+    if (limit == 0) {
+        add_json(out, name, NULL);
+    } else {
+        add_number(out, name, limit);
+    }
+}
+
+static void add_time(struct cress_buf *out, const char *name, int64_t wall_ms)
+{
+    if (wall_ms == 0) {
+        add_json(out, name, NULL);
+        return;
+    }
+    char text[CRESS_TIME_TEXT_MAX];
+    cress_time_format(wall_ms, text);
+    cress_buf_add_text(out, name);
+    cress_buf_add_char(out, '"');
+    cress_buf_add_text(out, text);
+    cress_buf_add_char(out, '"');
+}
+
+void cress_record_write_json(const struct cress_record *record, struct cress_buf *out)
+{
+    add_text(out, "{\"id\":", record->id);
+    add_text(out, ",\"task\":", record->task);
+    add_text(out, ",\"queue\":", record->queue);
+    add_text(out, ",\"priority\":", record->priority);
+    add_text(out, ",\"state\":", cress_state_word(record->state));
+    add_json(out, ",\"done\":", cress_state_is_terminal(record->state) ? "true" : "false");
+    add_number(out, ",\"version\":", record->version);
+    add_number(out, ",\"attempt\":", record->attempt);
+    add_limit(out, ",\"max_attempts\":", record->max_attempts);
+    add_limit(out, ",\"timeout_ms\":", record->timeout_ms);
+    add_json(out, ",\"payload\":", record->payload);
+    add_json(out, ",\"result\":", record->result);
+    add_json(out, ",\"error\":", record->error);
+    add_text(out, ",\"worker\":", record->worker);
+    add_text(out, ",\"batch_id\":", record->batch);
+    add_time(out, ",\"created_at\":", record->created_ms);
+    add_time(out, ",\"run_at\":", record->run_at_ms);
+    add_time(out, ",\"started_at\":", record->started_ms);
+    add_time(out, ",\"finished_at\":", record->finished_ms);
+    add_time(out, ",\"expires_at\":", record->expires_ms);
+    cress_buf_add_char(out, '}');
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The job record: what is known about a job, as the store keeps it and as clients see it.
+#ifndef CRESS_JOB_RECORD_H
+#define CRESS_JOB_RECORD_H
+
+#include "common/base/buf.h"
+#include "common/job/state.h"
+
+#include <stdint.h>
+
+/* Texts are NULL, times and numbers 0, when unknown. A view, unless it came with
+ * cress_record_clone(). */
+struct cress_record {
+    const char *id;
+    const char *task;
+    const char *queue;
+    const char *priority;
+    enum cress_state state;
+    int64_t version; /* grows with every change: the ETag */
+    int attempt;     /* the running or last attempt, from 1; 0 before the first */
+    int max_attempts;
+    int64_t timeout_ms;
+    const char *payload; /* JSON text */
+    const char *result;  /* JSON text; only when succeeded */
+    const char *error;   /* JSON text {"code", "message", …}; the last attempt's */
+    const char *worker;  /* who runs or ran it */
+    const char *batch;
+    int64_t created_ms, run_at_ms, started_ms, finished_ms, expires_ms;
+};
+
+struct cress_record *
+cress_record_clone(const struct cress_record *record); /* one block; free() it */
+
+/* Writes the record as the JSON object of docs/http-api.md: id, task, queue, priority, state, done,
+ * version, attempt, max_attempts, timeout_ms, payload, result, error, worker, batch_id, created_at,
+ * run_at, started_at, finished_at, expires_at. Times are RFC 3339; what is not known is null. The
+ * payload's and result's JSON is embedded as it is. */
+void cress_record_write_json(const struct cress_record *record, struct cress_buf *out);
+
+#endif

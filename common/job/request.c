@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// Jobs as people ask for them: the JSON request of POST /v1/jobs and of `cress enqueue --jsonl`.
+#include "common/job/job.h"
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/base/text.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MEMBER_COUNT = 10 };
+
+/* The members as they came; NULL or -1: absent. */
+struct request {
+    const char *task, *queue, *priority, *id, *run_at;
+    int64_t delay_ms, max_attempts, timeout_ms, expires_ms;
+    const json_t *payload;
+};
+
+struct member {
+    const char *name;
+    enum { MEMBER_TEXT, MEMBER_INT, MEMBER_ANY } kind;
+    size_t offset;
+    int64_t min, max;
+};
+
+static const struct member members[MEMBER_COUNT] = {
+#define FIELD(member) #member, .offset = offsetof(struct request, member)
+    {FIELD(task), .kind = MEMBER_TEXT},
+    {FIELD(payload), .kind = MEMBER_ANY},
+    {FIELD(queue), .kind = MEMBER_TEXT},
+    {FIELD(priority), .kind = MEMBER_TEXT},
+    {FIELD(id), .kind = MEMBER_TEXT},
+    {FIELD(delay_ms), .kind = MEMBER_INT, .min = 0, .max = CRESS_JOB_DELAY_MAX_MS},
+    {FIELD(run_at), .kind = MEMBER_TEXT},
+    {FIELD(max_attempts), .kind = MEMBER_INT, .min = 1, .max = CRESS_JOB_ATTEMPTS_MAX},
+    {FIELD(timeout_ms), .kind = MEMBER_INT, .min = 1, .max = CRESS_JOB_TIMEOUT_MAX_MS},
+    {FIELD(expires_ms), .kind = MEMBER_INT, .min = 1, .max = CRESS_JOB_DELAY_MAX_MS},
+#undef FIELD
+};
+
+static enum cress_status refuse_unknown(const char *name, struct cress_error *err)
+{
+    const char *names[MEMBER_COUNT + 1] = {NULL};
+    for (size_t i = 0; i < MEMBER_COUNT; i++) {
+        names[i] = members[i].name;
+    }
+    const char *closest = cress_text_closest(name, names);
+    if (closest) {
+        return cress_error_set(err, CRESS_INVALID, NULL,
+                               "unknown member \"%s\", did you mean \"%s\"?", name, closest);
+    }
+    return cress_error_set(err, CRESS_INVALID, NULL,
+                           "unknown member \"%s\"; a job has task, payload, queue, priority, id, "
+                           "delay_ms, run_at, max_attempts, timeout_ms and expires_ms",
+                           name);
+}
+
+static enum cress_status read_text(const struct member *member, const json_t *value,
+                                   const char **field, struct cress_error *err)
+{
+    const char *text = json_string_value(value);
+    if (!text) {
+        return cress_error_set(err, CRESS_INVALID, NULL, "%s must be a string", member->name);
+    }
+    if (strlen(text) != json_string_length(value)) {
+        return cress_error_set(err, CRESS_INVALID, NULL, "%s holds a NUL character", member->name);
+    }
+    *field = text;
+    return CRESS_OK;
+}
+
+static enum cress_status read_int(const struct member *member, const json_t *value, int64_t *field,
+                                  struct cress_error *err)
+{
+    if (!json_is_integer(value)) {
+        return cress_error_set(err, CRESS_INVALID, NULL, "%s must be a whole number", member->name);
+    }
+    const int64_t number = json_integer_value(value);
+    if (number < member->min || number > member->max) {
+        return cress_error_set(err, CRESS_INVALID, NULL,
+                               "%s is %" PRId64 ", allowed: %" PRId64 " to %" PRId64, member->name,
+                               number, member->min, member->max);
+    }
+    *field = number;
+    return CRESS_OK;
+}
+
+/* A null counts as absent, except as a payload, where it is a value. */
+static enum cress_status read_member(const char *name, const json_t *value, struct request *request,
+                                     struct cress_error *err)
+{
+    for (size_t i = 0; i < MEMBER_COUNT; i++) {
+        const struct member *member = &members[i];
+        if (strcmp(member->name, name) != 0) {
+            continue;
+        }
+        void *field = (char *)request + member->offset;
+        if (member->kind == MEMBER_ANY) {
+            *(const json_t **)field = value;
+            return CRESS_OK;
+        }
+        if (json_is_null(value)) {
+            return CRESS_OK;
+        }
+        return member->kind == MEMBER_TEXT ? read_text(member, value, field, err)
+                                           : read_int(member, value, field, err);
+    }
+    return refuse_unknown(name, err);
+}
+
+static enum cress_status read_members(const json_t *json, struct request *request,
+                                      struct cress_error *err)
+{
+    if (!json_is_object(json)) {
+        return cress_error_set(err, CRESS_INVALID, NULL,
+                               "a job is a JSON object such as {\"task\": \"cress.echo\"}");
+    }
+    /* jansson iterates by non-const pointers even when it only reads. */
+    json_t *object = (json_t *)json;
+    const char *name;
+    json_t *value;
+    json_object_foreach(object, name, value)
+    {
+        const enum cress_status status = read_member(name, value, request, err);
+        if (status != CRESS_OK) {
+            return status;
+        }
+    }
+    return CRESS_OK;
+}
+
+/* When the job is due and until when, both as wall clock. */
+static enum cress_status settle_times(const struct request *request, int64_t now_ms,
+                                      struct cress_job *job, struct cress_error *err)
+{
+    if (request->run_at && request->delay_ms >= 0) {
+        return cress_error_set(err, CRESS_INVALID, NULL, "give delay_ms or run_at, not both");
+    }
+    int64_t due_ms = 0;
+    if (request->run_at) {
+        struct cress_error why;
+        if (cress_time_parse(request->run_at, &due_ms, &why) != CRESS_OK) {
+            return cress_error_set(err, CRESS_INVALID, NULL, "run_at: %s", why.message);
+        }
+    } else if (request->delay_ms > 0) {
+        due_ms = now_ms + request->delay_ms;
+    }
+    job->not_before_ms = due_ms > now_ms ? due_ms : 0;
+    job->expires_ms = request->expires_ms > 0 ? now_ms + request->expires_ms : 0;
+    return CRESS_OK;
+}
+
+static enum cress_status make_job(const struct request *request, int64_t now_ms,
+                                  struct cress_job *job, struct cress_error *err)
+{
+    *job = (struct cress_job){
+        .id = request->id,
+        .task = request->task,
+        .queue = request->queue ? request->queue : "default",
+        .priority = CRESS_PRIORITY_NORMAL,
+        .attempt = 1,
+        .max_attempts = request->max_attempts > 0 ? (int)request->max_attempts : 0,
+        .timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : 0,
+        .created_ms = now_ms,
+    };
+    if (request->priority && !cress_priority_parse(request->priority, &job->priority)) {
+        return cress_error_set(err, CRESS_INVALID, NULL,
+                               "priority \"%s\" is none of high, normal, low", request->priority);
+    }
+    const enum cress_status status = settle_times(request, now_ms, job, err);
+    /* Without a payload yet: its size is for the caller to check, who knows the limit. */
+    return status == CRESS_OK ? cress_job_check(job, 0, err) : status;
+}
+
+enum cress_status cress_job_from_request(const json_t *request, int64_t now_ms,
+                                         struct cress_job *job, char **payload_text,
+                                         struct cress_error *err)
+{
+    struct request given = {.delay_ms = -1, .max_attempts = -1, .timeout_ms = -1, .expires_ms = -1};
+    struct cress_job made;
+    enum cress_status status = read_members(request, &given, err);
+    if (status == CRESS_OK) {
+        status = make_job(&given, now_ms, &made, err);
+    }
+    if (status != CRESS_OK) {
+        return status;
+    }
+    char *text = given.payload ? json_dumps(given.payload, JSON_COMPACT | JSON_ENCODE_ANY)
+                               : cress_strdup("null");
+    if (!text) {
+        return cress_error_set(err, CRESS_INVALID, NULL, "payload cannot be written as JSON");
+    }
+    made.payload = text;
+    made.payload_size = strlen(text);
+    *job = made;
+    *payload_text = text;
+    return CRESS_OK;
+}

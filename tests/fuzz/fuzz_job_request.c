@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fuzz target: a job request as JSON. A job that is accepted must pass the producers' check and
+// survive the wire.
+#include "tests/fuzz/fuzz.h"
+
+#include "common/job/job.h"
+
+#include <string.h>
+
+enum { NOW_MS = 1700000000 };
+
+static void check_job(const struct cress_job *job)
+{
+    MUST_HOLD(cress_job_check(job, INT64_MAX, NULL) == CRESS_OK);
+    MUST_HOLD(job->not_before_ms == 0 || job->not_before_ms > NOW_MS);
+    struct cress_header headers[CRESS_JOB_HEADER_MAX];
+    struct cress_message message;
+    struct cress_job back;
+    cress_job_to_message(job, headers, &message);
+    MUST_HOLD(cress_job_from_message(&message, job->queue, job->priority, NULL, &back, NULL) ==
+              CRESS_OK);
+    MUST_HOLD(strcmp(back.task, job->task) == 0);
+    MUST_HOLD(back.not_before_ms == job->not_before_ms && back.expires_ms == job->expires_ms);
+    MUST_HOLD(back.max_attempts == job->max_attempts && back.timeout_ms == job->timeout_ms);
+    json_t *payload = json_loadb(job->payload, job->payload_size, JSON_DECODE_ANY, NULL);
+    MUST_HOLD(payload);
+    json_decref(payload);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    json_t *request = json_loadb((const char *)data, size, JSON_DECODE_ANY, NULL);
+    struct cress_job job;
+    char *payload;
+    struct cress_error err = {0};
+    if (!request) {
+        return 0;
+    }
+    if (cress_job_from_request(request, NOW_MS, &job, &payload, &err) == CRESS_OK) {
+        check_job(&job);
+        free(payload);
+    } else {
+        MUST_HOLD(err.status == CRESS_INVALID && err.message[0] != '\0');
+    }
+    json_decref(request);
+    return 0;
+}
