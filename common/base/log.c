@@ -4,6 +4,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,17 @@ void cress_log_configure(const char *program, enum cress_log_level level, const 
     settings.level = level;
     settings.json = strcmp(format, "json") == 0;
     settings.journal = getenv("JOURNAL_STREAM") != NULL;
+}
+
+bool cress_log_level_parse(const char *word, enum cress_log_level *level)
+{
+    for (size_t i = 0; i < CRESS_COUNT(levels); i++) {
+        if (strcmp(levels[i].word, word) == 0) {
+            *level = (enum cress_log_level)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Whether a value can stand without quotes and cannot play tricks on a terminal. */

@@ -42,6 +42,9 @@ void cress_log_write(enum cress_log_level level, const char *event, const struct
 /* Before the first line, from one thread. `format` is "text" or "json"; `level` the least that is written. */
 void cress_log_configure(const char *program, enum cress_log_level level, const char *format);
 
+/* "debug", "info", "warn" or "error"; false when `word` is none of them. */
+bool cress_log_level_parse(const char *word, enum cress_log_level *level);
+
 /* Repeats are counted, not repeated: true at most once in `interval_ms` for this `limit` (zeroed at first);
  * `*suppressed` then says how many times it was false since. One thread for each limit. */
 struct cress_log_limit {

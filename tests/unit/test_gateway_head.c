@@ -3,14 +3,11 @@
 #include "producer/gateway/head.h"
 
 #include "common/base/mem.h"
+#include "tests/unit/unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define HOST "Host: a\r\n"
 
@@ -19,7 +16,7 @@ static enum cress_head_verdict check(const char *text, struct cress_head *head)
     return cress_head_check(text, strlen(text), head);
 }
 
-static void passes_what_is_well_formed(void **state)
+static void test_passes_what_is_well_formed(void **state)
 {
     (void)state;
     static const struct {
@@ -45,7 +42,7 @@ static void passes_what_is_well_formed(void **state)
     }
 }
 
-static void refuses_what_could_be_read_in_two_ways(void **state)
+static void test_refuses_what_could_be_read_in_two_ways(void **state)
 {
     (void)state;
     static const struct {
@@ -86,7 +83,7 @@ static void refuses_what_could_be_read_in_two_ways(void **state)
     }
 }
 
-static void waits_for_the_rest(void **state)
+static void test_waits_for_the_rest(void **state)
 {
     (void)state;
     static const char whole[] = "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n";
@@ -98,7 +95,7 @@ static void waits_for_the_rest(void **state)
     }
 }
 
-static void stops_at_the_empty_line(void **state)
+static void test_stops_at_the_empty_line(void **state)
 {
     (void)state;
     struct cress_head head;
@@ -116,7 +113,7 @@ static char *with_long_field(size_t size, const char *end)
     return text;
 }
 
-static void limits_the_size(void **state)
+static void test_limits_the_size(void **state)
 {
     (void)state;
     struct cress_head head;
@@ -134,7 +131,7 @@ static void limits_the_size(void **state)
     free(partial);
 }
 
-static void limits_the_target(void **state)
+static void test_limits_the_target(void **state)
 {
     (void)state;
     struct cress_head head;
@@ -145,7 +142,7 @@ static void limits_the_target(void **state)
     free(text);
 }
 
-static void limits_the_number_of_fields(void **state)
+static void test_limits_the_number_of_fields(void **state)
 {
     (void)state;
     char text[2048] = "GET / HTTP/1.1\r\n" HOST;
@@ -164,13 +161,13 @@ static void limits_the_number_of_fields(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(passes_what_is_well_formed),
-        cmocka_unit_test(refuses_what_could_be_read_in_two_ways),
-        cmocka_unit_test(waits_for_the_rest),
-        cmocka_unit_test(stops_at_the_empty_line),
-        cmocka_unit_test(limits_the_size),
-        cmocka_unit_test(limits_the_target),
-        cmocka_unit_test(limits_the_number_of_fields),
+        cmocka_unit_test(test_passes_what_is_well_formed),
+        cmocka_unit_test(test_refuses_what_could_be_read_in_two_ways),
+        cmocka_unit_test(test_waits_for_the_rest),
+        cmocka_unit_test(test_stops_at_the_empty_line),
+        cmocka_unit_test(test_limits_the_size),
+        cmocka_unit_test(test_limits_the_target),
+        cmocka_unit_test(test_limits_the_number_of_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,14 +3,11 @@
 #include "producer/gateway/params.h"
 
 #include "common/base/mem.h"
+#include "tests/unit/unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-static void decodes_percent(void **state)
+static void test_decodes_percent(void **state)
 {
     (void)state;
     char out[8];
@@ -26,7 +23,7 @@ static void decodes_percent(void **state)
     assert_false(cress_params_decode("12345678", 8, out, sizeof out));
 }
 
-static void finds_query_values(void **state)
+static void test_finds_query_values(void **state)
 {
     (void)state;
     char out[16];
@@ -41,7 +38,7 @@ static void finds_query_values(void **state)
     assert_false(cress_params_query("waiter=1", "wait", out, sizeof out));
 }
 
-static void reads_how_long_to_wait(void **state)
+static void test_reads_how_long_to_wait(void **state)
 {
     (void)state;
     static const struct {
@@ -76,7 +73,7 @@ static void reads_how_long_to_wait(void **state)
     }
 }
 
-static void refuses_a_bad_wait(void **state)
+static void test_refuses_a_bad_wait(void **state)
 {
     (void)state;
     static const char *const cases[] = {"wait=soon", "wait=-1", "wait="};
@@ -91,7 +88,7 @@ static void refuses_a_bad_wait(void **state)
     }
 }
 
-static void matches_etags(void **state)
+static void test_matches_etags(void **state)
 {
     (void)state;
     static const struct {
@@ -108,7 +105,7 @@ static void matches_etags(void **state)
     }
 }
 
-static void knows_json(void **state)
+static void test_knows_json(void **state)
 {
     (void)state;
     assert_true(cress_params_is_json("application/json"));
@@ -125,9 +122,9 @@ static void knows_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decodes_percent),      cmocka_unit_test(finds_query_values),
-        cmocka_unit_test(reads_how_long_to_wait), cmocka_unit_test(refuses_a_bad_wait),
-        cmocka_unit_test(matches_etags),        cmocka_unit_test(knows_json),
+        cmocka_unit_test(test_decodes_percent),      cmocka_unit_test(test_finds_query_values),
+        cmocka_unit_test(test_reads_how_long_to_wait), cmocka_unit_test(test_refuses_a_bad_wait),
+        cmocka_unit_test(test_matches_etags),        cmocka_unit_test(test_knows_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,14 +4,11 @@
 
 #include "producer/gateway/listen.h"
 #include "producer/gateway/problem.h"
+#include "tests/unit/unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-static void finds_handlers(void **state)
+static void test_finds_handlers(void **state)
 {
     (void)state;
     static const struct {
@@ -35,7 +32,7 @@ static void finds_handlers(void **state)
     }
 }
 
-static void knows_no_other_path(void **state)
+static void test_knows_no_other_path(void **state)
 {
     (void)state;
     static const char *const paths[] = {"",         "/v1",           "/v1/jobs/",         "/v1/jobs/x/",
@@ -54,7 +51,7 @@ static void knows_no_other_path(void **state)
     assert_false(match.path_known);
 }
 
-static void says_what_is_allowed(void **state)
+static void test_says_what_is_allowed(void **state)
 {
     (void)state;
     struct cress_route_match match;
@@ -66,7 +63,7 @@ static void says_what_is_allowed(void **state)
     assert_string_equal(match.allow, "POST, OPTIONS");
 }
 
-static void writes_problem_documents(void **state)
+static void test_writes_problem_documents(void **state)
 {
     (void)state;
     struct cress_buf out = cress_buf_make(1024);
@@ -82,7 +79,7 @@ static void writes_problem_documents(void **state)
     cress_buf_free(&out);
 }
 
-static void blames_the_client_only_for_what_it_can_mend(void **state)
+static void test_blames_the_client_only_for_what_it_can_mend(void **state)
 {
     (void)state;
     assert_int_equal(cress_problem_status(CRESS_INVALID), 422);
@@ -92,7 +89,7 @@ static void blames_the_client_only_for_what_it_can_mend(void **state)
     assert_int_equal(cress_problem_status(CRESS_TIMEOUT), 503);
 }
 
-static void reads_listen_addresses(void **state)
+static void test_reads_listen_addresses(void **state)
 {
     (void)state;
     char host[CRESS_LISTEN_URL_MAX], port[8];
@@ -114,12 +111,12 @@ static void reads_listen_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_handlers),
-        cmocka_unit_test(knows_no_other_path),
-        cmocka_unit_test(says_what_is_allowed),
-        cmocka_unit_test(writes_problem_documents),
-        cmocka_unit_test(blames_the_client_only_for_what_it_can_mend),
-        cmocka_unit_test(reads_listen_addresses),
+        cmocka_unit_test(test_finds_handlers),
+        cmocka_unit_test(test_knows_no_other_path),
+        cmocka_unit_test(test_says_what_is_allowed),
+        cmocka_unit_test(test_writes_problem_documents),
+        cmocka_unit_test(test_blames_the_client_only_for_what_it_can_mend),
+        cmocka_unit_test(test_reads_listen_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,7 +36,6 @@ struct publish {
     int64_t read;          /* results read so far */
     bool last_chunk;
     bool stopped;
-    enum cress_stop_reason stop_reason;
     int64_t total, rendered, changed, failed, bytes;
 };
 
@@ -59,16 +58,9 @@ static void publish_free(struct publish *publish)
 static void end_with_error(struct publish *publish, const struct cress_error *err)
 {
     struct cress_run *run = publish->run;
-    struct cress_outcome outcome = {
-        .kind = cress_status_is_temporary(err->status) ? CRESS_OUTCOME_RETRY : CRESS_OUTCOME_FAILED,
-        .error = *err,
-    };
-    if (publish->stopped) {
-        outcome.kind =
-            publish->stop_reason == CRESS_STOP_TIMED_OUT ? CRESS_OUTCOME_TIMED_OUT : CRESS_OUTCOME_CANCELLED;
-    }
+    const struct cress_error copy = *err; /* it may be in what is freed now */
     publish_free(publish);
-    cress_run_done(run, outcome);
+    cress_run_fail(run, &copy);
 }
 
 static json_t *summary(const struct publish *publish)
@@ -291,9 +283,9 @@ void cress_publish_start(struct cress_run *run)
 
 void cress_publish_stop(struct cress_run *run, enum cress_stop_reason reason)
 {
+    (void)reason;
     struct publish *publish = run->state;
     publish->stopped = true; /* seen between two chunks */
-    publish->stop_reason = reason;
 }
 
 char *cress_publish_request(const char *id, const char *queue, const char *batch, const char *site, const char *to)

@@ -25,8 +25,7 @@ struct page {
     char *key;
     struct cress_object_store *objects;
     struct cress_http_call *fetch; /* NULL unless fetching */
-    bool stopped;                  /* asked to end; what comes back is dropped */
-    enum cress_stop_reason stop_reason;
+    bool stopped;                  /* asked to end: no upload is begun */
 
     char *body;
     size_t size;
@@ -58,10 +57,6 @@ static void end_with_error(struct page *page, const struct cress_error *err, int
         .error = *err,
         .retry_after_ms = retry_after_ms,
     };
-    if (page->stopped) {
-        outcome.kind =
-            page->stop_reason == CRESS_STOP_TIMED_OUT ? CRESS_OUTCOME_TIMED_OUT : CRESS_OUTCOME_CANCELLED;
-    }
     page_free(page);
     cress_run_done(run, outcome);
 }
@@ -250,9 +245,9 @@ static void page_start(struct cress_run *run)
 
 static void page_stop(struct cress_run *run, enum cress_stop_reason reason)
 {
+    (void)reason;
     struct page *page = run->state;
     page->stopped = true;
-    page->stop_reason = reason;
     if (page->fetch) {
         cress_http_cancel(page->fetch);
     }

@@ -59,8 +59,6 @@ struct site {
     int64_t submitted, existing, foreign, invalid;
     struct cress_error failure; /* status CRESS_OK: none */
     int http_status;            /* of the current source */
-    bool stopped;
-    enum cress_stop_reason stop_reason;
 };
 
 static void pump(struct site *site);
@@ -84,16 +82,9 @@ static void site_free(struct site *site)
 static void end_with_error(struct site *site, const struct cress_error *err)
 {
     struct cress_run *run = site->run;
-    struct cress_outcome outcome = {
-        .kind = cress_status_is_temporary(err->status) ? CRESS_OUTCOME_RETRY : CRESS_OUTCOME_FAILED,
-        .error = *err,
-    };
-    if (site->stopped) {
-        outcome.kind =
-            site->stop_reason == CRESS_STOP_TIMED_OUT ? CRESS_OUTCOME_TIMED_OUT : CRESS_OUTCOME_CANCELLED;
-    }
+    const struct cress_error copy = *err; /* it may be in what is freed now */
     site_free(site);
-    cress_run_done(run, outcome);
+    cress_run_fail(run, &copy);
 }
 
 static void on_completed(const struct cress_error *err, void *arg)
@@ -443,10 +434,9 @@ static void site_start(struct cress_run *run)
 
 static void site_stop(struct cress_run *run, enum cress_stop_reason reason)
 {
+    (void)reason;
     struct site *site = run->state;
     struct cress_error err;
-    site->stopped = true;
-    site->stop_reason = reason;
     cress_error_set(&err, CRESS_TIMEOUT, "stopped", "stopped while the pages were submitted");
     set_failure(site, &err);
 }

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Declares what topology.h names, on first use, and asks the broker about queues. Private to common/broker.
+//
+// All of it happens on a channel of its own, because the broker answers "no" by closing the channel. The calls wait for the
+// broker's reply; when the connection breaks meanwhile, they fail with its error, so callers look at `broken` first.
+// Owned by a connection's thread.
+#ifndef CRESS_BROKER_DECLARE_H
+#define CRESS_BROKER_DECLARE_H
+
+#include "common/base/list.h"
+#include "common/broker/broker.h"
+#include "common/broker/connection.h"
+
+/* The channel that declares; channels of other uses count from CRESS_CHANNEL_FIRST. */
+enum { CRESS_CHANNEL_DECLARE = 1, CRESS_CHANNEL_FIRST = 2 };
+
+enum { CRESS_DECLARER_KNOWN_MAX = 64 };
+
+struct cress_declarer {
+    struct cress_connection *connection;
+    bool channel_is_open;
+    struct cress_list families; /* the work queues that may be declared */
+    struct cress_family *last;  /* the one found last */
+    int64_t delays;             /* the declared delays, added up: each is a power of two */
+    char *known[CRESS_DECLARER_KNOWN_MAX]; /* queues of others that were seen to exist */
+    size_t known_count;
+};
+
+void cress_declarer_init(struct cress_declarer *declarer);
+void cress_declarer_free(struct cress_declarer *declarer);
+
+/* A new connection: nothing is declared on it yet. */
+void cress_declarer_attach(struct cress_declarer *declarer, struct cress_connection *connection);
+
+/* From now on publishing may declare the work queue `queue`. */
+void cress_declarer_allow(struct cress_declarer *declarer, const char *queue);
+
+/* Declares work queue `queue`, whether publishing may or not, unless that was done before.
+ * CRESS_CONFLICT "queue_mismatch", CRESS_DENIED, … */
+CRESS_MUST_CHECK enum cress_status cress_declarer_work_queue(struct cress_declarer *declarer,
+                                                             const char *queue,
+                                                             struct cress_error *err);
+
+/* Declares what a message to `exchange` with `routing_key` needs, as far as it may. As above, and CRESS_NOT_FOUND
+ * "unroutable" when a delayed message's queue neither exists nor may be declared. */
+CRESS_MUST_CHECK enum cress_status cress_declarer_route(struct cress_declarer *declarer,
+                                                        const char *exchange,
+                                                        const char *routing_key,
+                                                        struct cress_error *err);
+
+/* The route turned out to be gone. True when the next cress_declarer_route() will declare it again. */
+bool cress_declarer_forget(struct cress_declarer *declarer, const char *exchange,
+                           const char *routing_key);
+
+/* Work queue `queue` may be gone: the next cress_declarer_work_queue() declares it again. */
+void cress_declarer_forget_work_queue(struct cress_declarer *declarer, const char *queue);
+
+/* Declares a plain quorum queue unless `name` exists in any form. */
+CRESS_MUST_CHECK enum cress_status cress_declarer_ensure(struct cress_declarer *declarer,
+                                                         const char *name, struct cress_error *err);
+
+/* Fills in what is known about the queue stats->name. */
+CRESS_MUST_CHECK enum cress_status cress_declarer_inspect(struct cress_declarer *declarer,
+                                                          struct cress_queue_stats *stats,
+                                                          struct cress_error *err);
+
+#endif

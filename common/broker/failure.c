@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// AMQP's errors as Cress's; see failure.h.
+#include "common/broker/failure.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const struct {
+    int reply_code;
+    enum cress_status status;
+    const char *code;
+} replies[] = {
+    {AMQP_CONTENT_TOO_LARGE, CRESS_TOO_LARGE, "content_too_large"},
+    {AMQP_CONNECTION_FORCED, CRESS_UNAVAILABLE, "connection_forced"},
+    {AMQP_ACCESS_REFUSED, CRESS_DENIED, "access_refused"},
+    {AMQP_NOT_FOUND, CRESS_NOT_FOUND, "not_found"},
+    {AMQP_RESOURCE_LOCKED, CRESS_CONFLICT, "resource_locked"},
+    {AMQP_PRECONDITION_FAILED, CRESS_CONFLICT, "precondition_failed"},
+    {AMQP_NOT_ALLOWED, CRESS_DENIED, "not_allowed"},
+};
+
+enum cress_status cress_failure_by_code(int reply_code, amqp_bytes_t text, struct cress_error *err)
+{
+    enum cress_status status = CRESS_UNAVAILABLE;
+    const char *code = "broker_error";
+    for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+        if (replies[i].reply_code == reply_code) {
+            status = replies[i].status;
+            code = replies[i].code;
+        }
+    }
+    return cress_error_set(err, status, code, "%.*s (%d)", (int)text.len, (const char *)text.bytes,
+                           reply_code);
+}
+
+enum cress_status cress_failure_by_status(int status, struct cress_error *err)
+{
+    switch (status) {
+    case AMQP_STATUS_SSL_PEER_VERIFY_FAILED:
+        return cress_error_set(err, CRESS_UNAVAILABLE, "tls_untrusted",
+                               "the broker's certificate is not signed by a trusted CA: "
+                               "set ca_file in section [broker]");
+    case AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED:
+        return cress_error_set(err, CRESS_UNAVAILABLE, "tls_wrong_host",
+                               "the broker's certificate is for another host name");
+    case AMQP_STATUS_CONNECTION_CLOSED:
+    case AMQP_STATUS_SOCKET_CLOSED:
+    case AMQP_STATUS_SOCKET_ERROR:
+        return cress_error_set(err, CRESS_UNAVAILABLE, "connection_lost",
+                               "the broker closed the connection");
+    default:
+        return cress_error_set(err, CRESS_UNAVAILABLE, "connection_lost", "%s",
+                               amqp_error_string2(status));
+    }
+}
+
+enum cress_status cress_failure_by_reply(amqp_rpc_reply_t reply, struct cress_error *err)
+{
+    if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION) {
+        return cress_failure_by_status(reply.library_error, err);
+    }
+    if (reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
+        const amqp_connection_close_t *close = reply.reply.decoded;
+        return cress_failure_by_code(close->reply_code, close->reply_text, err);
+    }
+    return cress_error_set(err, CRESS_UNAVAILABLE, "broker_error", "unexpected method 0x%08X",
+                           (unsigned)reply.reply.id);
+}
+
+void cress_connection_fail(struct cress_connection *connection, enum cress_status status,
+                           const char *code, const char *format, ...)
+{
+    if (connection->broken) {
+        return;
+    }
+    char text[CRESS_ERROR_MESSAGE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    cress_error_set(&connection->error, status, code, "%s", text);
+    connection->broken = true;
+}
+
+void cress_connection_check(struct cress_connection *connection, int status)
+{
+    if (status < 0) {
+        struct cress_error reason;
+        cress_failure_by_status(status, &reason);
+        cress_connection_fail(connection, reason.status, reason.code, "%s", reason.message);
+    }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes wrong with AMQP, as Cress's errors: the broker's reply codes and rabbitmq-c's status codes.
+// Private to common/broker.
+#ifndef CRESS_BROKER_FAILURE_H
+#define CRESS_BROKER_FAILURE_H
+
+#include "common/base/status.h"
+#include "common/broker/connection.h"
+
+/* The error for an AMQP reply code (0-9-1, section 1.1 constants) with the server's text. */
+enum cress_status cress_failure_by_code(int reply_code, amqp_bytes_t text, struct cress_error *err);
+
+/* The error for what rabbitmq-c answered to a login or a request; it is not AMQP_RESPONSE_NORMAL. */
+enum cress_status cress_failure_by_reply(amqp_rpc_reply_t reply, struct cress_error *err);
+
+/* The error for a negative status code of rabbitmq-c. */
+enum cress_status cress_failure_by_status(int status, struct cress_error *err);
+
+/* Breaks the connection, unless it is broken already. */
+void cress_connection_fail(struct cress_connection *connection, enum cress_status status,
+                           const char *code, const char *format, ...) CRESS_PRINTF(4, 5);
+
+/* Breaks the connection when rabbitmq-c returned an error. */
+void cress_connection_check(struct cress_connection *connection, int status);
+
+#endif

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// What crosses between the loop and a connection's thread. Private to common/broker.
+//
+// A piece of mail has one owner at a time: whoever posts it must not touch it again, except for the fields that are
+// marked as the loop's own.
+#ifndef CRESS_BROKER_MAIL_H
+#define CRESS_BROKER_MAIL_H
+
+#include "common/base/list.h"
+#include "common/broker/broker.h"
+#include "common/broker/deadline.h"
+
+enum cress_mail_kind {
+    /* to the thread and back */
+    CRESS_MAIL_PUBLISH,
+    CRESS_MAIL_INSPECT,
+    CRESS_MAIL_ENSURE,
+    CRESS_MAIL_FLUSH,
+    CRESS_MAIL_STOP_CONSUMING,
+    /* to the thread */
+    CRESS_MAIL_ALLOW,   /* a queue that publishing may declare */
+    CRESS_MAIL_CONSUME, /* a subscription */
+    CRESS_MAIL_SETTLE,
+    CRESS_MAIL_QUIT,
+    /* to the loop */
+    CRESS_MAIL_STATE,
+    CRESS_MAIL_DELIVERIES,
+    CRESS_MAIL_PROBLEM,
+    CRESS_MAIL_EXITED,
+};
+
+struct cress_mail {
+    struct cress_list node;
+    enum cress_mail_kind kind;
+};
+
+/* Something that is owed an answer: PUBLISH, INSPECT, ENSURE. */
+struct cress_operation {
+    struct cress_mail mail;
+
+    /* the loop's own */
+    struct cress_deadline deadline;
+    bool away;     /* with the thread */
+    bool answered; /* its callback was called: free it when it comes back */
+    union {
+        cress_publish_cb publish; /* PUBLISH, ENSURE */
+        void (*inspect)(const struct cress_queue_stats *stats, size_t count,
+                        const struct cress_error *err, void *arg);
+    } done;
+    void *arg;
+
+    /* the thread's answer */
+    bool handed_back; /* not done: the connection is lost or blocked */
+    struct cress_error *err; /* NULL: success. Owned */
+
+    /* what is asked for */
+    struct cress_message *message; /* PUBLISH. Owned */
+    bool returned;                 /* the broker has sent it back */
+    bool redeclared;               /* its queue was declared again because of that */
+    char *name;                    /* ENSURE. Owned */
+    struct cress_queue_stats *stats; /* INSPECT; `stat_count` of them. Owned */
+    size_t stat_count;
+};
+
+/* A delivery; it comes back as SETTLE. */
+struct cress_incoming {
+    struct cress_mail mail;
+    size_t source; /* which subscription */
+    enum cress_settlement how;
+    struct cress_message message;
+    struct cress_delivery delivery;
+};
+
+struct cress_deliveries {
+    struct cress_mail mail;
+    struct cress_list list; /* of struct cress_delivery */
+};
+
+/* ALLOW, CONSUME, PROBLEM, FLUSH, STOP_CONSUMING: a queue or a callback's address. */
+struct cress_note {
+    struct cress_mail mail;
+    char *queue; /* ALLOW, CONSUME. Owned */
+    bool single; /* CONSUME: just this queue, not declared */
+    int prefetch;
+    size_t source;          /* CONSUME, PROBLEM: which subscription */
+    struct cress_error err; /* PROBLEM */
+    void (*done)(void *arg);
+    void *arg;
+};
+
+struct cress_state_note {
+    struct cress_mail mail;
+    enum cress_broker_state state;
+    struct cress_error err; /* why it is CONNECTING; CRESS_OK else */
+    char server[128];
+};
+
+/* Frees a piece of mail of any kind but EXITED and QUIT, with all that it owns. */
+void cress_mail_free(struct cress_mail *mail);
+
+#endif

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Batches: jobs that are counted together; see store.h.
+#include "common/store/internal.h"
+
+#include "common/base/mem.h"
+#include "common/base/text.h"
+
+#include <string.h>
+
+void cress_store_batch_open(struct cress_store *store, const char *id, const char *completion, int64_t now_ms,
+                            cress_store_done_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
+    struct cress_redis_args args;
+    char key[CRESS_KEY_MAX];
+
+    cress_redis_args_init(&args);
+    call->then.done = done;
+    cress_call_script(call, CRESS_SCRIPT_BATCH_OPEN, 1, &args);
+    cress_redis_add(&args, cress_key(CRESS_KEY_BATCH, id, key));
+    cress_redis_add(&args, "created_ms");
+    cress_redis_add_int(&args, now_ms);
+    if (completion) {
+        cress_redis_add(&args, "completion");
+        cress_redis_add(&args, completion);
+    }
+    cress_call_send(call, &args);
+}
+
+static void on_close(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err)
+{
+    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
+    struct cress_error missing;
+
+    if (!err && reply->integer < 0) {
+        cress_error_set(&missing, CRESS_NOT_FOUND, "unknown_batch", "batch %s does not exist", call->id);
+        err = &missing;
+    }
+    call->then.close(!err && reply->integer == CRESS_SCRIPT_COMPLETE, err, call->arg);
+    cress_call_free(call);
+}
+
+void cress_store_batch_close(struct cress_store *store, const char *id, cress_store_close_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, on_close, arg);
+    struct cress_redis_args args;
+
+    cress_redis_args_init(&args);
+    call->then.close = done;
+    call->id = cress_strdup(id);
+    cress_call_script(call, CRESS_SCRIPT_BATCH_CLOSE, 0, &args);
+    cress_redis_add(&args, id);
+    cress_call_send(call, &args);
+}
+
+void cress_store_batch_complete(struct cress_store *store, const char *id, cress_store_done_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
+    struct cress_redis_args args;
+    char key[CRESS_KEY_MAX];
+    char results_key[CRESS_KEY_MAX];
+
+    cress_redis_args_init(&args);
+    call->then.done = done;
+    cress_call_script(call, CRESS_SCRIPT_BATCH_COMPLETE, 2, &args);
+    cress_redis_add(&args, cress_key(CRESS_KEY_BATCH, id, key));
+    cress_redis_add(&args, cress_key(CRESS_KEY_RESULTS, id, results_key));
+    cress_redis_add_int(&args, store->options.config->store_ttl_ms);
+    cress_call_send(call, &args);
+}
+
+static void read_batch(const redisReply *reply, struct cress_batch *batch)
+{
+    int64_t closed = 0;
+    int64_t completed = 0;
+    const struct {
+        const char *name;
+        int64_t *number;
+    } fields[] = {
+        {"total", &batch->total},         {"succeeded", &batch->succeeded}, {"failed", &batch->failed},
+        {"cancelled", &batch->cancelled}, {"expired", &batch->expired},     {"created_ms", &batch->created_ms},
+        {"closed", &closed},              {"completed", &completed},
+    };
+
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        const char *name = reply->element[i]->str;
+        const char *value = reply->element[i + 1]->str;
+        if (strcmp(name, "completion") == 0) {
+            batch->completion = value;
+        }
+        for (size_t f = 0; f < CRESS_COUNT(fields); f++) {
+            if (strcmp(name, fields[f].name) == 0) {
+                cress_text_to_int(value, fields[f].number);
+            }
+        }
+    }
+    batch->closed = closed != 0;
+    batch->completed = completed != 0;
+}
+
+static void on_batch(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err)
+{
+    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
+    struct cress_batch batch = {.id = call->id};
+    const bool exists = !err && reply->elements > 0;
+
+    if (exists) {
+        read_batch(reply, &batch);
+    }
+    call->then.batch(exists ? &batch : NULL, err, call->arg);
+    cress_call_free(call);
+}
+
+void cress_store_batch_get(struct cress_store *store, const char *id, cress_store_batch_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, on_batch, arg);
+    struct cress_redis_args args;
+    char key[CRESS_KEY_MAX];
+
+    cress_redis_args_init(&args);
+    call->then.batch = done;
+    call->id = cress_strdup(id);
+    cress_redis_add(&args, "HGETALL");
+    cress_redis_add(&args, cress_key(CRESS_KEY_BATCH, id, key));
+    cress_call_send(call, &args);
+}
+
+void cress_store_batch_results(struct cress_store *store, const char *id, int64_t offset, int64_t count,
+                               cress_store_results_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, cress_call_on_texts, arg);
+    struct cress_redis_args args;
+    char key[CRESS_KEY_MAX];
+
+    cress_redis_args_init(&args);
+    call->then.results = done;
+    cress_redis_add(&args, "LRANGE");
+    cress_redis_add(&args, cress_key(CRESS_KEY_RESULTS, id, key));
+    cress_redis_add_int(&args, offset);
+    cress_redis_add_int(&args, offset + count - 1);
+    cress_call_send(call, &args);
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the store share and nobody else sees.
+#ifndef CRESS_STORE_INTERNAL_H
+#define CRESS_STORE_INTERNAL_H
+
+#include "common/store/keys.h"
+#include "common/store/redis.h"
+#include "common/store/script.h"
+#include "common/store/store.h"
+
+struct cress_store {
+    uv_loop_t *loop;
+    struct cress_store_options options;
+    struct cress_redis_address address;
+    struct cress_redis_script scripts[CRESS_SCRIPT_COUNT];
+    struct cress_transitions *transitions;
+    struct cress_redis *commands;
+    struct cress_redis *subscriptions; /* NULL until the first watch */
+    void *channels;                    /* tree of struct channel, see watch.c */
+    bool was_down;                     /* and that was logged */
+    int open_parts;                    /* while closing: connections, transitions */
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+/* A command of a store function: carries the caller's callback to the function that reads the reply. */
+struct cress_call {
+    struct cress_redis_request request;
+    struct cress_store *store;
+    union {
+        cress_store_done_cb done;
+        cress_store_create_cb create;
+        cress_store_get_cb get;
+        cress_store_close_cb close;
+        cress_store_batch_cb batch;
+        cress_store_results_cb results;
+        void (*server)(const char *version, const struct cress_error *err, void *arg);
+    } then;
+    void *arg;
+    char *id; /* owned: what the reply does not repeat; or NULL */
+};
+
+/* `reply` calls call->then and frees the call. */
+struct cress_call *cress_call_new(struct cress_store *store, cress_redis_reply_cb reply, void *arg);
+void cress_call_free(struct cress_call *call);
+
+/* Sends a plain command, or one begun with cress_call_script(). */
+void cress_call_send(struct cress_call *call, struct cress_redis_args *args);
+
+/* Begins EVALSHA: the keys follow, `key_count` of them, then the arguments. */
+void cress_call_script(struct cress_call *call, enum cress_script script, int key_count, struct cress_redis_args *args);
+
+/* Sends create.lua; `counted` says whether the job is to be counted in its batch. */
+void cress_call_create(struct cress_call *call, const struct cress_job *job, const struct cress_record *record,
+                       bool counted);
+
+/* For commands of which only success counts. */
+void cress_call_on_done(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err);
+
+/* For commands that answer an array of texts. */
+void cress_call_on_texts(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err);
+
+/* The transitions that are collected during a loop turn. Closing sends them. */
+struct cress_transitions *cress_transitions_open(struct cress_store *store);
+void cress_transitions_close(struct cress_transitions *transitions, void (*closed)(void *arg), void *arg);
+
+/* Messages of the subscribing connection, and its state. */
+void cress_watch_on_message(const redisReply *reply, void *arg);
+void cress_watch_on_state(bool ready, const struct cress_error *err, void *arg);
+
+#endif

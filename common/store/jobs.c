@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Job records for producers: create, discard, get; see store.h. What workers do is in transitions.c.
+#include "common/store/internal.h"
+
+#include "common/base/mem.h"
+#include "common/store/fields.h"
+
+void cress_store_record(const struct cress_store *store, const struct cress_job *job, enum cress_state state,
+                        struct cress_record *record)
+{
+    const struct cress_config *config = store->options.config;
+
+    *record = (struct cress_record){
+        .id = job->id,
+        .task = job->task,
+        .queue = job->queue,
+        .priority = cress_priority_word(job->priority),
+        .state = state,
+        .version = 1,
+        .max_attempts = job->max_attempts > 0 ? job->max_attempts : (int)config->job_max_attempts,
+        .timeout_ms = job->timeout_ms > 0 ? job->timeout_ms : config->job_timeout_ms,
+        .batch = job->batch,
+        .created_ms = job->created_ms,
+        .run_at_ms = job->not_before_ms,
+        .expires_ms = job->expires_ms,
+    };
+}
+
+void cress_call_create(struct cress_call *call, const struct cress_job *job, const struct cress_record *record,
+                       bool counted)
+{
+    struct cress_redis_args args;
+    char key[CRESS_KEY_MAX];
+    char batch_key[CRESS_KEY_MAX];
+    char status[CRESS_STATUS_MAX];
+
+    cress_redis_args_init(&args);
+    cress_call_script(call, CRESS_SCRIPT_CREATE, counted ? 2 : 1, &args);
+    cress_redis_add(&args, cress_key(CRESS_KEY_JOB, job->id, key));
+    if (counted) {
+        cress_redis_add(&args, cress_key(CRESS_KEY_BATCH, job->batch, batch_key));
+    }
+    cress_fields_add(&args, record, status);
+    cress_redis_add(&args, "payload");
+    cress_redis_add_bytes(&args, job->payload, job->payload_size);
+    cress_call_send(call, &args);
+}
+
+static void on_create(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err)
+{
+    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
+    struct cress_record existing = {.id = call->id};
+    struct cress_error refused;
+    const bool exists = !err && reply->type == REDIS_REPLY_ARRAY;
+
+    if (exists) {
+        cress_fields_read(reply, &existing);
+    } else if (!err && reply->integer == 0) {
+        cress_error_set(&refused, CRESS_NOT_FOUND, "unknown_batch",
+                        "job %s names a batch that does not exist; open it first", call->id);
+        err = &refused;
+    } else if (!err && reply->integer < 0) {
+        cress_error_set(&refused, CRESS_CONFLICT, "batch_closed", "the batch of job %s takes no more jobs", call->id);
+        err = &refused;
+    }
+    call->then.create(exists ? &existing : NULL, err, call->arg);
+    cress_call_free(call);
+}
+
+void cress_store_create(struct cress_store *store, const struct cress_job *job, enum cress_state state,
+                        cress_store_create_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, on_create, arg);
+    struct cress_record record;
+
+    call->then.create = done;
+    call->id = cress_strdup(job->id);
+    cress_store_record(store, job, state, &record);
+    cress_call_create(call, job, &record, job->batch != NULL);
+}
+
+void cress_store_discard(struct cress_store *store, const char *id, cress_store_done_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
+    struct cress_redis_args args;
+    char key[CRESS_KEY_MAX];
+
+    cress_redis_args_init(&args);
+    call->then.done = done;
+    cress_call_script(call, CRESS_SCRIPT_DISCARD, 1, &args);
+    cress_redis_add(&args, cress_key(CRESS_KEY_JOB, id, key));
+    cress_call_send(call, &args);
+}
+
+static void on_get(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err)
+{
+    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
+    struct cress_record record = {.id = call->id};
+    const bool exists = !err && reply->elements > 0;
+
+    if (exists) {
+        cress_fields_read(reply, &record);
+    }
+    call->then.get(exists ? &record : NULL, err, call->arg);
+    cress_call_free(call);
+}
+
+void cress_store_get(struct cress_store *store, const char *id, cress_store_get_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, on_get, arg);
+    struct cress_redis_args args;
+    char key[CRESS_KEY_MAX];
+
+    cress_redis_args_init(&args);
+    call->then.get = done;
+    call->id = cress_strdup(id);
+    cress_redis_add(&args, "HGETALL");
+    cress_redis_add(&args, cress_key(CRESS_KEY_JOB, id, key));
+    cress_call_send(call, &args);
+}

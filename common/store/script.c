@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Lua scripts; see script.h.
+#include "common/store/script.h"
+
+#include "common/base/buf.h"
+#include "common/base/mem.h"
+#include "common/store/keys.h"
+#include "common/store/store.h"
+
+#include "scripts.h"
+#include <stdlib.h>
+
+/* The tables are constant strings to be searched: building a Lua table would cost each call anew. */
+static void add_states(struct cress_buf *text)
+{
+    cress_buf_add_text(text, "local TERMINALS = ' ");
+    for (enum cress_state state = 0; state < CRESS_STATE_COUNT; state++) {
+        if (cress_state_is_terminal(state)) {
+            cress_buf_printf(text, "%s ", cress_state_word(state));
+        }
+    }
+    cress_buf_add_text(text, "'\nlocal TRANSITIONS = ' ");
+    for (enum cress_state from = 0; from < CRESS_STATE_COUNT; from++) {
+        for (enum cress_state to = 0; to < CRESS_STATE_COUNT; to++) {
+            if (cress_state_may_become(from, to)) {
+                cress_buf_printf(text, "%s>%s ", cress_state_word(from), cress_state_word(to));
+            }
+        }
+    }
+    cress_buf_add_text(text, "'\n");
+}
+
+static void add_constants(struct cress_buf *text)
+{
+    add_states(text);
+    cress_buf_printf(text,
+                     "local APPLIED, TERMINAL, STALE, POISON, MISSING, COMPLETE = %d, %d, %d, %d, %d, %d\n",
+                     CRESS_VERDICT_APPLIED, CRESS_VERDICT_TERMINAL, CRESS_VERDICT_STALE, CRESS_VERDICT_POISON,
+                     CRESS_VERDICT_MISSING, CRESS_SCRIPT_COMPLETE);
+    cress_buf_printf(text, "local JOB, BATCH, RESULTS, WORKER = '%s', '%s', '%s', '%s'\n", CRESS_KEY_JOB,
+                     CRESS_KEY_BATCH, CRESS_KEY_RESULTS, CRESS_KEY_WORKER);
+}
+
+void cress_scripts_make(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT])
+{
+    static const char *const bodies[CRESS_SCRIPT_COUNT] = {
+#define X(name, file) [CRESS_SCRIPT_##name] = script_##file,
+        CRESS_SCRIPTS(X)
+#undef X
+    };
+
+    for (size_t i = 0; i < CRESS_SCRIPT_COUNT; i++) {
+        struct cress_buf text = cress_buf_make(64 * 1024);
+        add_constants(&text);
+        cress_buf_add_text(&text, script_prelude);
+        cress_buf_add_text(&text, bodies[i]);
+        scripts[i] = (struct cress_redis_script){.text = cress_buf_take(&text)};
+    }
+}
+
+void cress_scripts_free(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT])
+{
+    for (size_t i = 0; i < CRESS_SCRIPT_COUNT; i++) {
+        free(scripts[i].text);
+    }
+}

@@ -1,0 +1,46 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- What the other scripts share; it stands in front of each. Above this stand the constants of script.c.
+
+local function is_terminal(state)
+    return string.find(TERMINALS, ' ' .. state .. ' ', 1, true) ~= nil
+end
+
+local function may_become(from, to)
+    return string.find(TRANSITIONS, ' ' .. from .. '>' .. to .. ' ', 1, true) ~= nil
+end
+
+-- The parts of the field `status`, see fields.c: state, version, attempt, crashes, batched, started, worker.
+-- nil when there is no record.
+local function read_status(job)
+    return string.match(redis.call('HGET', job, 'status') or '',
+        '^(%S+) (%d+) (%d+) (%d+) (%d) (%d+) (.*)')
+end
+
+-- The one way a record changes: `version` grows, waiters wake. Further fields and values may follow.
+local function set_status(job, state, version, attempt, crashes, batched, started, worker, ...)
+    redis.call('HSET', job, 'status', state .. ' ' .. version + 1 .. ' ' .. attempt .. ' ' .. crashes .. ' ' ..
+        batched .. ' ' .. started .. ' ' .. worker, ...)
+    redis.call('PUBLISH', job, state)
+end
+
+-- The batch of a job whose status says that it has one. nil when the batch does not exist: the correlation id of a
+-- foreign message may say anything.
+local function batch_of(job, batched)
+    local batch = batched == '1' and redis.call('HGET', job, 'batch')
+    return batch and redis.call('EXISTS', BATCH .. batch) == 1 and batch or nil
+end
+
+-- One end more, or one less, of the kind `state`.
+local function count(batch, state, by)
+    redis.call('HINCRBY', BATCH .. batch, state, by)
+    redis.call('HINCRBY', BATCH .. batch, 'done', by)
+end
+
+-- COMPLETE when all jobs of `batch` (may be nil) have ended and its completion is still to be published, else 0.
+local function complete(batch)
+    if not batch then
+        return 0
+    end
+    local b = redis.call('HMGET', BATCH .. batch, 'closed', 'completed', 'total', 'done')
+    return b[1] and not b[2] and b[3] == b[4] and COMPLETE or 0
+end

@@ -1,0 +1,40 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Deliveries become `running`. Returns a verdict for each, see script.c.
+-- KEYS: jobs. ARGV: for each its attempt, worker, now, redelivered (1 or 0), the most crashes.
+
+local function start(job, attempt, worker, now, redelivered, max_crashes)
+    local state, version, last, crashes, batched, started, runner = read_status(job)
+    if not state then
+        return MISSING
+    end
+    if is_terminal(state) then
+        return TERMINAL + complete(batch_of(job, batched))
+    end
+    if tonumber(last) > tonumber(attempt) then
+        return STALE
+    end
+    if state == 'running' and last == attempt then
+        -- The same call again, whose answer was lost on the way: it is neither a copy nor a crash.
+        if started == now and runner == worker then
+            return APPLIED
+        end
+        if redelivered ~= '1' then
+            return STALE
+        end
+        crashes = crashes + 1
+        if crashes > tonumber(max_crashes) then
+            return POISON
+        end
+    end
+    if not may_become(state, 'running') then
+        return STALE
+    end
+    set_status(job, 'running', version, attempt, crashes, batched, now, worker)
+    return APPLIED
+end
+
+local verdicts = {}
+for i, job in ipairs(KEYS) do
+    verdicts[i] = start(job, unpack(ARGV, 5 * i - 4, 5 * i))
+end
+return verdicts

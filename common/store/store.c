@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of the store; see store.h.
+#include "common/store/internal.h"
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- calls --- */
+
+struct cress_call *cress_call_new(struct cress_store *store, cress_redis_reply_cb reply, void *arg)
+{
+    struct cress_call *call = CRESS_NEW(struct cress_call);
+
+    call->request.done = reply;
+    call->store = store;
+    call->arg = arg;
+    return call;
+}
+
+void cress_call_free(struct cress_call *call)
+{
+    free(call->id);
+    free(call);
+}
+
+void cress_call_script(struct cress_call *call, enum cress_script script, int key_count,
+                       struct cress_redis_args *args)
+{
+    cress_redis_add_script(args, &call->request, &call->store->scripts[script], key_count);
+}
+
+void cress_call_send(struct cress_call *call, struct cress_redis_args *args)
+{
+    cress_redis_send(call->store->commands, &call->request, args);
+}
+
+void cress_call_on_done(struct cress_redis_request *request, const redisReply *reply,
+                        const struct cress_error *err)
+{
+    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
+
+    (void)reply;
+    call->then.done(err, call->arg);
+    cress_call_free(call);
+}
+
+void cress_call_on_texts(struct cress_redis_request *request, const redisReply *reply,
+                         const struct cress_error *err)
+{
+    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
+
+    if (err) {
+        call->then.results(NULL, 0, err, call->arg);
+    } else {
+        const char **texts = cress_realloc_array(NULL, reply->elements + 1, sizeof(*texts));
+        for (size_t i = 0; i < reply->elements; i++) {
+            texts[i] = reply->element[i]->str;
+        }
+        texts[reply->elements] = NULL;
+        call->then.results(texts, reply->elements, NULL, call->arg);
+        free(texts);
+    }
+    cress_call_free(call);
+}
+
+/* --- opening and closing --- */
+
+static void on_state(bool ready, const struct cress_error *err, void *arg)
+{
+    struct cress_store *store = arg;
+
+    if (!ready && !store->was_down) {
+        cress_log(CRESS_LOG_WARN, "store is away, connecting until it is back", CRESS_KV_ERROR(err));
+    } else if (ready && store->was_down) {
+        cress_log(CRESS_LOG_INFO, "store is back", CRESS_KV("peer", store->address.label));
+    }
+    store->was_down = !ready;
+    if (!ready && store->subscriptions) {
+        cress_redis_drop(store->subscriptions, err); /* the same server: do not wait for TCP to notice */
+    }
+    if (store->options.on_state) {
+        store->options.on_state(ready, err, store->options.arg);
+    }
+}
+
+enum cress_status cress_store_open(uv_loop_t *loop, const struct cress_store_options *options,
+                                   struct cress_store **out, struct cress_error *err)
+{
+    struct cress_redis_address address;
+    const enum cress_status status = cress_redis_address_parse(options->config->store_url, &address, err);
+    if (status) {
+        return status;
+    }
+    struct cress_store *store = CRESS_NEW(struct cress_store);
+    store->loop = loop;
+    store->options = *options;
+    store->address = address;
+    if (store->options.timeout_ms == 0) {
+        store->options.timeout_ms = options->config->store_timeout_ms;
+    }
+    cress_scripts_make(store->scripts);
+    store->transitions = cress_transitions_open(store);
+    store->commands = cress_redis_open(loop, &(struct cress_redis_options){
+                                                 .address = &store->address,
+                                                 .timeout_ms = store->options.timeout_ms,
+                                                 .scripts = store->scripts,
+                                                 .script_count = CRESS_SCRIPT_COUNT,
+                                                 .on_state = on_state,
+                                                 .arg = store,
+                                             });
+    *out = store;
+    return CRESS_OK;
+}
+
+static void on_part_closed(void *arg)
+{
+    struct cress_store *store = arg;
+
+    if (--store->open_parts > 0) {
+        return;
+    }
+    void (*closed)(void *arg) = store->closed;
+    void *closed_arg = store->closed_arg;
+    cress_scripts_free(store->scripts);
+    cress_redis_address_free(&store->address);
+    free(store);
+    closed(closed_arg);
+}
+
+void cress_store_close(struct cress_store *store, void (*closed)(void *arg), void *arg)
+{
+    store->closed = closed;
+    store->closed_arg = arg;
+    store->open_parts = store->subscriptions ? 3 : 2;
+    cress_transitions_close(store->transitions, on_part_closed, store);
+    cress_redis_close(store->commands, on_part_closed, store);
+    if (store->subscriptions) {
+        cress_redis_close(store->subscriptions, on_part_closed, store);
+    }
+}
+
+bool cress_store_is_ready(const struct cress_store *store, struct cress_error *why)
+{
+    return cress_redis_is_ready(store->commands, why);
+}
+
+uv_loop_t *cress_store_loop(const struct cress_store *store)
+{
+    return store->loop;
+}
+
+/* --- the server --- */
+
+static void on_info(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err)
+{
+    static const char label[] = "redis_version:";
+    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
+    char *version = NULL;
+
+    if (!err && reply->type == REDIS_REPLY_STRING) {
+        const char *at = strstr(reply->str, label);
+        at = at ? at + strlen(label) : "";
+        version = cress_strndup(at, strcspn(at, "\r\n"));
+    }
+    call->then.server(version, err, call->arg);
+    free(version);
+    cress_call_free(call);
+}
+
+void cress_store_server(struct cress_store *store,
+                        void (*done)(const char *version, const struct cress_error *err, void *arg), void *arg)
+{
+    struct cress_call *call = cress_call_new(store, on_info, arg);
+    struct cress_redis_args args;
+
+    cress_redis_args_init(&args);
+    call->then.server = done;
+    cress_redis_add(&args, "INFO");
+    cress_redis_add(&args, "server");
+    cress_call_send(call, &args);
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// Submitting a job; see submit.h.
+//
+// DESIGN
+//
+//   cress_submit() --> store: create --> on_created() --> broker: publish --> on_published() --> finish()
+//         |                   |                                                    |
+//         | invalid           | refused, or another job                            | nowhere: store: discard
+//         +-------------------+----------------------------------------------------+--> finish() with the error
+//
+// The record comes first: once a worker can see the message, a status can be asked for. A message that certainly reached
+// no queue takes its record with it; one that may have arrived keeps it, for the job may run.
+#include "common/submit/submit.h"
+
+#include "common/base/clock.h"
+#include "common/base/id.h"
+#include "common/base/mem.h"
+#include "common/broker/topology.h"
+#include "common/metrics/metrics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct submission {
+    struct cress_submit_options options;
+    struct cress_message *message; /* owned */
+    struct cress_record *record;   /* owned */
+    int64_t started_ms;            /* monotonic */
+    bool taken;                    /* `record` is another job's */
+    bool broker_was_ready;         /* when the message was handed over */
+    struct cress_error err;        /* CRESS_OK while all is well */
+    uv_timer_t later;              /* for an answer without a round trip */
+    cress_submit_cb done;
+    void *arg;
+};
+
+static void finish(struct submission *submission)
+{
+    const bool good = submission->err.status == CRESS_OK;
+
+    cress_metric_add(good ? CRESS_METRIC_JOBS_SUBMITTED : CRESS_METRIC_JOBS_REFUSED, 1);
+    if (good) {
+        cress_metric_observe_ms(CRESS_METRIC_SUBMIT_SECONDS,
+                                (double)(cress_clock_mono_ms() - submission->started_ms));
+    }
+    submission->done(good || submission->taken ? submission->record : NULL, good ? NULL : &submission->err,
+                     submission->arg);
+    free(submission->message);
+    free(submission->record);
+    free(submission);
+}
+
+static void on_discarded(const struct cress_error *err, void *arg)
+{
+    (void)err; /* the caller learns what went wrong first; a record left behind does no harm */
+    finish(arg);
+}
+
+static void discard(struct submission *submission)
+{
+    cress_store_discard(submission->options.store, submission->record->id, on_discarded, submission);
+}
+
+/* The publish failed; says so in terms of what the caller can do. True when the message certainly is nowhere. */
+static bool explain(struct submission *submission, const struct cress_error *err)
+{
+    const char *queue = submission->record->queue;
+    struct cress_error why;
+
+    submission->err = *err;
+    if (strcmp(err->code, "unroutable") == 0) {
+        cress_error_set(&submission->err, CRESS_NOT_FOUND, "unknown_queue",
+                        "no queue named %s: start a worker with --queues %s, or add a [queue %s] section to cress.conf",
+                        queue, queue, queue);
+        return true;
+    }
+    if (strcmp(err->code, "unconfirmed") != 0) {
+        return err->status != CRESS_CANCELLED;
+    }
+    const bool ready = cress_broker_state(submission->options.broker, &why) == CRESS_BROKER_READY;
+    if (!ready && !submission->broker_was_ready) {
+        submission->err = why; /* it was away all the time: its reason says more */
+        return true;
+    }
+    return false;
+}
+
+static void on_published(const struct cress_error *err, void *arg)
+{
+    struct submission *submission = arg;
+
+    if (err && explain(submission, err)) {
+        discard(submission);
+    } else {
+        finish(submission);
+    }
+}
+
+static void publish(struct submission *submission)
+{
+    const struct cress_submit_options *options = &submission->options;
+    int64_t left_ms = 0;
+
+    if (options->timeout_ms > 0) {
+        left_ms = options->timeout_ms - (cress_clock_mono_ms() - submission->started_ms);
+        if (left_ms <= 0) {
+            cress_error_set(&submission->err, CRESS_UNAVAILABLE, "store_unavailable",
+                            "the store took longer than %lld ms", (long long)options->timeout_ms);
+            discard(submission);
+            return;
+        }
+    }
+    submission->broker_was_ready = cress_broker_state(options->broker, NULL) == CRESS_BROKER_READY;
+    cress_broker_publish(options->broker, submission->message, left_ms, on_published, submission);
+}
+
+/* Whether `existing` is this very job, not yet taken, so that it may be published again. */
+static bool is_repeat(const struct cress_record *existing, const struct cress_record *ours)
+{
+    return (existing->state == CRESS_STATE_QUEUED || existing->state == CRESS_STATE_SCHEDULED) &&
+           existing->attempt == 0 && strcmp(existing->task, ours->task) == 0 &&
+           strcmp(existing->queue, ours->queue) == 0 && strcmp(existing->payload, ours->payload) == 0;
+}
+
+static void on_created(const struct cress_record *existing, const struct cress_error *err, void *arg)
+{
+    struct submission *submission = arg;
+
+    if (err) {
+        submission->err = *err;
+        finish(submission);
+        return;
+    }
+    if (existing) {
+        submission->taken = !is_repeat(existing, submission->record);
+        free(submission->record);
+        submission->record = cress_record_clone(existing);
+        if (submission->taken) {
+            cress_error_set(&submission->err, CRESS_CONFLICT, "job_exists",
+                            "job %s exists already and is %s; choose another id or leave it out", existing->id,
+                            cress_state_word(existing->state));
+            finish(submission);
+            return;
+        }
+    }
+    publish(submission);
+}
+
+/* --- beginning --- */
+
+static void on_later(uv_handle_t *handle)
+{
+    finish(handle->data);
+}
+
+/* uv_close() does nothing but call back on a later turn. */
+static void refuse_later(struct submission *submission)
+{
+    uv_timer_init(cress_store_loop(submission->options.store), &submission->later);
+    submission->later.data = submission;
+    uv_close((uv_handle_t *)&submission->later, on_later);
+}
+
+static void keep_message(struct submission *submission, const struct cress_job *job, int64_t due_in_ms)
+{
+    struct cress_header headers[CRESS_JOB_HEADER_MAX];
+    struct cress_message message;
+    struct cress_route route;
+
+    cress_job_to_message(job, headers, &message);
+    cress_route_job(job->queue, job->priority, due_in_ms, &route);
+    message.exchange = route.exchange;
+    message.routing_key = route.routing_key;
+    submission->message = cress_message_clone(&message);
+}
+
+static void keep_record(struct submission *submission, const struct cress_job *job, enum cress_state state)
+{
+    struct cress_record record;
+    char *payload = cress_strndup(job->payload, job->payload_size);
+
+    cress_store_record(submission->options.store, job, state, &record);
+    record.payload = payload;
+    submission->record = cress_record_clone(&record);
+    free(payload);
+}
+
+void cress_submit(const struct cress_submit_options *options, const struct cress_job *request, cress_submit_cb done,
+                  void *arg)
+{
+    struct submission *submission = CRESS_NEW(struct submission);
+    struct cress_job job = *request;
+    const int64_t now_ms = cress_clock_wall_ms();
+    char id[CRESS_UUID_TEXT_SIZE];
+
+    submission->options = *options;
+    submission->started_ms = cress_clock_mono_ms();
+    submission->done = done;
+    submission->arg = arg;
+    job.id = job.id ? job.id : cress_id_new(id);
+    job.created_ms = job.created_ms > 0 ? job.created_ms : now_ms;
+    job.attempt = 1;
+    if (cress_job_check(&job, options->config->job_max_payload_bytes, &submission->err)) {
+        refuse_later(submission);
+        return;
+    }
+    const enum cress_state state = job.not_before_ms > now_ms ? CRESS_STATE_SCHEDULED : CRESS_STATE_QUEUED;
+    keep_message(submission, &job, job.not_before_ms - now_ms);
+    keep_record(submission, &job, state);
+    cress_store_create(options->store, &job, state, on_created, submission);
+}

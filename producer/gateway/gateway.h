@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the gateway's files share: the process's state, the handlers, and how they answer.
+//
+// The gateway keeps nothing of its own: every answer is read from store and broker, so any number of gateways may
+// stand side by side. Loop thread only; nothing blocks.
+#ifndef CRESS_GATEWAY_GATEWAY_H
+#define CRESS_GATEWAY_GATEWAY_H
+
+#include "common/submit/submit.h"
+#include "producer/gateway/http.h"
+
+#include <stdbool.h>
+#include <uv.h>
+
+struct cress_gateway {
+    uv_loop_t *loop;
+    const struct cress_config *config;
+    struct cress_broker *broker;
+    struct cress_store *store;
+    struct cress_server *server;
+    struct cress_list waiters; /* long polls: waiters.c */
+    bool draining;             /* SIGTERM has come: not ready, and nobody waits any more */
+    struct cress_buf page;     /* room to write a body in; used within one callback only */
+};
+
+/* --- handlers: each answers `request` once. `param` is what stands for {} in the route, decoded. --- */
+
+typedef void (*cress_gateway_handler)(struct cress_request *request, const char *param);
+
+void cress_gateway_post_job(struct cress_request *request, const char *param);   /* jobs.c */
+void cress_gateway_get_job(struct cress_request *request, const char *param);    /* jobs.c */
+void cress_gateway_get_result(struct cress_request *request, const char *param); /* jobs.c */
+void cress_gateway_get_batch(struct cress_request *request, const char *param);  /* batches.c */
+void cress_gateway_get_queues(struct cress_request *request, const char *param); /* queues.c */
+void cress_gateway_get_alive(struct cress_request *request, const char *param);  /* health.c */
+void cress_gateway_get_ready(struct cress_request *request, const char *param);  /* health.c */
+void cress_gateway_get_metrics(struct cress_request *request, const char *param);
+
+/* Finds the handler and calls it; or answers 404, 405, or a preflight. */
+void cress_gateway_route(struct cress_request *request, void *gateway); /* routes.c */
+
+/* --- answering: reply.c --- */
+
+static inline struct cress_gateway *cress_gateway_of(const struct cress_request *request)
+{
+    return request->owner;
+}
+
+/* The gateway's page, emptied. */
+struct cress_buf *cress_gateway_page(struct cress_gateway *gateway);
+
+/* Answers with `response`, adding what every answer has: the CORS fields. */
+void cress_gateway_respond(struct cress_request *request, struct cress_response *response);
+
+/* Answers with the page as JSON. */
+void cress_gateway_respond_page(struct cress_request *request, struct cress_response *response);
+
+/* Answers with a problem document; 503 has a Retry-After. `members` as in cress_problem_write(). */
+void cress_gateway_problem(struct cress_request *request, int status, const char *code,
+                           const char *detail, const char *members);
+/* The same with `response`, which has the status and perhaps some fields. */
+void cress_gateway_problem_with(struct cress_request *request, struct cress_response *response,
+                                const char *code, const char *detail, const char *members);
+void cress_gateway_error(struct cress_request *request, const struct cress_error *err);
+
+#endif

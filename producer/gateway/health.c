@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// For load balancers and monitoring: GET /healthz, /readyz and /metrics.
+#include "producer/gateway/gateway.h"
+
+#include "common/metrics/metrics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The process lives: nothing else is asked. Whoever restarts it on a failure must not do so because Redis is away. */
+void cress_gateway_get_alive(struct cress_request *request, const char *param)
+{
+    (void)param;
+    cress_buf_add_text(cress_gateway_page(cress_gateway_of(request)), "{\"alive\":true}");
+    struct cress_response response = {.status = 200};
+    cress_response_add(&response, "Cache-Control", "no-store");
+    cress_gateway_respond_page(request, &response);
+}
+
+/* Adds "name":{"ready":…} with the reason if it is not. */
+static void add_part(struct cress_buf *out, const char *name, bool ready,
+                     const struct cress_error *why)
+{
+    cress_buf_printf(out, "\"%s\":{\"ready\":%s", name, ready ? "true" : "false");
+    if (!ready) {
+        cress_buf_printf(out, ",\"code\":\"%s\",\"detail\":", why->code);
+        cress_buf_add_json(out, why->message, strlen(why->message));
+    }
+    cress_buf_add_char(out, '}');
+}
+
+static bool broker_is_ready(const struct cress_broker *broker, struct cress_error *why)
+{
+    const enum cress_broker_state state = cress_broker_state(broker, why);
+    if (state == CRESS_BROKER_BLOCKED) {
+        cress_error_set(why, CRESS_UNAVAILABLE, "broker_blocked",
+                        "RabbitMQ takes no messages: memory or disk alarm");
+    }
+    return state == CRESS_BROKER_READY;
+}
+
+void cress_gateway_get_ready(struct cress_request *request, const char *param)
+{
+    (void)param;
+    struct cress_gateway *gateway = cress_gateway_of(request);
+    struct cress_error broker_why = {0}, store_why = {0};
+    const bool broker = broker_is_ready(gateway->broker, &broker_why);
+    const bool store = cress_store_is_ready(gateway->store, &store_why);
+
+    struct cress_buf parts = cress_buf_make(8192);
+    add_part(&parts, "broker", broker, &broker_why);
+    cress_buf_add_char(&parts, ',');
+    add_part(&parts, "store", store, &store_why);
+
+    if (broker && store && !gateway->draining) {
+        cress_buf_printf(cress_gateway_page(gateway), "{\"ready\":true,%s}", cress_buf_text(&parts));
+        struct cress_response response = {.status = 200};
+        cress_response_add(&response, "Cache-Control", "no-store");
+        cress_gateway_respond_page(request, &response);
+    } else {
+        cress_gateway_problem(request, 503, "not_ready",
+                              gateway->draining ? "the gateway is shutting down"
+                              : broker          ? "the store is not usable"
+                              : store           ? "the broker is not usable"
+                                                : "neither broker nor store is usable",
+                              cress_buf_text(&parts));
+    }
+    cress_buf_free(&parts);
+}
+
+void cress_gateway_get_metrics(struct cress_request *request, const char *param)
+{
+    (void)param;
+    struct cress_buf *page = cress_gateway_page(cress_gateway_of(request));
+    cress_metrics_write(page);
+    struct cress_response response = {
+        .status = 200, .body = cress_buf_text(page), .body_size = page->size};
+    cress_response_add(&response, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+    cress_response_add(&response, "Cache-Control", "no-store");
+    cress_gateway_respond(request, &response);
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which handler a request goes to: see routes.h.
+#include "producer/gateway/routes.h"
+
+#include "producer/gateway/cors.h"
+#include "producer/gateway/pages.h"
+#include "producer/gateway/params.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* {} stands for one segment, not empty. */
+static const struct {
+    const char *method;
+    const char *pattern;
+    cress_gateway_handler handler;
+} routes[] = {
+    {"POST", "/v1/jobs", cress_gateway_post_job},
+    {"GET", "/v1/jobs/{}", cress_gateway_get_job},
+    {"GET", "/v1/jobs/{}/result", cress_gateway_get_result},
+    {"GET", "/v1/batches/{}", cress_gateway_get_batch},
+    {"GET", "/v1/queues", cress_gateway_get_queues},
+    {"GET", "/healthz", cress_gateway_get_alive},
+    {"GET", "/readyz", cress_gateway_get_ready},
+    {"GET", "/metrics", cress_gateway_get_metrics},
+    {"GET", "/", cress_pages_index},
+    {"GET", "/jobs/{}", cress_pages_progress},
+    {"GET", "/batches/{}", cress_pages_progress},
+    {"GET", "/app.js", cress_pages_script},
+    {"GET", "/style.css", cress_pages_style},
+};
+
+static bool path_matches(const char *pattern, const char *path, char *param, size_t param_size)
+{
+    const char *hole = strstr(pattern, "{}");
+    if (hole == NULL) {
+        return strcmp(pattern, path) == 0;
+    }
+    const size_t before = (size_t)(hole - pattern);
+    if (strncmp(pattern, path, before) != 0) {
+        return false;
+    }
+    const char *segment = path + before;
+    const size_t size = strcspn(segment, "/");
+    return size > 0 && strcmp(hole + 2, segment + size) == 0 &&
+           cress_params_decode(segment, size, param, param_size);
+}
+
+static void allow(struct cress_route_match *match, const char *method)
+{
+    const size_t used = strlen(match->allow);
+    snprintf(match->allow + used, sizeof match->allow - used, "%s%s", used > 0 ? ", " : "", method);
+}
+
+void cress_routes_match(const char *method, const char *path, struct cress_route_match *match)
+{
+    match->handler = NULL;
+    match->path_known = false;
+    match->allow[0] = match->param[0] = '\0';
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    for (size_t i = 0; i < CRESS_COUNT(routes); i++) {
+        if (!path_matches(routes[i].pattern, path, match->param, sizeof match->param)) {
+            continue;
+        }
+        match->path_known = true;
+        if (strcmp(routes[i].method, wanted) == 0) {
+            match->handler = routes[i].handler;
+            return;
+        }
+        allow(match, routes[i].method);
+        if (strcmp(routes[i].method, "GET") == 0) {
+            allow(match, "HEAD");
+        }
+    }
+    if (match->path_known) {
+        allow(match, "OPTIONS");
+    }
+}
+
+const char *cress_routes_hint(void)
+{
+    return "POST /v1/jobs, GET /v1/jobs/{id}, GET /v1/jobs/{id}/result, GET /v1/batches/{id}, "
+           "GET /v1/queues, GET /healthz, GET /readyz, GET /metrics";
+}
+
+static void respond_not_found(struct cress_request *request)
+{
+    char detail[CRESS_ERROR_MESSAGE_MAX];
+    snprintf(detail, sizeof detail, "no such path; there are: %s", cress_routes_hint());
+    cress_gateway_problem(request, 404, "unknown_path", detail, NULL);
+}
+
+/* OPTIONS, asked by people or by a browser as a preflight. */
+static void respond_options(struct cress_request *request, const struct cress_route_match *match)
+{
+    struct cress_response response = {.status = 204};
+    cress_response_add(&response, "Allow", match->allow);
+    if (cress_request_header(request, "access-control-request-method") != NULL) {
+        cress_cors_add_preflight(match->allow, &response);
+    }
+    cress_gateway_respond(request, &response);
+}
+
+static void respond_not_allowed(struct cress_request *request, const struct cress_route_match *match)
+{
+    struct cress_response response = {.status = 405};
+    cress_response_add(&response, "Allow", match->allow);
+    cress_gateway_problem_with(request, &response, "method_not_allowed",
+                               "this path does not take that method; see Allow", NULL);
+}
+
+void cress_gateway_route(struct cress_request *request, void *gateway)
+{
+    (void)gateway;
+    struct cress_route_match match;
+    cress_routes_match(request->method, request->path, &match);
+    if (match.handler != NULL) {
+        match.handler(request, match.param);
+    } else if (!match.path_known) {
+        respond_not_found(request);
+    } else if (strcmp(request->method, "OPTIONS") == 0) {
+        respond_options(request, &match);
+    } else {
+        respond_not_allowed(request, &match);
+    }
+}

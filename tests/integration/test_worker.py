@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker against a real RabbitMQ and Redis, with pika as a client that knows nothing of Cress."""
+
+import json
+import os
+import signal
+import tempfile
+import time
+import unittest
+
+import cresstest
+from cresstest import unique, wait_for
+
+
+class WorkerTest(cresstest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.queue = unique("work")
+        self.client = self.broker()
+
+    def run_worker(self, *args, **environment):
+        environment.setdefault("CRESS_JOB_BACKOFF_BASE", "50ms")
+        environment.setdefault("CRESS_WORKER_HEARTBEAT", "100ms")
+        return self.worker("--queues", self.queue, *args, **environment)
+
+    def publish(self, task, payload, **properties):
+        """Publishes a job once its queue is there, and returns its id."""
+        job = properties.setdefault("message_id", unique("job"))
+        wait_for(lambda: self.client.ready(self.queue) is not None, "queue " + self.queue)
+        self.client.publish(self.queue, payload, type=task, **properties)
+        return job
+
+    def dead(self):
+        return self.client.take(self.queue + ".dead")
+
+    def presence(self, worker):
+        redis = self.redis()
+        names = redis.command("ZRANGE", "cress:workers", 0, -1)
+        ours = [name for name in names if name.endswith(":%d" % worker.pid)]
+        if not ours:
+            return None
+        text = redis.command("GET", "cress:worker:" + ours[0])
+        return json.loads(text) if text else None
+
+
+class Foreign(WorkerTest):
+    def test_type_and_body_are_enough(self):
+        self.run_worker()
+        wait_for(lambda: self.client.ready(self.queue) is not None, "the queue")
+        redis = self.redis()
+        before = set(redis.command("KEYS", "cress:job:*"))
+        mark = unique("mark")
+        self.client.publish(self.queue, {"hello": mark}, type="cress.echo")
+
+        def found():
+            for key in set(redis.command("KEYS", "cress:job:*")) - before:
+                record = redis.record(key[len("cress:job:"):])
+                if mark in record.get("payload", "") and record.get("state") == "succeeded":
+                    return record
+            return None
+        record = wait_for(found, "a record with the result")
+        self.assertEqual(json.loads(record["result"]), {"hello": mark})
+
+    def test_result_is_recorded_under_the_given_id(self):
+        self.run_worker()
+        job = self.publish("cress.echo", [1, "ü", None])
+        record = self.wait_state(job, "succeeded")
+        self.assertEqual(json.loads(record["result"]), [1, "ü", None])
+        self.assertEqual(record["task"], "cress.echo")
+        self.assertEqual(record["attempt"], "1")
+
+    def test_reply_to(self):
+        self.run_worker()
+        answers = self.client.channel.queue_declare("", exclusive=True).method.queue
+        job = self.publish("cress.echo", {"n": 1}, reply_to=answers, correlation_id="mine")
+        properties, body = self.client.take(answers)
+        self.assertEqual(json.loads(body), {"n": 1})
+        self.assertEqual(properties.correlation_id, "mine")
+        self.assertEqual(properties.message_id, job)
+
+    def test_default_task_of_a_queue(self):
+        worker = self.start("cress-worker", "--config", self.config("task = cress.echo"),
+                            "--queues", self.queue).wait_log("worker ready")
+        self.assertIsNotNone(worker)
+        job = self.publish(None, {"n": 2})
+        self.assertEqual(json.loads(self.wait_state(job, "succeeded")["result"]), {"n": 2})
+
+    def test_redelivered_copies_do_not_run_again(self):
+        self.run_worker()
+        job = self.publish("cress.echo", 1)
+        first = self.wait_state(job, "succeeded")
+        self.publish("cress.fail", None, message_id=job)
+        second = self.publish("cress.echo", 2)
+        self.wait_state(second, "succeeded")
+        self.assertEqual(self.redis().record(job), first)
+
+    def config(self, *lines):
+        file = tempfile.NamedTemporaryFile("w", suffix=".conf", delete=False)
+        with file:
+            file.write("[queue %s]\n%s\n" % (self.queue, "\n".join(lines)))
+        self.addCleanup(os.unlink, file.name)
+        return file.name
+
+
+class DeadLetters(WorkerTest):
+    def test_no_type(self):
+        self.run_worker()
+        self.publish(None, {"a": 1})
+        properties, body = self.dead()
+        self.assertEqual(json.loads(body), {"a": 1})
+        self.assertTrue(properties.headers["error_code"])
+        self.assertIn("type", properties.headers["error_message"])
+
+    def test_body_that_is_no_json(self):
+        self.run_worker()
+        job = self.publish("cress.echo", b"{oops", headers={"mine": "kept"})
+        properties, body = self.dead()
+        self.assertEqual(body, b"{oops")
+        self.assertEqual(properties.headers["error_code"], "payload_not_json")
+        self.assertEqual(properties.headers["mine"], "kept")
+        self.assertEqual(properties.message_id, job)
+        record = self.wait_state(job, "failed")
+        self.assertEqual(json.loads(record["error"])["code"], "payload_not_json")
+
+    def test_unknown_task_names_those_that_there_are(self):
+        self.run_worker()
+        job = self.publish("no.such.task", {})
+        error = json.loads(self.wait_state(job, "failed")["error"])
+        self.assertEqual(error["code"], "unknown_task")
+        self.assertIn("cress.echo", error["message"])
+        self.dead()
+
+    def test_wrong_payload(self):
+        self.run_worker()
+        job = self.publish("cress.sleep", {"ms": "long"})
+        self.assertEqual(json.loads(self.wait_state(job, "failed")["error"])["code"], "invalid_payload")
+
+    def test_result_too_large(self):
+        self.run_worker(CRESS_JOB_MAX_RESULT="100")
+        job = self.publish("cress.echo", "x" * 200)
+        self.assertEqual(json.loads(self.wait_state(job, "failed")["error"])["code"],
+                         "result_too_large")
+
+
+class Retries(WorkerTest):
+    def test_retry_then_success(self):
+        self.run_worker()
+        job = self.publish("cress.fail", {"times": 2})
+        record = self.wait_state(job, "succeeded")
+        self.assertEqual(record["attempt"], "3")
+
+    def test_dead_letter_after_the_last_attempt(self):
+        self.run_worker()
+        job = self.publish("cress.fail", {"message": "no luck"}, headers={"max_attempts": 3})
+        record = self.wait_state(job, "failed")
+        self.assertEqual(record["attempt"], "3")
+        properties, _ = self.dead()
+        self.assertEqual(properties.headers["attempt"], 3)
+        self.assertEqual(properties.headers["error_message"], "no luck")
+        self.assertNotIn("x-death", properties.headers)
+
+    def test_permanent_failure_is_not_retried(self):
+        self.run_worker()
+        job = self.publish("cress.fail", {"permanent": True})
+        self.assertEqual(self.wait_state(job, "failed")["attempt"], "1")
+
+    def test_timeout(self):
+        self.run_worker()
+        job = self.publish("cress.sleep", {"ms": 60000},
+                           headers={"timeout_ms": 100, "max_attempts": 2})
+        record = self.wait_state(job, "failed")
+        self.assertEqual(json.loads(record["error"])["code"], "timeout")
+        self.assertEqual(record["attempt"], "2")
+
+
+class Times(WorkerTest):
+    def test_delayed_job_runs_when_due_and_not_before(self):
+        self.run_worker()
+        due = int(time.time() * 1000) + 1500
+        job = self.publish("cress.noop", None, headers={"not_before_ms": due})
+        record = self.wait_state(job, "succeeded")
+        self.assertGreaterEqual(int(record["started_ms"]), due)
+        self.assertLess(int(record["started_ms"]), due + 5000)
+
+    def test_short_delay(self):
+        self.run_worker()
+        job = self.publish("cress.noop", None,
+                           headers={"not_before_ms": int(time.time() * 1000) + 40})
+        self.wait_state(job, "succeeded")
+
+    def test_expired_job_does_not_run(self):
+        self.run_worker()
+        job = self.publish("cress.echo", 1, headers={"expires_ms": int(time.time() * 1000) - 1})
+        after = self.publish("cress.echo", 2)
+        self.wait_state(after, "succeeded")
+        self.assertNotEqual(self.redis().record(job).get("state"), "succeeded")
+
+
+class Stopping(WorkerTest):
+    def sleeping(self, worker, ms):
+        job = self.publish("cress.sleep", {"ms": ms})
+        self.wait_state(job, "running")
+        return job
+
+    def test_running_jobs_end_within_the_drain_time(self):
+        worker = self.run_worker()
+        job = self.sleeping(worker, 1000)
+        self.assertEqual(worker.stop(), 0)
+        self.assertEqual(self.redis().record(job)["state"], "succeeded")
+        self.assertIsNone(self.presence(worker))
+        wait_for(lambda: self.client.ready(self.queue) == 0, "an empty queue")
+
+    def test_waiting_jobs_go_back_at_once(self):
+        worker = self.run_worker("--concurrency", "1", CRESS_WORKER_PREFETCH="30")
+        first = self.sleeping(worker, 2000)
+        second = self.publish("cress.echo", 1)
+        wait_for(lambda: (self.presence(worker) or {}).get("unacked", {}).get(self.queue) == 2,
+                 "two deliveries in hand")
+        worker.signal(signal.SIGTERM)
+        wait_for(lambda: self.client.ready(self.queue) == 1, "the second job back in the queue")
+        self.assertEqual(self.redis().record(first)["state"], "running")
+        self.assertEqual(worker.wait(), 0)
+        self.assertEqual(self.redis().record(first)["state"], "succeeded")
+        self.run_worker()
+        self.wait_state(second, "succeeded")
+
+    def test_what_outlasts_the_drain_time_is_handed_back(self):
+        worker = self.run_worker(CRESS_WORKER_DRAIN="200ms")
+        job = self.sleeping(worker, 60000)
+        self.assertEqual(worker.stop(), 0)
+        self.assertEqual(self.redis().record(job)["state"], "queued")
+        self.assertEqual(self.client.ready(self.queue), 1)
+
+    def test_second_sigterm_hands_back_at_once(self):
+        worker = self.run_worker()
+        job = self.sleeping(worker, 60000)
+        worker.signal(signal.SIGTERM)
+        worker.wait_log("stopping")
+        began = time.monotonic()
+        self.assertEqual(worker.stop(), 0)
+        self.assertLess(time.monotonic() - began, 5)
+        self.assertEqual(self.redis().record(job)["state"], "queued")
+        self.assertEqual(self.client.ready(self.queue), 1)
+
+    def test_killed_worker_loses_nothing(self):
+        first = self.run_worker()
+        job = self.sleeping(first, 1500)
+        second = self.run_worker()
+        first.kill()
+        record = self.wait_state(job, "succeeded")
+        self.assertTrue(record["worker"].endswith(":%d" % second.pid))
+
+    def test_poison_is_failed(self):
+        worker = self.run_worker(CRESS_WORKER_MAX_CRASHES="1")
+        job = self.sleeping(worker, 60000)
+        for _ in range(2):
+            worker.kill()
+            worker = self.run_worker(CRESS_WORKER_MAX_CRASHES="1")
+            if self.wait_state(job, "running", "failed")["state"] == "failed":
+                break
+        record = self.wait_state(job, "failed")
+        self.assertEqual(json.loads(record["error"])["code"], "poison")
+        self.assertEqual(self.dead()[0].headers["error_code"], "poison")
+
+
+class Processes(WorkerTest):
+    def test_supervisor_stops_its_workers(self):
+        supervisor = self.start("cress-worker", "--queues", self.queue, "--processes", "2")
+        wait_for(lambda: supervisor.log().count("worker ready") == 2, "two workers")
+        job = self.publish("cress.echo", 1)
+        self.wait_state(job, "succeeded")
+        self.assertEqual(supervisor.stop(), 0)
+        self.assertEqual(supervisor.log().count("worker stopped"), 2)
+
+    def test_dead_worker_is_replaced(self):
+        supervisor = self.start("cress-worker", "--queues", self.queue, "--processes", "2")
+        wait_for(lambda: supervisor.log().count("worker ready") == 2, "two workers")
+        with open("/proc/%d/task/%d/children" % (supervisor.pid, supervisor.pid),
+                  encoding="ascii") as file:
+            victim = int(file.read().split()[0])
+        os.kill(victim, signal.SIGKILL)
+        wait_for(lambda: supervisor.log().count("worker ready") == 3, "a third worker")
+        self.assertEqual(supervisor.stop(), 0)
+
+
+class Arguments(unittest.TestCase):
+    def test_help_and_version(self):
+        for flag in ("--help", "--version"):
+            done = cresstest.run("cress-worker", flag)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn("cress-worker", done.stdout)
+
+    def test_wrong_arguments(self):
+        self.assertEqual(cresstest.run("cress-worker", "--no-such-flag").returncode, 2)
+        self.assertEqual(cresstest.run("cress-worker", "--concurrency", "0").returncode, 2)
+
+    def test_check_config(self):
+        self.assertEqual(cresstest.run("cress-worker", "--check-config").returncode, 0)
+        done = cresstest.run("cress-worker", "--check-config", CRESS_WORKER_DRAIN="soon")
+        self.assertEqual(done.returncode, 78)
+        self.assertIn("drain", done.stderr.lower())
+
+    def test_refused_login_is_named_and_tried_again(self):
+        url = cresstest.env("CRESS_BROKER_URL")
+        wrong = url.split("@", 1)
+        worker = cresstest.Program("cress-worker", CRESS_BROKER_URL="amqp://nobody:wrong@" + wrong[1])
+        self.addCleanup(worker.close)
+        worker.wait_log("no broker connection")
+        self.assertEqual(worker.stop(), 0)
+        self.assertNotIn("wrong@", worker.log())
+
+
+class Outages(WorkerTest):
+    def test_results_wait_for_the_store(self):
+        """Redis stops answering: nothing is acknowledged before the result is stored."""
+        self.run_worker(CRESS_STORE_TIMEOUT="300ms")
+        job = self.publish("cress.sleep", {"ms": 300})
+        self.wait_state(job, "running")
+        redis = self.redis()
+        redis.command("CLIENT", "PAUSE", 2000, "ALL")
+        self.wait_state(job, "succeeded")
+        wait_for(lambda: self.client.ready(self.queue) == 0, "an empty queue")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// One delivery in hand; see attempt.h.
+#include "worker/attempt.h"
+
+#include "common/base/backoff.h"
+#include "worker/dispatch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct cress_backoff step_backoff = {.base_ms = 100, .cap_ms = 5000};
+
+enum { LOG_INTERVAL_MS = 5000 };
+
+static struct cress_worker_queue *queue_named(struct cress_worker *worker, const char *name)
+{
+    struct cress_worker_queue *queue = worker->queues;
+    while (queue->name != name && strcmp(queue->name, name) != 0) {
+        queue++; /* deliveries come from subscribed queues only */
+    }
+    return queue;
+}
+
+struct cress_attempt *cress_attempt_new(struct cress_worker *worker,
+                                        struct cress_delivery *delivery)
+{
+    struct cress_attempt *attempt = CRESS_NEW(struct cress_attempt);
+    attempt->run.services = &worker->services;
+    attempt->worker = worker;
+    attempt->delivery = delivery;
+    attempt->queue = queue_named(worker, delivery->queue);
+    attempt->queue->unacked++;
+    worker->in_hand++;
+    cress_list_init(&attempt->held);
+    cress_list_append(&worker->active, &attempt->node);
+    return attempt;
+}
+
+static void free_cb(uv_handle_t *timer)
+{
+    free(timer->data);
+}
+
+/* They take their turn like any other. A worker that stops has returned what was held before. */
+static bool release_held(struct cress_attempt *attempt)
+{
+    const bool any = !cress_list_is_empty(&attempt->held);
+    struct cress_list *node;
+    while ((node = cress_list_shift(&attempt->held))) {
+        const struct cress_attempt *next = CRESS_CONTAINER(node, struct cress_attempt, node);
+        cress_lanes_add(&attempt->worker->lanes, next->run.job.priority, node);
+    }
+    return any;
+}
+
+void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how)
+{
+    struct cress_worker *worker = attempt->worker;
+    cress_attempt_stop_waiting(attempt);
+    cress_list_remove(&attempt->node);
+    cress_ids_remove(&worker->ids, &attempt->by_id);
+    const bool had_held = release_held(attempt);
+    attempt->queue->unacked--;
+    worker->in_hand--;
+    worker->processed += attempt->recorded;
+    cress_delivery_settle(worker->services.broker, attempt->delivery, how);
+    attempt->delivery = NULL;
+    cress_attempt_leave_place(attempt);
+    free(attempt->text);
+    if (attempt->timer_made) {
+        uv_close((uv_handle_t *)&attempt->timer, free_cb);
+    } else {
+        free(attempt);
+    }
+    if (had_held) {
+        cress_dispatch_next(worker);
+    }
+    cress_worker_attempt_ended(worker);
+}
+
+void cress_attempt_leave_place(struct cress_attempt *attempt)
+{
+    if (attempt->has_place) {
+        attempt->has_place = false;
+        attempt->worker->running--;
+        cress_dispatch_next(attempt->worker);
+    }
+}
+
+static void timer_cb(uv_timer_t *timer)
+{
+    struct cress_attempt *attempt = timer->data;
+    void (*step)(struct cress_attempt *) = attempt->step;
+    attempt->step = NULL;
+    step(attempt);
+}
+
+void cress_attempt_wait(struct cress_attempt *attempt, int64_t ms,
+                        void (*step)(struct cress_attempt *attempt))
+{
+    if (!attempt->timer_made) {
+        uv_timer_init(attempt->worker->services.loop, &attempt->timer);
+        attempt->timer.data = attempt;
+        attempt->timer_made = true;
+    }
+    attempt->step = step;
+    /* the loop's idea of now is from the start of its turn, which may have been long */
+    uv_update_time(attempt->worker->services.loop);
+    uv_timer_start(&attempt->timer, timer_cb, ms > 0 ? (uint64_t)ms : 0, 0);
+}
+
+void cress_attempt_stop_waiting(struct cress_attempt *attempt)
+{
+    if (attempt->step) {
+        uv_timer_stop(&attempt->timer);
+        attempt->step = NULL;
+    }
+}
+
+void cress_attempt_again(struct cress_attempt *attempt, void (*step)(struct cress_attempt *attempt),
+                         const char *what, const struct cress_error *err)
+{
+    struct cress_worker *worker = attempt->worker;
+    if (worker->phase >= CRESS_WORKER_HANDING_BACK) {
+        cress_attempt_end(attempt, CRESS_REQUEUE);
+        return;
+    }
+    uint64_t suppressed;
+    if (cress_log_allow(&worker->waiting_log, LOG_INTERVAL_MS, &suppressed)) {
+        cress_log(CRESS_LOG_WARN, "job waits: a step failed and is tried again",
+                  CRESS_KV("step", what), CRESS_KV("job", attempt->run.job.id),
+                  CRESS_KV("queue", attempt->queue->name), CRESS_KV_ERROR(err),
+                  CRESS_KVI("others", suppressed));
+    }
+    attempt->failures++;
+    cress_attempt_wait(attempt, cress_backoff_ms(&step_backoff, attempt->failures, cress_random()),
+                       step);
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// One delivery in hand: what is known about it, how far it is, and how it waits.
+#ifndef CRESS_WORKER_ATTEMPT_H
+#define CRESS_WORKER_ATTEMPT_H
+
+#include "common/base/id.h"
+#include "worker/worker.h"
+
+enum cress_attempt_phase {
+    CRESS_ATTEMPT_WAITING,  /* for its time, for a free place, or for the first delivery of the same
+                               job to end */
+    CRESS_ATTEMPT_STARTING, /* being recorded as running */
+    CRESS_ATTEMPT_RUNNING,  /* with its handler */
+    CRESS_ATTEMPT_SETTLING, /* its outcome is being acted on */
+};
+
+struct cress_attempt {
+    struct cress_run run;   /* what the handler sees; its job borrows from the delivery */
+    struct cress_list node; /* in a lane, in worker->active, or in `held` of another attempt */
+    struct cress_worker *worker;
+    struct cress_delivery *delivery;
+    struct cress_worker_queue *queue;
+    enum cress_attempt_phase phase;
+    char id_room[CRESS_UUID_TEXT_SIZE]; /* the id of a job that came without one */
+
+    struct cress_id_node by_id; /* in worker->ids */
+    struct cress_list
+        held;       /* further deliveries of the same job, which wait for the end of this one */
+    bool has_place; /* counts in worker->running */
+    struct cress_start start; /* how it was recorded as running */
+    bool recorded;            /* the store has confirmed that */
+
+    bool stopping; /* the handler was asked to end, for this reason: */
+    enum cress_stop_reason stop_reason;
+
+    enum cress_state end;     /* SETTLING: what the record becomes */
+    char *text;               /* the result or the error as JSON; owned */
+    struct cress_error error; /* for the dead-letter queue and the log */
+    int64_t due_ms;           /* retrying: when, by the wall clock */
+    enum cress_settlement settlement;
+    void (*after_batch)(struct cress_attempt *attempt);
+
+    uv_timer_t timer; /* for whatever it waits for */
+    bool timer_made;
+    void (*step)(struct cress_attempt *attempt); /* what the timer does; NULL while none runs */
+    unsigned failures;                           /* of the current step, in a row */
+};
+
+/* Takes over `delivery`. The attempt is in worker->active. */
+struct cress_attempt *cress_attempt_new(struct cress_worker *worker,
+                                        struct cress_delivery *delivery);
+
+/* Settles the delivery, sends those that were held by this one into their lanes, and frees. */
+void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how);
+
+/* Calls `step` after `ms`; an earlier wait is forgotten. */
+void cress_attempt_wait(struct cress_attempt *attempt, int64_t ms,
+                        void (*step)(struct cress_attempt *attempt));
+void cress_attempt_stop_waiting(struct cress_attempt *attempt);
+
+/* `step` failed with `err`: it is done again with backoff, or the delivery goes back to its queue
+ * when the worker hands back. `what` names the step for the log. */
+void cress_attempt_again(struct cress_attempt *attempt, void (*step)(struct cress_attempt *attempt),
+                         const char *what, const struct cress_error *err);
+
+/* Makes its place free; the next job may start before this returns. Twice is harmless. */
+void cress_attempt_leave_place(struct cress_attempt *attempt);
+
+#endif

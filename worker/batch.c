@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// What follows the end of a batch's last job; see batch.h.
+//
+// read the batch -> submit its completion job -> note that it was submitted
+#include "worker/batch.h"
+
+#include "common/base/clock.h"
+#include "common/submit/submit.h"
+
+#include <stdlib.h>
+
+/* One completion on its way. */
+struct completion {
+    const struct cress_services *services;
+    char *batch;
+    cress_store_done_cb done;
+    void *arg;
+};
+
+static void end(struct completion *completion, const struct cress_error *err)
+{
+    const cress_store_done_cb done = completion->done;
+    void *arg = completion->arg;
+    free(completion->batch);
+    free(completion);
+    done(err, arg);
+}
+
+static void noted_cb(const struct cress_error *err, void *arg)
+{
+    end(arg, err);
+}
+
+static void note(struct completion *completion)
+{
+    cress_store_batch_complete(completion->services->store, completion->batch, noted_cb,
+                               completion);
+}
+
+/* Whether submitting the same request again is pointless. */
+static bool is_hopeless(const struct cress_error *err)
+{
+    return err->status == CRESS_INVALID || err->status == CRESS_MALFORMED ||
+           err->status == CRESS_TOO_LARGE || err->status == CRESS_NOT_FOUND;
+}
+
+static void give_up(struct completion *completion, const struct cress_error *err)
+{
+    cress_log(CRESS_LOG_ERROR, "batch ended, but its completion job cannot be submitted",
+              CRESS_KV("batch", completion->batch), CRESS_KV_ERROR(err));
+    note(completion);
+}
+
+static void submitted_cb(const struct cress_record *record, const struct cress_error *err,
+                         void *arg)
+{
+    (void)record;
+    struct completion *completion = arg;
+    if (!err ||
+        err->status == CRESS_CONFLICT) { /* in conflict with itself: it was submitted before */
+        note(completion);
+    } else if (is_hopeless(err)) {
+        give_up(completion, err);
+    } else {
+        end(completion, err);
+    }
+}
+
+static void submit(struct completion *completion, const char *request_text)
+{
+    struct cress_job job;
+    struct cress_error err;
+    char *payload = NULL;
+    json_t *request = json_loads(request_text, 0, NULL);
+    if (cress_job_from_request(request, cress_clock_wall_ms(), &job, &payload, &err) != CRESS_OK) {
+        give_up(completion, &err);
+    } else {
+        const struct cress_submit_options options = {
+            .broker = completion->services->broker,
+            .store = completion->services->store,
+            .config = completion->services->config,
+        };
+        cress_submit(&options, &job, submitted_cb, completion);
+    }
+    free(payload);
+    json_decref(request);
+}
+
+static void read_cb(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+{
+    struct completion *completion = arg;
+    if (err && err->status != CRESS_NOT_FOUND) {
+        end(completion, err);
+    } else if (err || batch->completed) {
+        end(completion, NULL);
+    } else if (batch->completion) {
+        submit(completion, batch->completion);
+    } else {
+        note(completion);
+    }
+}
+
+void cress_batch_complete(const struct cress_services *services, const char *batch,
+                          cress_store_done_cb done, void *arg)
+{
+    struct completion *completion = CRESS_NEW(struct completion);
+    completion->services = services;
+    completion->batch = cress_strdup(batch);
+    completion->done = done;
+    completion->arg = arg;
+    cress_store_batch_get(services->store, batch, read_cb, completion);
+}
+
+/* --- for an attempt: again and again --- */
+
+static void finish(struct cress_attempt *attempt);
+
+static void completed_cb(const struct cress_error *err, void *arg)
+{
+    struct cress_attempt *attempt = arg;
+    if (err) {
+        cress_attempt_again(attempt, finish, "complete the batch", err);
+        return;
+    }
+    attempt->failures = 0;
+    attempt->after_batch(attempt);
+}
+
+static void finish(struct cress_attempt *attempt)
+{
+    cress_batch_complete(&attempt->worker->services, attempt->run.job.batch, completed_cb, attempt);
+}
+
+void cress_batch_finish(struct cress_attempt *attempt, void (*next)(struct cress_attempt *attempt))
+{
+    attempt->after_batch = next;
+    finish(attempt);
+}

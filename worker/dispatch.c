@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a delivery to a running handler; see dispatch.h.
+#include "worker/dispatch.h"
+
+#include "common/base/clock.h"
+#include "common/broker/topology.h"
+#include "worker/attempt.h"
+#include "worker/settle.h"
+
+#include <string.h>
+
+/* --- accepting --- */
+
+static void enqueue(struct cress_attempt *attempt)
+{
+    cress_list_remove(&attempt->node);
+    cress_lanes_add(&attempt->worker->lanes, attempt->run.job.priority, &attempt->node);
+}
+
+static void due_step(struct cress_attempt *attempt)
+{
+    enqueue(attempt);
+    cress_dispatch_next(attempt->worker);
+}
+
+/* Not yet due: to a delay queue, or onto a timer for what is shorter than any of them. */
+static void delay(struct cress_attempt *attempt, int64_t due_in_ms)
+{
+    if (due_in_ms < CRESS_DELAY_MIN_MS) {
+        cress_attempt_wait(attempt, due_in_ms, due_step);
+    } else {
+        cress_settle_send_on(attempt);
+    }
+}
+
+static void fill_defaults(struct cress_attempt *attempt)
+{
+    const struct cress_config *config = attempt->worker->config;
+    struct cress_job *job = &attempt->run.job;
+    if (!job->id) { /* a new one at each delivery: there is nothing stable to derive it from */
+        job->id = cress_id_new(attempt->id_room);
+    }
+    if (job->max_attempts == 0) {
+        job->max_attempts = (int)config->job_max_attempts;
+    }
+    if (job->timeout_ms == 0) {
+        job->timeout_ms = config->job_timeout_ms;
+    }
+}
+
+static void take_in(struct cress_worker *worker, struct cress_delivery *delivery)
+{
+    struct cress_attempt *attempt = cress_attempt_new(worker, delivery);
+    if (worker->phase != CRESS_WORKER_RUNNING) {
+        cress_attempt_end(attempt, CRESS_REQUEUE);
+        return;
+    }
+    if (delivery->epoch > attempt->queue->epoch) {
+        attempt->queue->epoch = delivery->epoch;
+    }
+    struct cress_job *job = &attempt->run.job;
+    struct cress_error err;
+    if (cress_job_from_message(delivery->message, delivery->queue, delivery->priority,
+                               attempt->queue->default_task, job, &err) != CRESS_OK) {
+        cress_settle_undecodable(attempt, &err);
+        return;
+    }
+    fill_defaults(attempt);
+    const int64_t due_in_ms = job->not_before_ms ? job->not_before_ms - cress_clock_wall_ms() : 0;
+    if (due_in_ms > 0) {
+        delay(attempt, due_in_ms);
+    } else {
+        enqueue(attempt);
+    }
+}
+
+void cress_dispatch_deliveries_cb(struct cress_list *deliveries, void *arg)
+{
+    struct cress_worker *worker = arg;
+    struct cress_list *node;
+    while ((node = cress_list_shift(deliveries))) {
+        take_in(worker, CRESS_CONTAINER(node, struct cress_delivery, node));
+    }
+    cress_dispatch_next(worker);
+}
+
+/* --- running --- */
+
+static void timed_out_step(struct cress_attempt *attempt)
+{
+    attempt->stopping = true;
+    attempt->stop_reason = CRESS_STOP_TIMED_OUT;
+    attempt->run.handler->stop(&attempt->run, CRESS_STOP_TIMED_OUT);
+}
+
+static enum cress_status check_task(const char *task, const struct cress_handler **handler,
+                                    struct cress_error *err)
+{
+    const struct cress_handler *found = cress_handler_find(task);
+    if (!found) {
+        struct cress_buf names = cress_buf_make(CRESS_ERROR_MESSAGE_MAX);
+        cress_handler_list(&names);
+        cress_error_set(err, CRESS_NOT_FOUND, "unknown_task",
+                        "this worker has no task %s; it has %s", task, cress_buf_text(&names));
+        cress_buf_free(&names);
+        return CRESS_NOT_FOUND;
+    }
+    *handler = found;
+    return CRESS_OK;
+}
+
+static enum cress_status parse_payload(const struct cress_job *job, int64_t max_bytes,
+                                       json_t **payload, struct cress_error *err)
+{
+    if ((int64_t)job->payload_size > max_bytes) {
+        return cress_error_set(err, CRESS_TOO_LARGE, "payload_too_large",
+                               "the payload has %zu bytes; job.max_payload allows %lld",
+                               job->payload_size, (long long)max_bytes);
+    }
+    json_error_t where;
+    json_t *parsed = json_loadb(job->payload, job->payload_size, JSON_DECODE_ANY, &where);
+    if (!parsed) {
+        return cress_error_set(err, CRESS_MALFORMED, "payload_not_json",
+                               "the body is not JSON: %s at byte %d", where.text, where.position);
+    }
+    *payload = parsed;
+    return CRESS_OK;
+}
+
+/* Whether it can run at all; what cannot is not tried again. */
+static enum cress_status prepare(struct cress_attempt *attempt, struct cress_error *err)
+{
+    struct cress_run *run = &attempt->run;
+    const struct cress_job *job = &run->job;
+    if (job->attempt > job->max_attempts) {
+        return cress_error_set(err, CRESS_INVALID, "attempts_exhausted",
+                               "the message is attempt %d of at most %d", job->attempt,
+                               job->max_attempts);
+    }
+    const enum cress_status status = check_task(job->task, &run->handler, err);
+    return status != CRESS_OK ? status
+                              : parse_payload(job, attempt->worker->config->job_max_payload_bytes,
+                                              &run->payload, err);
+}
+
+static void run_handler(struct cress_attempt *attempt)
+{
+    struct cress_error err;
+    if (prepare(attempt, &err) != CRESS_OK) {
+        cress_settle_fail(attempt, &err);
+        return;
+    }
+    attempt->phase = CRESS_ATTEMPT_RUNNING;
+    attempt->run.handler->start(&attempt->run);
+    /* most small jobs have ended by now and need no timer; none is freed before the loop's next
+     * turn */
+    if (attempt->phase == CRESS_ATTEMPT_RUNNING && attempt->run.handler->stop) {
+        cress_attempt_wait(attempt, attempt->run.job.timeout_ms, timed_out_step);
+    }
+}
+
+static void fail_as_poison(struct cress_attempt *attempt)
+{
+    struct cress_error err;
+    cress_error_set(&err, CRESS_INTERNAL, "poison",
+                    "workers died %lld times while running this job; it is not tried again",
+                    (long long)attempt->worker->config->worker_max_crashes);
+    cress_settle_fail(attempt, &err);
+}
+
+static void record_running(struct cress_attempt *attempt);
+
+static void recorded_cb(enum cress_verdict verdict, bool batch_complete,
+                        const struct cress_error *err, void *arg)
+{
+    struct cress_attempt *attempt = arg;
+    if (err) {
+        cress_attempt_again(attempt, record_running, "record running", err);
+        return;
+    }
+    attempt->failures = 0;
+    switch (verdict) {
+    case CRESS_VERDICT_APPLIED:
+        attempt->recorded = true;
+        run_handler(attempt);
+        break;
+    case CRESS_VERDICT_POISON:
+        fail_as_poison(attempt);
+        break;
+    case CRESS_VERDICT_TERMINAL:
+    case CRESS_VERDICT_STALE:
+    case CRESS_VERDICT_MISSING:
+        cress_settle_drop(attempt, batch_complete);
+        break;
+    }
+}
+
+static void record_running(struct cress_attempt *attempt)
+{
+    cress_store_start(attempt->worker->services.store, &attempt->start, recorded_cb, attempt);
+}
+
+void cress_dispatch_start(struct cress_attempt *attempt)
+{
+    attempt->has_place = true;
+    attempt->worker->running++;
+    attempt->phase = CRESS_ATTEMPT_STARTING;
+    /* made once: the store knows a repeated call, whose answer was lost, by its time */
+    attempt->start = (struct cress_start){
+        .job = &attempt->run.job,
+        .worker = attempt->worker->name,
+        .redelivered = attempt->delivery->redelivered,
+        .max_crashes = (int)attempt->worker->config->worker_max_crashes,
+        .now_ms = cress_clock_wall_ms(),
+    };
+    record_running(attempt);
+}
+
+/* --- taking from the lanes --- */
+
+static void begin(struct cress_attempt *attempt)
+{
+    struct cress_worker *worker = attempt->worker;
+    const struct cress_job *job = &attempt->run.job;
+    if (attempt->delivery->epoch < attempt->queue->epoch) {
+        cress_attempt_end(attempt, CRESS_REQUEUE); /* its connection is gone: it was redelivered */
+        return;
+    }
+    struct cress_id_node *same = cress_ids_find(&worker->ids, job->id);
+    if (same) {
+        struct cress_attempt *first = CRESS_CONTAINER(same, struct cress_attempt, by_id);
+        cress_list_append(&first->held, &attempt->node);
+        return;
+    }
+    cress_list_append(&worker->active, &attempt->node);
+    cress_ids_add(&worker->ids, &attempt->by_id, job->id);
+    if (job->expires_ms && job->expires_ms <= cress_clock_wall_ms()) {
+        cress_settle_expire(attempt);
+    } else {
+        cress_dispatch_start(attempt);
+    }
+}
+
+void cress_dispatch_next(struct cress_worker *worker)
+{
+    struct cress_list *node;
+    while (worker->running < worker->config->worker_concurrency &&
+           (node = cress_lanes_take(&worker->lanes))) {
+        begin(CRESS_CONTAINER(node, struct cress_attempt, node));
+    }
+}
+
+/* --- stopping --- */
+
+/* Calls `each` for all active attempts, which it may end. */
+static void for_each_active(struct cress_worker *worker, void (*each)(struct cress_attempt *))
+{
+    struct cress_list all;
+    cress_list_init(&all);
+    cress_list_splice(&all, &worker->active);
+    struct cress_list *node;
+    while ((node = cress_list_shift(&all))) {
+        cress_list_append(&worker->active, node);
+        each(CRESS_CONTAINER(node, struct cress_attempt, node));
+    }
+}
+
+static void return_held(struct cress_attempt *attempt)
+{
+    struct cress_list *node;
+    while ((node = cress_list_shift(&attempt->held))) {
+        cress_attempt_end(CRESS_CONTAINER(node, struct cress_attempt, node), CRESS_REQUEUE);
+    }
+    if (attempt->phase == CRESS_ATTEMPT_WAITING) {
+        cress_attempt_end(attempt, CRESS_REQUEUE);
+    }
+}
+
+void cress_dispatch_return_waiting(struct cress_worker *worker)
+{
+    struct cress_list *node;
+    while ((node = cress_lanes_take(&worker->lanes))) {
+        cress_attempt_end(CRESS_CONTAINER(node, struct cress_attempt, node), CRESS_REQUEUE);
+    }
+    for_each_active(worker, return_held);
+}
+
+static void hand_back(struct cress_attempt *attempt)
+{
+    if (attempt->phase != CRESS_ATTEMPT_RUNNING) {
+        if (attempt->step) {
+            cress_attempt_end(attempt, CRESS_REQUEUE);
+        }
+        return;
+    }
+    cress_attempt_stop_waiting(attempt);
+    attempt->stopping = true;
+    attempt->stop_reason = CRESS_STOP_SHUTDOWN;
+    if (attempt->run.handler->stop) {
+        attempt->run.handler->stop(&attempt->run, CRESS_STOP_SHUTDOWN);
+    }
+}
+
+void cress_dispatch_hand_back(struct cress_worker *worker)
+{
+    for_each_active(worker, hand_back);
+}

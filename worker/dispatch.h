@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a delivery to a running handler.
+//
+//   delivery -> job? -> due? -> lane -> place free -> first of its id? -> expired? -> record
+//   running -> checks -> handler
+//
+// Whatever leaves this path goes to settle.h.
+#ifndef CRESS_WORKER_DISPATCH_H
+#define CRESS_WORKER_DISPATCH_H
+
+#include "worker/attempt.h"
+
+/* Takes over deliveries; `arg` is the worker. For cress_broker_consume(). */
+void cress_dispatch_deliveries_cb(struct cress_list *deliveries, void *arg);
+
+/* Starts waiting jobs while there are free places. */
+void cress_dispatch_next(struct cress_worker *worker);
+
+/* Gives the attempt a place and records it as running; then its handler starts. */
+void cress_dispatch_start(struct cress_attempt *attempt);
+
+/* Returns everything that has not begun to the broker: lanes, short delays, held deliveries. */
+void cress_dispatch_return_waiting(struct cress_worker *worker);
+
+/* Stops the handlers of running jobs, which are then handed back, and returns what waits for a step
+ * to be tried again. */
+void cress_dispatch_hand_back(struct cress_worker *worker);
+
+#endif

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The messages that a worker sends on; see outgoing.h.
+#include "worker/outgoing.h"
+
+#include "common/base/text.h"
+
+#include <string.h>
+
+/* Added by the broker, and misread by it when they come back. */
+static bool is_brokers_own(const char *name)
+{
+    return strcmp(name, "x-death") == 0 || strcmp(name, "x-delivery-count") == 0 ||
+           strcmp(name, "x-acquired-count") == 0 ||
+           cress_text_starts_with(name, "x-first-death-") ||
+           cress_text_starts_with(name, "x-last-death-");
+}
+
+static bool has_header(const struct cress_outgoing *out, const char *name)
+{
+    return cress_message_header(&out->message, name) != NULL;
+}
+
+static void add_header(struct cress_outgoing *out, struct cress_header header)
+{
+    if (out->message.header_count < CRESS_OUTGOING_HEADER_MAX) {
+        out->headers[out->message.header_count++] = header;
+    }
+}
+
+/* The original's headers, but for those that are set already. */
+static void carry_headers(struct cress_outgoing *out, const struct cress_message *original)
+{
+    for (size_t i = 0; i < original->header_count; i++) {
+        const struct cress_header *header = &original->headers[i];
+        if (header->kind != CRESS_HEADER_OTHER && !is_brokers_own(header->name) &&
+            !has_header(out, header->name)) {
+            add_header(out, *header);
+        }
+    }
+}
+
+void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
+                        const struct cress_message *original, int64_t now_ms)
+{
+    cress_job_to_message(job, out->headers, &out->message);
+    cress_route_job(job->queue, job->priority, job->not_before_ms - now_ms, &out->route);
+    out->message.exchange = out->route.exchange;
+    out->message.routing_key = out->route.routing_key;
+    out->message.app_id = original->app_id;
+    out->message.headers = out->headers;
+    carry_headers(out, original);
+}
+
+void cress_outgoing_dead(struct cress_outgoing *out, const struct cress_message *original,
+                         const char *queue, const struct cress_error *reason)
+{
+    cress_route_dead_name(queue, out->route.routing_key);
+    out->message = *original;
+    out->message.exchange = "";
+    out->message.routing_key = out->route.routing_key;
+    out->message.transient = false;
+    out->message.headers = out->headers;
+    out->message.header_count = 0;
+    add_header(out, (struct cress_header){.name = "error_code", .text = reason->code});
+    add_header(out, (struct cress_header){.name = "error_message", .text = reason->message});
+    carry_headers(out, original);
+}
+
+void cress_outgoing_reply(struct cress_outgoing *out, const struct cress_job *job,
+                          const struct cress_message *original, enum cress_state state,
+                          const char *body, size_t body_size)
+{
+    out->message = (struct cress_message){
+        .exchange = "",
+        .routing_key = job->reply_to,
+        .type = job->task,
+        .message_id = job->id,
+        .content_type = "application/json",
+        .correlation_id = original->correlation_id ? original->correlation_id : job->id,
+        .headers = out->headers,
+        .body = body,
+        .body_size = body_size,
+    };
+    add_header(out, (struct cress_header){.name = "state", .text = cress_state_word(state)});
+}

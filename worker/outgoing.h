@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The messages that a worker sends on: a job's next hop or next attempt, the copy of a message for
+// the dead-letter queue, the reply to a caller.
+//
+// What a foreign publisher put into a message's headers travels along. The broker's own headers do
+// not: RabbitMQ before 4.0 takes a republished x-death for a cycle and drops the message. Pure; any
+// thread.
+#ifndef CRESS_WORKER_OUTGOING_H
+#define CRESS_WORKER_OUTGOING_H
+
+#include "common/base/status.h"
+#include "common/broker/topology.h"
+#include "common/job/job.h"
+#include "common/job/state.h"
+
+/* Headers beyond this are not carried over. */
+enum { CRESS_OUTGOING_HEADER_MAX = 64 };
+
+/* Borrows from what it was made of; `message` points into the rest. */
+struct cress_outgoing {
+    struct cress_message message;
+    struct cress_header headers[CRESS_OUTGOING_HEADER_MAX];
+    struct cress_route route;
+};
+
+/* `job`, which came as `original`, on its way to its queue: through the longest delay queue that is
+ * not too long. */
+void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
+                        const struct cress_message *original, int64_t now_ms);
+
+/* A copy of `original`, a message of queue `queue`, for its dead-letter queue, with the reason in
+ * the headers error_code and error_message. */
+void cress_outgoing_dead(struct cress_outgoing *out, const struct cress_message *original,
+                         const char *queue, const struct cress_error *reason);
+
+/* The end of `job` for the queue that it names in reply_to: the result or the error as the body,
+ * the state in the header `state`. The correlation_id is the caller's own, as in RabbitMQ's
+ * tutorial six; else the job's id, which is also the message_id. */
+void cress_outgoing_reply(struct cress_outgoing *out, const struct cress_job *job,
+                          const struct cress_message *original, enum cress_state state,
+                          const char *body, size_t body_size);
+
+#endif

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The worker's report of itself; see presence.h.
+#include "worker/presence.h"
+
+#include "common/base/clock.h"
+#include "common/base/version.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { REPORT_MAX_BYTES = 1 << 20, BEATS_UNTIL_GONE = 5 };
+
+static void add_text(struct cress_buf *out, const char *text)
+{
+    cress_buf_add_json(out, text, strlen(text));
+}
+
+static void write_queues(const struct cress_worker *worker, struct cress_buf *out)
+{
+    cress_buf_add_text(out, ",\"queues\":[");
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        cress_buf_add_text(out, i ? "," : "");
+        add_text(out, worker->queues[i].name);
+    }
+    cress_buf_add_text(out, "],\"unacked\":{");
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        cress_buf_add_text(out, i ? "," : "");
+        add_text(out, worker->queues[i].name);
+        cress_buf_printf(out, ":%lld", (long long)worker->queues[i].unacked);
+    }
+    cress_buf_add_char(out, '}');
+}
+
+static void write_report(const struct cress_worker *worker, struct cress_buf *out)
+{
+    char started[CRESS_TIME_TEXT_MAX];
+    cress_buf_add_text(out, "{\"id\":");
+    add_text(out, worker->name);
+    cress_buf_add_text(out, ",\"host\":");
+    add_text(out, worker->host);
+    cress_buf_printf(out, ",\"pid\":%ld,\"version\":\"%s\"", (long)getpid(), cress_version());
+    write_queues(worker, out);
+    cress_buf_printf(out,
+                     ",\"concurrency\":%lld,\"running\":%lld,\"processed\":%lld,\"failed\":%lld,"
+                     "\"started_at\":\"%s\",\"draining\":%s}",
+                     (long long)worker->config->worker_concurrency, (long long)worker->running,
+                     (long long)worker->processed, (long long)worker->failed,
+                     cress_time_format(worker->started_ms, started),
+                     worker->phase == CRESS_WORKER_RUNNING ? "false" : "true");
+}
+
+/* A missed report is made up by the next; that the store is away has been said. */
+static void reported_cb(const struct cress_error *err, void *arg)
+{
+    (void)err;
+    (void)arg;
+}
+
+void cress_presence_beat(struct cress_worker *worker)
+{
+    if (!cress_store_is_ready(worker->services.store, NULL)) {
+        return;
+    }
+    struct cress_buf report = cress_buf_make(REPORT_MAX_BYTES);
+    write_report(worker, &report);
+    cress_store_beat(worker->services.store, worker->name, cress_buf_text(&report),
+                     BEATS_UNTIL_GONE * worker->config->worker_heartbeat_ms, reported_cb, NULL);
+    cress_buf_free(&report);
+}
+
+static void beat_cb(uv_timer_t *timer)
+{
+    cress_presence_beat(timer->data);
+}
+
+void cress_presence_start(struct cress_worker *worker)
+{
+    const uint64_t interval_ms = (uint64_t)worker->config->worker_heartbeat_ms;
+    uv_timer_start(&worker->beat, beat_cb, interval_ms, interval_ms);
+}

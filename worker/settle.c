@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+// What follows an outcome; see settle.h.
+#include "worker/settle.h"
+
+#include "common/base/clock.h"
+#include "worker/batch.h"
+#include "worker/dispatch.h"
+#include "worker/outgoing.h"
+#include "worker/retry.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOG_INTERVAL_MS = 1000 };
+
+/* --- the last steps --- */
+
+static void acknowledge(struct cress_attempt *attempt)
+{
+    cress_attempt_end(attempt, attempt->settlement);
+}
+
+/* The caller that waits for a reply may have gone, and its queue with it: that is no fault of the
+ * job. */
+static void replied_cb(const struct cress_error *err, void *arg)
+{
+    struct cress_attempt *attempt = arg;
+    if (err && err->status == CRESS_CANCELLED) {
+        cress_attempt_end(attempt, CRESS_REQUEUE);
+        return;
+    }
+    if (err) {
+        cress_log(CRESS_LOG_DEBUG, "reply not delivered", CRESS_KV("job", attempt->run.job.id),
+                  CRESS_KV("reply_to", attempt->run.job.reply_to), CRESS_KV_ERROR(err));
+    }
+    acknowledge(attempt);
+}
+
+static void reply(struct cress_attempt *attempt)
+{
+    if (!attempt->run.job.reply_to || !attempt->text || !cress_state_is_terminal(attempt->end)) {
+        acknowledge(attempt);
+        return;
+    }
+    struct cress_outgoing out;
+    cress_outgoing_reply(&out, &attempt->run.job, attempt->delivery->message, attempt->end,
+                         attempt->text, strlen(attempt->text));
+    cress_broker_publish(attempt->worker->services.broker, &out.message, 0, replied_cb, attempt);
+}
+
+void cress_settle_drop(struct cress_attempt *attempt, bool batch_complete)
+{
+    cress_attempt_leave_place(attempt);
+    attempt->phase = CRESS_ATTEMPT_SETTLING;
+    if (batch_complete) {
+        cress_batch_finish(attempt, acknowledge);
+    } else {
+        acknowledge(attempt);
+    }
+}
+
+/* --- recording the end --- */
+
+static void record_end(struct cress_attempt *attempt);
+static void record_again(struct cress_attempt *attempt);
+
+/* The record was lost while the job ran (a flushed store): it is made once more, so that the result
+ * has a place. */
+static void remade_cb(enum cress_verdict verdict, bool batch_complete,
+                      const struct cress_error *err, void *arg)
+{
+    struct cress_attempt *attempt = arg;
+    if (err) {
+        cress_attempt_again(attempt, record_again, "record running", err);
+    } else if (verdict == CRESS_VERDICT_APPLIED) {
+        record_end(attempt);
+    } else {
+        cress_settle_drop(attempt, batch_complete);
+    }
+}
+
+static void record_again(struct cress_attempt *attempt)
+{
+    cress_store_start(attempt->worker->services.store, &attempt->start, remade_cb, attempt);
+}
+
+static void count_end(struct cress_attempt *attempt)
+{
+    struct cress_worker *worker = attempt->worker;
+    if (attempt->end != CRESS_STATE_FAILED) {
+        return;
+    }
+    worker->failed++;
+    uint64_t suppressed;
+    if (cress_log_allow(&worker->failed_log, LOG_INTERVAL_MS, &suppressed)) {
+        cress_log(CRESS_LOG_WARN, "job failed, its message is in the dead-letter queue",
+                  CRESS_KV("job", attempt->run.job.id), CRESS_KV("task", attempt->run.job.task),
+                  CRESS_KV("queue", attempt->queue->name), CRESS_KV_ERROR(&attempt->error),
+                  CRESS_KVI("others", suppressed));
+    }
+}
+
+static void ended_cb(enum cress_verdict verdict, bool batch_complete, const struct cress_error *err,
+                     void *arg)
+{
+    struct cress_attempt *attempt = arg;
+    if (err) {
+        cress_attempt_again(attempt, record_end, "record outcome", err);
+        return;
+    }
+    if (verdict == CRESS_VERDICT_MISSING && attempt->recorded) {
+        record_again(attempt);
+        return;
+    }
+    if (verdict == CRESS_VERDICT_STALE && attempt->end == CRESS_STATE_EXPIRED) {
+        cress_dispatch_start(attempt);
+        return;
+    }
+    /* "ended already" is also what a repeated call hears whose first answer was lost */
+    const bool is_ours = verdict == CRESS_VERDICT_APPLIED || attempt->failures > 0;
+    attempt->failures = 0;
+    if (!is_ours && verdict != CRESS_VERDICT_MISSING) {
+        cress_settle_drop(attempt, batch_complete); /* another copy was faster, and has replied */
+        return;
+    }
+    count_end(attempt);
+    if (batch_complete) {
+        cress_batch_finish(attempt, reply);
+    } else {
+        reply(attempt);
+    }
+}
+
+static void record_end(struct cress_attempt *attempt)
+{
+    const bool succeeded = attempt->end == CRESS_STATE_SUCCEEDED;
+    const struct cress_change change = {
+        .id = attempt->run.job.id,
+        .to = attempt->end,
+        .attempt = attempt->run.job.attempt,
+        .result = succeeded ? attempt->text : NULL,
+        .result_size = succeeded ? strlen(attempt->text) : 0,
+        .error = succeeded ? NULL : attempt->text,
+        .run_at_ms = attempt->due_ms,
+        .now_ms = cress_clock_wall_ms(),
+    };
+    cress_store_change(attempt->worker->services.store, &change, ended_cb, attempt);
+}
+
+/* --- failed --- */
+
+static void set_error(struct cress_attempt *attempt, const struct cress_error *err)
+{
+    attempt->error = *err;
+    struct cress_buf text = cress_buf_make(8 * CRESS_ERROR_MESSAGE_MAX);
+    cress_buf_add_text(&text, "{\"code\":");
+    cress_buf_add_json(&text, err->code, strlen(err->code));
+    cress_buf_add_text(&text, ",\"message\":");
+    cress_buf_add_json(&text, err->message, strlen(err->message));
+    cress_buf_add_char(&text, '}');
+    free(attempt->text);
+    attempt->text = cress_buf_take(&text);
+}
+
+static void bury(struct cress_attempt *attempt);
+
+/* A queue that someone else owns need not have a dead-letter queue of ours; then its owner's policy
+ * decides. */
+static bool has_no_dead_queue(const struct cress_attempt *attempt, const struct cress_error *err)
+{
+    const struct cress_queue_config *queue =
+        cress_config_queue(attempt->worker->config, attempt->queue->name);
+    return queue && strcmp(queue->declare, "passive") == 0 &&
+           (err->status == CRESS_NOT_FOUND || err->status == CRESS_CONFLICT);
+}
+
+static void buried_cb(const struct cress_error *err, void *arg)
+{
+    struct cress_attempt *attempt = arg;
+    if (err && has_no_dead_queue(attempt, err)) {
+        attempt->settlement = CRESS_DEAD;
+    } else if (err) {
+        cress_attempt_again(attempt, bury, "publish dead letter", err);
+        return;
+    }
+    attempt->failures = 0;
+    if (attempt->run.job.id) {
+        record_end(attempt);
+    } else {
+        count_end(attempt);
+        acknowledge(attempt);
+    }
+}
+
+static void bury(struct cress_attempt *attempt)
+{
+    struct cress_outgoing out;
+    cress_outgoing_dead(&out, attempt->delivery->message, attempt->queue->name, &attempt->error);
+    cress_broker_publish(attempt->worker->services.broker, &out.message, 0, buried_cb, attempt);
+}
+
+void cress_settle_fail(struct cress_attempt *attempt, const struct cress_error *reason)
+{
+    attempt->phase = CRESS_ATTEMPT_SETTLING;
+    attempt->end = CRESS_STATE_FAILED;
+    set_error(attempt, reason);
+    cress_attempt_leave_place(attempt);
+    bury(attempt);
+}
+
+void cress_settle_undecodable(struct cress_attempt *attempt, const struct cress_error *reason)
+{
+    const char *id = attempt->delivery->message->message_id;
+    attempt->run.job = (struct cress_job){
+        .id = id && cress_id_is_valid(id) ? id : NULL,
+        .attempt = 1,
+    };
+    cress_settle_fail(attempt, reason);
+}
+
+/* --- sent on: a later attempt, or the same one later --- */
+
+static void send_on(struct cress_attempt *attempt);
+
+static void sent_on_cb(const struct cress_error *err, void *arg)
+{
+    struct cress_attempt *attempt = arg;
+    if (err) {
+        cress_attempt_again(attempt, send_on, "publish to delay", err);
+        return;
+    }
+    attempt->failures = 0;
+    if (attempt->recorded) {
+        record_end(attempt);
+    } else {
+        acknowledge(attempt);
+    }
+}
+
+static void send_on(struct cress_attempt *attempt)
+{
+    struct cress_job job = attempt->run.job;
+    if (attempt->recorded) {
+        job.attempt++;
+        job.not_before_ms = attempt->due_ms;
+    }
+    struct cress_outgoing out;
+    cress_outgoing_job(&out, &job, attempt->delivery->message, cress_clock_wall_ms());
+    cress_broker_publish(attempt->worker->services.broker, &out.message, 0, sent_on_cb, attempt);
+}
+
+void cress_settle_send_on(struct cress_attempt *attempt)
+{
+    attempt->phase = CRESS_ATTEMPT_SETTLING;
+    send_on(attempt);
+}
+
+void cress_settle_expire(struct cress_attempt *attempt)
+{
+    attempt->phase = CRESS_ATTEMPT_SETTLING;
+    attempt->end = CRESS_STATE_EXPIRED;
+    record_end(attempt);
+}
+
+/* --- outcomes --- */
+
+static void handed_back_cb(enum cress_verdict verdict, bool batch_complete,
+                           const struct cress_error *err, void *arg)
+{
+    (void)verdict; /* whatever the record says: the message goes back, and is judged when it is
+                      delivered again */
+    (void)batch_complete;
+    (void)err;
+    cress_attempt_end(arg, CRESS_REQUEUE);
+}
+
+static void hand_back(struct cress_attempt *attempt)
+{
+    const struct cress_change change = {
+        .id = attempt->run.job.id,
+        .to = CRESS_STATE_QUEUED,
+        .attempt = attempt->run.job.attempt,
+        .now_ms = cress_clock_wall_ms(),
+    };
+    cress_store_change(attempt->worker->services.store, &change, handed_back_cb, attempt);
+}
+
+/* The result as text; one that is too large is an error. */
+static enum cress_status write_result(struct cress_attempt *attempt, json_t *result,
+                                      struct cress_error *err)
+{
+    if (!result || json_is_null(result)) {
+        attempt->text = cress_strdup("null");
+        return CRESS_OK;
+    }
+    char *text = json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (!text) {
+        return cress_error_set(err, CRESS_INTERNAL, "bad_result",
+                               "the task's result cannot be written as JSON");
+    }
+    const int64_t max_bytes = attempt->worker->config->job_max_result_bytes;
+    const size_t size = strlen(text);
+    if ((int64_t)size > max_bytes) {
+        free(text);
+        return cress_error_set(err, CRESS_TOO_LARGE, "result_too_large",
+                               "the result has %zu bytes; job.max_result allows %lld", size,
+                               (long long)max_bytes);
+    }
+    attempt->text = text;
+    return CRESS_OK;
+}
+
+static void succeed(struct cress_attempt *attempt, json_t *result)
+{
+    struct cress_error err;
+    if (write_result(attempt, result, &err) != CRESS_OK) {
+        cress_settle_fail(attempt, &err);
+        return;
+    }
+    attempt->end = CRESS_STATE_SUCCEEDED;
+    record_end(attempt);
+}
+
+static void retry_or_fail(struct cress_attempt *attempt, const struct cress_outcome *outcome)
+{
+    const struct cress_config *config = attempt->worker->config;
+    const struct cress_backoff backoff = {.base_ms = config->job_backoff_base_ms,
+                                          .cap_ms = config->job_backoff_cap_ms};
+    const struct cress_retry retry =
+        cress_retry_decide(&attempt->run.job, outcome, &backoff, cress_random());
+    if (!retry.again) {
+        cress_settle_fail(attempt, &outcome->error);
+        return;
+    }
+    set_error(attempt, &outcome->error);
+    attempt->end = CRESS_STATE_RETRYING;
+    attempt->due_ms = cress_clock_wall_ms() + retry.delay_ms;
+    send_on(attempt);
+}
+
+/* What a handler says after it was asked to stop is a consequence of that. */
+static void explain_stop(const struct cress_attempt *attempt, struct cress_outcome *outcome)
+{
+    if (attempt->stopping && attempt->stop_reason == CRESS_STOP_TIMED_OUT) {
+        outcome->kind = CRESS_OUTCOME_TIMED_OUT;
+        cress_error_set(&outcome->error, CRESS_TIMEOUT, "timeout",
+                        "stopped: the attempt took longer than %lld ms",
+                        (long long)attempt->run.job.timeout_ms);
+    }
+}
+
+static void settle(struct cress_attempt *attempt, struct cress_outcome *outcome)
+{
+    if (outcome->kind == CRESS_OUTCOME_SUCCEEDED) {
+        succeed(attempt, outcome->result);
+        return;
+    }
+    if (attempt->stopping && attempt->stop_reason == CRESS_STOP_SHUTDOWN) {
+        hand_back(attempt);
+        return;
+    }
+    explain_stop(attempt, outcome);
+    if (outcome->kind == CRESS_OUTCOME_CANCELLED) {
+        set_error(attempt, &outcome->error);
+        attempt->end = CRESS_STATE_CANCELLED;
+        record_end(attempt);
+        return;
+    }
+    retry_or_fail(attempt, outcome);
+}
+
+void cress_run_done(struct cress_run *run, struct cress_outcome outcome)
+{
+    struct cress_attempt *attempt = CRESS_CONTAINER(run, struct cress_attempt, run);
+    assert(attempt->phase == CRESS_ATTEMPT_RUNNING);
+    attempt->phase = CRESS_ATTEMPT_SETTLING;
+    cress_attempt_stop_waiting(attempt);
+    json_decref(run->payload);
+    run->payload = NULL;
+    settle(attempt, &outcome);
+    json_decref(outcome.result);
+    cress_attempt_leave_place(attempt);
+}

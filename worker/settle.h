@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What follows an outcome: the one place that acts on it. cress_run_done() of handler.h is here
+// too.
+//
+// DESIGN
+// Each way ends with the delivery settled, and every effect is confirmed before the next one
+// begins:
+//
+//   succeeded  record result -> [batch] -> [reply] -> ack
+//   retry      publish next attempt -> record retrying -> ack
+//   failed     publish dead letter -> record failed -> [batch] -> [reply] -> ack
+//   expired    record expired -> [batch] -> ack
+//   send on    publish to the next delay -> ack
+//   hand back  record queued -> requeue
+//
+// [batch]: if this was the batch's last open job, its completion job is published (batch.h).
+// [reply]: if the job names reply_to. A crash between two effects repeats the first one when the
+// message is redelivered: a second copy in the dead-letter queue or of the next attempt does no
+// harm, because the record says which attempt counts and what has ended. The other order would lose
+// the message: a record `failed` makes the redelivered message be dropped.
+#ifndef CRESS_WORKER_SETTLE_H
+#define CRESS_WORKER_SETTLE_H
+
+#include "worker/attempt.h"
+
+/* No job, or none that can be read: to the dead-letter queue with the reason; the record, if its id
+ * is known, fails. */
+void cress_settle_undecodable(struct cress_attempt *attempt, const struct cress_error *reason);
+
+/* Fails for good. */
+void cress_settle_fail(struct cress_attempt *attempt, const struct cress_error *reason);
+
+/* Not taken before its expiry. One that had begun before (its worker died) runs again instead. */
+void cress_settle_expire(struct cress_attempt *attempt);
+
+/* Not yet due: to the next delay queue. */
+void cress_settle_send_on(struct cress_attempt *attempt);
+
+/* Nothing to do: the job has ended already, or another copy of the message counts. */
+void cress_settle_drop(struct cress_attempt *attempt, bool batch_complete);
+
+#endif

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starting and stopping a worker; see worker.h.
+#include "worker/worker.h"
+
+#include "common/base/clock.h"
+#include "worker/dispatch.h"
+#include "worker/presence.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    /* High, normal and low get a half, a third and a sixth of the prefetch: so each alone can fill
+     * the places, and normal ones, of which most jobs are, have as many again on their way. */
+    PREFETCH_PER_PLACE = 6,
+    PREFETCH_MAX = 65535, /* AMQP's field has 16 bits */
+    HAND_BACK_MS = 2000,  /* for handlers to stop and the store to note it */
+};
+
+/* --- connections --- */
+
+/* Once, when the first job could be taken. */
+static void announce_when_ready(struct cress_worker *worker)
+{
+    if (worker->announced || !worker->broker_was_ready || !worker->store_was_ready) {
+        return;
+    }
+    worker->announced = true;
+    struct cress_buf names = cress_buf_make(CRESS_ERROR_MESSAGE_MAX);
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        cress_buf_printf(&names, "%s%s", i ? "," : "", worker->queues[i].name);
+    }
+    cress_log(CRESS_LOG_INFO, "worker ready", CRESS_KV("id", worker->name),
+              CRESS_KV("queues", cress_buf_text(&names)),
+              CRESS_KVI("concurrency", worker->config->worker_concurrency));
+    cress_buf_free(&names);
+}
+
+static void broker_state_cb(enum cress_broker_state state, const struct cress_error *err, void *arg)
+{
+    struct cress_worker *worker = arg;
+    if (state == CRESS_BROKER_READY) {
+        cress_log(CRESS_LOG_INFO, "broker connected");
+        worker->broker_was_ready = true;
+        announce_when_ready(worker);
+    } else if (state == CRESS_BROKER_BLOCKED) {
+        cress_log(CRESS_LOG_WARN,
+                  "the broker takes no messages now (memory or disk alarm); retries wait");
+    } else if (err && worker->phase != CRESS_WORKER_CLOSING) {
+        cress_log(CRESS_LOG_WARN, "no broker connection, trying on", CRESS_KV_ERROR(err));
+    }
+}
+
+static void queue_problem_cb(const char *queue, const struct cress_error *err, void *arg)
+{
+    (void)arg;
+    cress_log(CRESS_LOG_WARN, "queue cannot be consumed, trying on", CRESS_KV("queue", queue),
+              CRESS_KV_ERROR(err));
+}
+
+static void ignore_cb(const struct cress_error *err, void *arg)
+{
+    (void)err;
+    (void)arg;
+}
+
+static void store_state_cb(bool ready, const struct cress_error *err, void *arg)
+{
+    struct cress_worker *worker = arg;
+    if (!ready) {
+        if (worker->phase != CRESS_WORKER_CLOSING) {
+            cress_log(CRESS_LOG_WARN, "no store connection, trying on; results and acks wait",
+                      CRESS_KV_ERROR(err));
+        }
+        return;
+    }
+    cress_log(CRESS_LOG_INFO, "store connected");
+    worker->store_was_ready = true;
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        cress_store_add_queue(worker->services.store, worker->queues[i].name, ignore_cb, NULL);
+    }
+    cress_presence_beat(worker);
+    announce_when_ready(worker);
+}
+
+static void consume(struct cress_worker *worker)
+{
+    const struct cress_config *config = worker->config;
+    const int64_t prefetch = config->worker_prefetch
+                                 ? config->worker_prefetch
+                                 : PREFETCH_PER_PLACE * config->worker_concurrency;
+    struct cress_subscription *subscriptions =
+        cress_alloc(worker->queue_count * sizeof(*subscriptions));
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        const struct cress_queue_config *queue = cress_config_queue(config, worker->queues[i].name);
+        subscriptions[i] = (struct cress_subscription){
+            .queue = worker->queues[i].name,
+            .raw = queue && strcmp(queue->declare, "passive") == 0,
+            .prefetch = prefetch < PREFETCH_MAX ? (int)prefetch : PREFETCH_MAX,
+        };
+    }
+    cress_broker_consume(worker->services.broker, subscriptions, worker->queue_count,
+                         cress_dispatch_deliveries_cb, queue_problem_cb, worker);
+    worker->consuming = true;
+    free(subscriptions);
+}
+
+/* --- closing: one thing after the other, each when the one before is done --- */
+
+static void close_next(void *arg);
+
+static void left_cb(const struct cress_error *err, void *arg)
+{
+    (void)err;
+    close_next(arg);
+}
+
+static void handle_closed_cb(uv_handle_t *handle)
+{
+    close_next(handle->data);
+}
+
+/* What was settled must have left before the connection goes. */
+static bool flush_broker(struct cress_worker *worker)
+{
+    if (worker->services.broker) {
+        cress_broker_flush(worker->services.broker, close_next, worker);
+    }
+    return worker->services.broker;
+}
+
+static bool leave_store(struct cress_worker *worker)
+{
+    if (worker->services.store) {
+        cress_store_leave(worker->services.store, worker->name, left_cb, worker);
+    }
+    return worker->services.store;
+}
+
+/* HTTP before the store and the store before the broker: each ends what waits for it, which uses
+ * the next. */
+static bool close_http(struct cress_worker *worker)
+{
+    if (worker->services.http) {
+        cress_http_close(worker->services.http, close_next, worker);
+    }
+    return worker->services.http;
+}
+
+static bool close_store(struct cress_worker *worker)
+{
+    if (worker->services.store) {
+        cress_store_close(worker->services.store, close_next, worker);
+    }
+    return worker->services.store;
+}
+
+static bool close_broker(struct cress_worker *worker)
+{
+    if (worker->services.broker) {
+        cress_broker_close(worker->services.broker, close_next, worker);
+    }
+    return worker->services.broker;
+}
+
+static bool close_beat(struct cress_worker *worker)
+{
+    uv_close((uv_handle_t *)&worker->beat, handle_closed_cb);
+    return true;
+}
+
+static bool close_limit(struct cress_worker *worker)
+{
+    uv_close((uv_handle_t *)&worker->limit, handle_closed_cb);
+    return true;
+}
+
+static bool (*const closing_steps[])(struct cress_worker *) = {
+    flush_broker, leave_store, close_http, close_store, close_broker, close_beat, close_limit,
+};
+
+static void close_next(void *arg)
+{
+    struct cress_worker *worker = arg;
+    while (worker->closing_step < CRESS_COUNT(closing_steps)) {
+        if (closing_steps[worker->closing_step++](worker)) {
+            return;
+        }
+    }
+    worker->on_closed(worker->arg);
+}
+
+/* --- starting --- */
+
+static void name_worker(struct cress_worker *worker)
+{
+    size_t size = sizeof worker->host;
+    if (uv_os_gethostname(worker->host, &size) != 0) {
+        snprintf(worker->host, sizeof worker->host, "localhost");
+    }
+    snprintf(worker->name, sizeof worker->name, "%s:%ld", worker->host, (long)getpid());
+}
+
+static void take_queues(struct cress_worker *worker)
+{
+    const struct cress_config *config = worker->config;
+    while (config->worker_queues[worker->queue_count]) {
+        worker->queue_count++;
+    }
+    worker->queues = cress_alloc(worker->queue_count * sizeof(*worker->queues));
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        const char *name = config->worker_queues[i];
+        const struct cress_queue_config *queue = cress_config_queue(config, name);
+        worker->queues[i] = (struct cress_worker_queue){
+            .name = name,
+            .default_task = queue && queue->task[0] ? queue->task : NULL,
+        };
+    }
+}
+
+static enum cress_status open_connections(struct cress_worker *worker, struct cress_error *err)
+{
+    struct cress_services *services = &worker->services;
+    char connection_name[sizeof worker->name + 16];
+    snprintf(connection_name, sizeof connection_name, "cress-worker %s", worker->name);
+    const struct cress_broker_options broker = {
+        .config = worker->config,
+        .name = connection_name,
+        .roles = CRESS_BROKER_PUBLISH | CRESS_BROKER_CONSUME,
+        .on_state = broker_state_cb,
+        .arg = worker,
+    };
+    const struct cress_store_options store = {
+        .config = worker->config,
+        .on_state = store_state_cb,
+        .arg = worker,
+    };
+    enum cress_status status =
+        cress_guard_make(worker->config->render_allow, &services->guard, err);
+    if (status == CRESS_OK) {
+        status = cress_broker_open(services->loop, &broker, &services->broker, err);
+    }
+    if (status == CRESS_OK) {
+        status = cress_store_open(services->loop, &store, &services->store, err);
+    }
+    return status;
+}
+
+static void free_cb(void *arg)
+{
+    cress_worker_free(arg);
+}
+
+enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config *config,
+                                     void (*on_closed)(void *arg), void *arg,
+                                     struct cress_worker **out, struct cress_error *err)
+{
+    struct cress_worker *worker = CRESS_NEW(struct cress_worker);
+    worker->services.loop = loop;
+    worker->services.config = worker->config = config;
+    worker->on_closed = on_closed;
+    worker->arg = arg;
+    worker->started_ms = cress_clock_wall_ms();
+    name_worker(worker);
+    take_queues(worker);
+    cress_lanes_init(&worker->lanes);
+    cress_list_init(&worker->active);
+    cress_ids_init(&worker->ids, (size_t)(PREFETCH_PER_PLACE * config->worker_concurrency));
+    uv_timer_init(loop, &worker->beat);
+    uv_timer_init(loop, &worker->limit);
+    worker->beat.data = worker->limit.data = worker;
+    const enum cress_status status = open_connections(worker, err);
+    if (status != CRESS_OK) {
+        worker->on_closed = free_cb;
+        worker->arg = worker;
+        worker->phase = CRESS_WORKER_CLOSING;
+        close_next(worker);
+        return status;
+    }
+    worker->services.http = cress_http_open(loop, (int)config->render_per_host);
+    consume(worker);
+    cress_presence_start(worker);
+    *out = worker;
+    return CRESS_OK;
+}
+
+void cress_worker_free(struct cress_worker *worker)
+{
+    cress_guard_free(worker->services.guard);
+    cress_ids_free(&worker->ids);
+    free(worker->queues);
+    free(worker);
+}
+
+/* --- stopping --- */
+
+static void start_closing(struct cress_worker *worker)
+{
+    worker->phase = CRESS_WORKER_CLOSING;
+    uv_timer_stop(&worker->beat);
+    uv_timer_stop(&worker->limit);
+    close_next(worker);
+}
+
+static void give_up_cb(uv_timer_t *timer)
+{
+    struct cress_worker *worker = timer->data;
+    cress_log(CRESS_LOG_WARN,
+              "some jobs did not stop in time; the broker gets them back unrecorded");
+    start_closing(worker);
+}
+
+void cress_worker_attempt_ended(struct cress_worker *worker)
+{
+    const bool stopping =
+        worker->phase == CRESS_WORKER_DRAINING || worker->phase == CRESS_WORKER_HANDING_BACK;
+    if (stopping && !worker->consuming && worker->in_hand == 0) {
+        cress_log(CRESS_LOG_INFO, "no job in hand, closing connections",
+                  CRESS_KVI("processed", worker->processed), CRESS_KVI("failed", worker->failed));
+        start_closing(worker);
+    }
+}
+
+static void hand_back(struct cress_worker *worker)
+{
+    cress_log(CRESS_LOG_INFO, "handing running jobs back", CRESS_KVI("running", worker->running));
+    worker->phase = CRESS_WORKER_HANDING_BACK;
+    uv_timer_start(&worker->limit, give_up_cb, HAND_BACK_MS, 0);
+    cress_dispatch_hand_back(worker);
+}
+
+static void drain_over_cb(uv_timer_t *timer)
+{
+    hand_back(timer->data);
+}
+
+static void consuming_stopped_cb(void *arg)
+{
+    struct cress_worker *worker = arg;
+    worker->consuming = false;
+    cress_worker_attempt_ended(worker);
+}
+
+static void drain(struct cress_worker *worker)
+{
+    const int64_t limit_ms = worker->config->worker_drain_ms;
+    cress_log(CRESS_LOG_INFO,
+              "stopping: taking no more jobs, waiting ones go back, running ones may end",
+              CRESS_KVI("running", worker->running), CRESS_KVI("drain_ms", limit_ms));
+    worker->phase = CRESS_WORKER_DRAINING;
+    uv_timer_start(&worker->limit, drain_over_cb, (uint64_t)limit_ms, 0);
+    cress_broker_stop_consuming(worker->services.broker, consuming_stopped_cb, worker);
+    cress_dispatch_return_waiting(worker);
+    cress_presence_beat(worker);
+}
+
+void cress_worker_stop(struct cress_worker *worker)
+{
+    if (worker->phase == CRESS_WORKER_RUNNING) {
+        drain(worker);
+    } else if (worker->phase == CRESS_WORKER_DRAINING) {
+        hand_back(worker);
+    }
+}
