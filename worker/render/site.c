@@ -95,8 +95,9 @@ static void on_completed(const struct cress_error *err, void *arg)
         return;
     }
     struct cress_run *run = site->run;
+    const json_int_t pages = site->submitted + site->existing;
     json_t *result = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "batch_id", run->job.id, "publish_id",
-                               site->publish_id, "pages", (json_int_t)(site->submitted + site->existing), "submitted",
+                               site->publish_id, "pages", pages, "submitted",
                                (json_int_t)site->submitted, "existing", (json_int_t)site->existing, "skipped_foreign",
                                (json_int_t)site->foreign, "skipped_invalid", (json_int_t)site->invalid);
     site_free(site);
