@@ -84,12 +84,14 @@ WORKER_SRC  := $(wildcard worker/*.c worker/*/*.c)
 EXAMPLE_SRC := $(wildcard examples/hello/*.c examples/quickstart/*.c)
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 CLIENT_SRC  := $(wildcard tests/integration/*/test_*.c)
+# What integration tests share; it may use what common/ uses, and lies in a library of its own.
+SUPPORT_SRC := $(filter-out $(CLIENT_SRC),$(wildcard tests/integration/*/*.c))
 BENCH_SRC   := $(wildcard tests/bench/*.c)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 STANDALONE_SRC := $(wildcard tests/fuzz/standalone.c)
 
 PRODUCT_SRC := $(sort $(COMMON_SRC) $(CLI_SRC) $(GATEWAY_SRC) $(WORKER_SRC))
-SOURCES     := $(PRODUCT_SRC) $(EXAMPLE_SRC) $(UNIT_SRC) $(CLIENT_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(STANDALONE_SRC)
+SOURCES     := $(PRODUCT_SRC) $(EXAMPLE_SRC) $(UNIT_SRC) $(CLIENT_SRC) $(SUPPORT_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(STANDALONE_SRC)
 # What tests can reach of the programs: all but main(). `make unit TESTABLE_SRC=` tests common/ alone.
 TESTABLE_SRC := $(filter-out %/main.c,$(filter-out $(COMMON_SRC),$(PRODUCT_SRC)))
 
@@ -305,6 +307,8 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/.compiler | $(GENERATED)
 $(BUILD)/libcress.a: $(call objects,$(COMMON_SRC))
 $(BUILD)/libprograms.a: $(call objects,$(TESTABLE_SRC))
 
+$(BUILD)/libsupport.a: $(call objects,$(SUPPORT_SRC))
+
 $(BUILD)/lib%.a: $(BUILD)/.sources
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
@@ -316,6 +320,7 @@ $(BUILD)/cress-worker: $(call objects,$(WORKER_SRC))
 $(BUILD)/cress-worker: LIBS = $(LIBS_WORKER)
 TESTS := $(UNIT) $(CLIENTS) $(CORPUS) $(BENCH) $(FUZZ)
 $(TESTS): LIBS = $(LIBS_TESTS)
+$(CLIENTS): $(BUILD)/libsupport.a
 $(TESTS): $(BUILD)/libprograms.a | $(BUILD)/.test-packages
 $(FUZZ): LINK_FLAGS = -fsanitize=fuzzer
 $(EXAMPLES) $(filter-out $(CORPUS),$(TESTS)): $(BUILD)/%: $(BUILD)/obj/%.o
@@ -324,7 +329,7 @@ $(CORPUS): $(BUILD)/tests/corpus/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/ob
 $(PROGRAMS) $(EXAMPLES) $(TESTS): $(BUILD)/libcress.a $(BUILD)/.linker $(BUILD)/.sources
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) $(LINK_FLAGS) -o $@ $(filter %.o,$^) $(filter %/libprograms.a,$^) \
+	$(Q)$(CC) $(ALL_LDFLAGS) $(LINK_FLAGS) -o $@ $(filter %.o,$^) $(filter %/libsupport.a,$^) $(filter %/libprograms.a,$^) \
 	    $(BUILD)/libcress.a $(LIBS) $(LIBS_COMMON)
 
 # Written by make itself: with hundreds of files the text would be too long for a shell's command line.

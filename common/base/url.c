@@ -118,7 +118,9 @@ enum cress_status cress_url_parse(const char *text, struct cress_url *url, struc
     }
     if (problem) {
         free(parts.memory);
-        return cress_error_set(err, CRESS_INVALID, "bad_url", "\"%.200s\" is not a usable URL: %s", text, problem);
+        char shown[200]; /* passwords do not belong into errors */
+        cress_text_redact_url(text, shown, sizeof shown);
+        return cress_error_set(err, CRESS_INVALID, "bad_url", "\"%s\" is not a usable URL: %s", shown, problem);
     }
     *url = parts;
     return CRESS_OK;

@@ -17,7 +17,7 @@ void cress_codec_properties(const struct cress_message *message, amqp_table_entr
                             amqp_basic_properties_t *properties);
 
 /* A delivery with its message in one block of memory, with room for a body of `body_size` at `*body`, still to be filled
- * in. `queue`, `epoch` and `source` are left to the caller. */
+ * in. Queue, priority, epoch and lane are left to the caller. */
 struct cress_incoming *cress_codec_incoming(const amqp_basic_deliver_t *deliver,
                                             const amqp_basic_properties_t *properties,
                                             size_t body_size, char **body);

@@ -303,8 +303,10 @@ enum cress_status cress_connection_call(struct cress_connection *connection, amq
         return copy_error(connection, err);
     }
     amqp_method_number_t replies[] = {reply_id, 0};
+    cress_connection_let_library_beat(connection, true);
     const amqp_rpc_reply_t answer =
         amqp_simple_rpc(connection->amqp, channel, id, replies, request);
+    cress_connection_let_library_beat(connection, connection->tls);
     connection->written_ms = connection->heard_ms = cress_clock_mono_ms();
     if (answer.reply_type == AMQP_RESPONSE_NORMAL) {
         if (reply) {
@@ -346,6 +348,14 @@ enum cress_status cress_connection_channel_closed(struct cress_connection *conne
 }
 
 /* --- life signs --- */
+
+void cress_connection_let_library_beat(struct cress_connection *connection, bool on)
+{
+    amqp_connection_state_t amqp = connection->amqp;
+    const int seconds = on ? (int)(connection->heartbeat_ms / 1000) : 0;
+    cress_connection_check(connection, amqp_tune_connection(amqp, amqp_get_channel_max(amqp),
+                                                            amqp_get_frame_max(amqp), seconds));
+}
 
 static void send_heartbeat(struct cress_connection *connection)
 {

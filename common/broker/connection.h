@@ -7,8 +7,8 @@
 // broker that stops reading cannot stop us from reading. rabbitmq-c gives no access to its TLS stream; there each frame
 // is sent at once, and a full socket blocks for at most two heartbeats.
 //
-// rabbitmq-c would send its heartbeats in the middle of a frame that is half sent, so over plain TCP they are
-// switched off in the library and done here, from cress_connection_tick().
+// rabbitmq-c would send its heartbeats in the middle of a frame that is half sent, so over plain TCP they are done here,
+// from cress_connection_tick(); the library's are on only while it waits for the reply to a call, with nothing half sent.
 //
 // A connection that failed is `broken` for good, with the reason in `error`; calls on it do nothing.
 // Private to common/broker. Owned by one thread.
@@ -120,6 +120,9 @@ enum cress_status cress_connection_channel_closed(struct cress_connection *conne
                                                   struct cress_error *err);
 
 /* --- life signs --- */
+
+/* Switches rabbitmq-c's own heartbeats on or off. On only while whole frames are sent: see above. */
+void cress_connection_let_library_beat(struct cress_connection *connection, bool on);
 
 /* Sends a heartbeat when one is due and breaks the connection when the server was silent for two. Returns the
  * milliseconds until it must be called again. `readable`: poll() said that the socket has something. */

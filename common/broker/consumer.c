@@ -2,12 +2,15 @@
 // The thread that consumes and acknowledges.
 //
 // DESIGN
-// Each subscription has a channel of its own, so that a queue in trouble (deleted, forbidden, its consumer timed out)
-// takes no other with it. A channel's delivery tags count from 1, so the unsettled deliveries are a window over
-// tags; what is settled in one turn is acknowledged together: one ack with `multiple` up to the oldest that is
-// open, single acks for the rest. A channel that is opened again has a new epoch, and what belongs to the old one is dropped.
+// Each AMQP queue, so each priority of a subscription, is consumed on a channel of its own: a queue in trouble (deleted,
+// forbidden, without a leader) takes no other with it. For the same reason basic.consume is not waited for: RabbitMQ
+// answers it only once the queue has a leader, and its channel does nothing else until then.
 //
-// A subscription that fails is tried again with backoff. It is complete when all of its consumers are.
+// A channel's delivery tags count from 1, so the unsettled deliveries are a window over tags; what is settled in one turn is
+// acknowledged together: one ack with `multiple` up to the oldest that is open, single acks for the rest. A
+// channel that is opened again has a new epoch, and what belongs to the old one is dropped.
+//
+// A queue that cannot be consumed is tried again with backoff.
 #include "common/broker/consumer.h"
 
 #include "common/base/backoff.h"
@@ -24,19 +27,30 @@
 
 enum {
     RETRY_BASE_MS = 250,
+    /* How long basic.consume may go unanswered before that is reported. */
+    ANSWER_MS = 5000,
     /* RabbitMQ's own largest message. */
     BODY_MAX_BYTES = 512 << 20,
-    CONSUMER_TAG_MAX = 256,
 };
 
-struct subscription {
-    char *queue;
-    bool single; /* just the one queue, and not ours to declare */
-    int prefetch;
+enum lane_state {
+    LANE_IDLE,  /* not consuming; to be tried at retry_at_ms */
+    LANE_ASKED, /* basic.consume is sent; to be reported at retry_at_ms */
+    LANE_ACTIVE,
+    LANE_CANCELLING, /* basic.cancel is sent, and waited for */
+};
+
+/* One AMQP queue that is consumed. */
+struct lane {
+    size_t source; /* the subscription */
+    char *queue;   /* as subscribed */
+    enum cress_priority priority;
+    char name[CRESS_ROUTE_NAME_MAX]; /* of the AMQP queue, and of the consumer */
+    bool declares;                   /* it is ours to declare */
+    uint16_t prefetch;
     amqp_channel_t channel;
-    size_t source;
-    uint64_t epoch; /* 0: the channel is not open */
-    bool consuming[CRESS_PRIORITY_COUNT];
+    enum lane_state state;
+    uint64_t epoch;    /* 0: the channel is not open */
     unsigned failures; /* in a row */
     int64_t retry_at_ms;
     struct cress_window window; /* `open_mark` or `acked_mark`, by delivery tag */
@@ -50,8 +64,8 @@ struct subscription {
 
 struct consumer {
     struct cress_link link;
-    struct subscription **subscriptions;
-    size_t subscription_count;
+    struct lane **lanes;
+    size_t lane_count;
     uint64_t last_epoch;
     struct cress_deliveries *batch; /* NULL: nothing arrived yet in this turn */
     struct cress_list flushes;      /* struct cress_note */
@@ -67,155 +81,121 @@ static struct consumer *consumer_of(struct cress_link *link)
     return CRESS_CONTAINER(link, struct consumer, link);
 }
 
-/* --- subscriptions --- */
+/* --- lanes --- */
 
-static void add_subscription(struct consumer *consumer, struct cress_note *note)
+/* The queue's name lives as long as the link: deliveries point to it. */
+static void add_lane(struct consumer *consumer, const struct cress_note *note,
+                     enum cress_priority priority, int prefetch)
 {
-    struct subscription *s = CRESS_NEW(struct subscription);
-    s->queue = note->queue;
-    note->queue = NULL;
-    s->single = note->single;
-    s->prefetch = note->prefetch;
-    s->source = note->source;
-    s->channel = (amqp_channel_t)(CRESS_CHANNEL_FIRST + consumer->subscription_count);
-    cress_window_reset(&s->window);
-    cress_list_init(&s->settled);
-    consumer->subscriptions =
-        cress_realloc_array(consumer->subscriptions, consumer->subscription_count + 1,
-                            sizeof(struct subscription *));
-    consumer->subscriptions[consumer->subscription_count++] = s;
+    struct lane *lane = CRESS_NEW(struct lane);
+    lane->source = note->source;
+    lane->queue = cress_strdup(note->queue);
+    lane->priority = priority;
+    cress_route_queue_name(note->queue, priority, lane->name);
+    lane->declares = !note->single;
+    lane->prefetch = (uint16_t)(prefetch < 1 ? 1 : prefetch > UINT16_MAX ? UINT16_MAX : prefetch);
+    lane->channel = (amqp_channel_t)(CRESS_CHANNEL_FIRST + consumer->lane_count);
+    cress_window_reset(&lane->window);
+    cress_list_init(&lane->settled);
+    consumer->lanes =
+        cress_realloc_array(consumer->lanes, consumer->lane_count + 1, sizeof(struct lane *));
+    consumer->lanes[consumer->lane_count++] = lane;
 }
 
-static bool is_wanted(const struct subscription *s, int priority)
+static void add_subscription(struct consumer *consumer, const struct cress_note *note)
 {
-    return !s->single || priority == CRESS_PRIORITY_NORMAL;
-}
-
-static bool is_complete(const struct subscription *s)
-{
-    for (int i = 0; i < CRESS_PRIORITY_COUNT; i++) {
-        if (is_wanted(s, i) && !s->consuming[i]) {
-            return false;
-        }
+    if (note->single) {
+        add_lane(consumer, note, CRESS_PRIORITY_NORMAL, note->prefetch);
+        return;
     }
-    return true;
+    add_lane(consumer, note, CRESS_PRIORITY_HIGH, note->prefetch / 2);
+    add_lane(consumer, note, CRESS_PRIORITY_NORMAL, note->prefetch / 3);
+    add_lane(consumer, note, CRESS_PRIORITY_LOW, note->prefetch / 6);
 }
 
 /* The channel is gone: what was delivered on it will be redelivered. */
-static void forget_channel(struct subscription *s)
+static void forget_channel(struct lane *lane)
 {
-    s->epoch = 0;
-    memset(s->consuming, 0, sizeof s->consuming);
-    cress_window_reset(&s->window);
-    cress_mail_free_all(&s->settled);
-    free(s->incoming);
-    s->incoming = NULL;
-    s->deliver = NULL;
+    lane->epoch = 0;
+    lane->state = LANE_IDLE;
+    cress_window_reset(&lane->window);
+    cress_mail_free_all(&lane->settled);
+    free(lane->incoming);
+    lane->incoming = NULL;
+    lane->deliver = NULL;
 }
 
-static void report(struct consumer *consumer, struct subscription *s, const struct cress_error *err)
+static void report(struct consumer *consumer, struct lane *lane, const struct cress_error *err)
 {
     const struct cress_backoff backoff = {.base_ms = RETRY_BASE_MS,
                                           .cap_ms = consumer->link.endpoint.reconnect_max_ms};
-    s->failures++;
-    s->retry_at_ms =
-        cress_clock_mono_ms() + cress_backoff_ms(&backoff, s->failures, cress_random());
+    lane->failures++;
+    lane->retry_at_ms =
+        cress_clock_mono_ms() + cress_backoff_ms(&backoff, lane->failures, cress_random());
     struct cress_note *note = CRESS_NEW(struct cress_note);
     note->mail.kind = CRESS_MAIL_PROBLEM;
-    note->source = s->source;
+    note->source = lane->source;
     note->err = *err;
     cress_link_answer(&consumer->link, &note->mail);
 }
 
-static void make_tag(const struct subscription *s, enum cress_priority priority,
-                     char tag[CONSUMER_TAG_MAX])
-{
-    snprintf(tag, CONSUMER_TAG_MAX, "%s/%s", s->queue, cress_priority_word(priority));
-}
-
-static enum cress_priority priority_of_tag(const struct subscription *s, amqp_bytes_t tag)
-{
-    const size_t at = strlen(s->queue) + 1;
-    const char first = tag.len > at ? ((const char *)tag.bytes)[at] : 'n';
-    return first == 'h'   ? CRESS_PRIORITY_HIGH
-           : first == 'l' ? CRESS_PRIORITY_LOW
-                          : CRESS_PRIORITY_NORMAL;
-}
-
-/* Shares of one half, a third and a sixth, by priority. */
-static uint16_t prefetch_of(const struct subscription *s, enum cress_priority priority)
-{
-    static const int shares[CRESS_PRIORITY_COUNT] = {2, 3, 6};
-    const int share = s->single ? s->prefetch : s->prefetch / shares[priority];
-    return (uint16_t)(share < 1 ? 1 : share > UINT16_MAX ? UINT16_MAX : share);
-}
-
-static enum cress_status consume_one(struct consumer *consumer, struct subscription *s,
-                                     enum cress_priority priority, struct cress_error *err)
+static void ask_to_consume(struct consumer *consumer, struct lane *lane)
 {
     struct cress_connection *connection = consumer->link.connection;
-    amqp_basic_qos_t qos = {.prefetch_count = prefetch_of(s, priority)};
-    enum cress_status status = cress_connection_call(
-        connection, s->channel, AMQP_BASIC_QOS_METHOD, &qos, AMQP_BASIC_QOS_OK_METHOD, NULL, err);
-    if (status) {
-        return status;
-    }
-    char queue[CRESS_ROUTE_NAME_MAX];
-    cress_route_queue_name(s->queue, priority, queue);
-    char tag[CONSUMER_TAG_MAX];
-    make_tag(s, priority, tag);
-    amqp_basic_consume_t request = {.queue = amqp_cstring_bytes(queue),
-                                    .consumer_tag = amqp_cstring_bytes(tag)};
-    status = cress_connection_call(connection, s->channel, AMQP_BASIC_CONSUME_METHOD, &request,
-                                   AMQP_BASIC_CONSUME_OK_METHOD, NULL, err);
-    s->consuming[priority] = !status;
-    return status;
+    amqp_basic_qos_t qos = {.prefetch_count = lane->prefetch};
+    cress_connection_send(connection, lane->channel, AMQP_BASIC_QOS_METHOD, &qos);
+    amqp_basic_consume_t consume = {.queue = amqp_cstring_bytes(lane->name),
+                                    .consumer_tag = amqp_cstring_bytes(lane->name)};
+    cress_connection_send(connection, lane->channel, AMQP_BASIC_CONSUME_METHOD, &consume);
+    lane->state = LANE_ASKED;
+    lane->retry_at_ms = cress_clock_mono_ms() + ANSWER_MS;
 }
 
-/* What is missing of the subscription's channel and consumers. */
-static void subscribe(struct consumer *consumer, struct subscription *s)
+static void subscribe(struct consumer *consumer, struct lane *lane)
 {
     struct cress_connection *connection = consumer->link.connection;
     struct cress_error err;
     enum cress_status status = CRESS_OK;
-    if (!s->single) {
-        status = cress_declarer_work_queue(&consumer->link.declarer, s->queue, &err);
-        if (status && !connection->broken) {
-            report(consumer, s, &err);
-        }
+    if (lane->declares) {
+        status = cress_declarer_work_queue(&consumer->link.declarer, lane->queue, &err);
     }
-    if (status || connection->broken) {
+    if (!status && !lane->epoch) {
+        status = cress_connection_open_channel(connection, lane->channel, &err);
+        lane->epoch = status ? 0 : ++consumer->last_epoch;
+    }
+    if (connection->broken) {
         return;
     }
-    if (!s->epoch) {
-        status = cress_connection_open_channel(connection, s->channel, &err);
-        s->epoch = ++consumer->last_epoch;
+    if (status) {
+        report(consumer, lane, &err);
+    } else {
+        ask_to_consume(consumer, lane);
     }
-    for (int i = 0; i < CRESS_PRIORITY_COUNT && !status; i++) {
-        if (is_wanted(s, i) && !s->consuming[i]) {
-            status = consume_one(consumer, s, (enum cress_priority)i, &err);
-        }
-    }
-    if (!status) {
-        s->failures = 0;
-    } else if (!connection->broken) {
-        forget_channel(s);
-        report(consumer, s, &err);
-    }
+}
+
+static void complain_about_silence(struct consumer *consumer, struct lane *lane)
+{
+    struct cress_error err;
+    cress_error_set(&err, CRESS_TIMEOUT, "no_answer",
+                    "the broker does not answer for queue %s: it may have no leader", lane->name);
+    report(consumer, lane, &err);
 }
 
 /* Returns the milliseconds until the next try, -1 when there is none. */
 static int subscribe_due(struct consumer *consumer)
 {
     int wait_ms = -1;
-    for (size_t i = 0; i < consumer->subscription_count && !consumer->stopping; i++) {
-        struct subscription *s = consumer->subscriptions[i];
+    for (size_t i = 0; i < consumer->lane_count && !consumer->stopping; i++) {
+        struct lane *lane = consumer->lanes[i];
         const int64_t now = cress_clock_mono_ms();
-        if (!is_complete(s) && s->retry_at_ms <= now && !consumer->link.connection->broken) {
-            subscribe(consumer, s);
+        const bool is_due = lane->retry_at_ms <= now && !consumer->link.connection->broken;
+        if (lane->state == LANE_IDLE && is_due) {
+            subscribe(consumer, lane);
+        } else if (lane->state == LANE_ASKED && is_due) {
+            complain_about_silence(consumer, lane);
         }
-        if (!is_complete(s)) {
-            const int64_t left = s->retry_at_ms > now ? s->retry_at_ms - now : 0;
+        if (lane->state != LANE_ACTIVE) {
+            const int64_t left = lane->retry_at_ms > now ? lane->retry_at_ms - now : 0;
             wait_ms = wait_ms < 0 || left < wait_ms ? (int)left : wait_ms;
         }
     }
@@ -224,15 +204,26 @@ static int subscribe_due(struct consumer *consumer)
 
 /* --- deliveries --- */
 
-static void hand_over(struct consumer *consumer, struct subscription *s)
+/* It came after the consumers were said to have stopped. */
+static void give_back(struct lane *lane, struct cress_incoming *incoming)
 {
-    struct cress_incoming *incoming = s->incoming;
-    s->incoming = NULL;
-    if (cress_window_push(&s->window, &open_mark) != incoming->delivery.tag) {
+    incoming->how = CRESS_REQUEUE;
+    cress_list_append(&lane->settled, &incoming->mail.node);
+}
+
+static void hand_over(struct consumer *consumer, struct lane *lane)
+{
+    struct cress_incoming *incoming = lane->incoming;
+    lane->incoming = NULL;
+    if (cress_window_push(&lane->window, &open_mark) != incoming->delivery.tag) {
         cress_connection_fail(consumer->link.connection, CRESS_INTERNAL, "delivery_tag",
                               "delivery tag %llu is out of order",
                               (unsigned long long)incoming->delivery.tag);
         free(incoming);
+        return;
+    }
+    if (consumer->stopping && lane->state != LANE_CANCELLING) {
+        give_back(lane, incoming);
         return;
     }
     if (!consumer->batch) {
@@ -243,68 +234,82 @@ static void hand_over(struct consumer *consumer, struct subscription *s)
     cress_list_append(&consumer->batch->list, &incoming->delivery.node);
 }
 
-static void begin_content(struct consumer *consumer, struct subscription *s,
+static void begin_content(struct consumer *consumer, struct lane *lane,
                           const amqp_frame_t *frame)
 {
     const uint64_t size = frame->payload.properties.body_size;
-    if (!s->deliver || size > BODY_MAX_BYTES) {
+    if (!lane->deliver || size > BODY_MAX_BYTES) {
         cress_connection_fail(consumer->link.connection, CRESS_INTERNAL, "content",
                               "unexpected content of %llu bytes", (unsigned long long)size);
         return;
     }
-    s->incoming = cress_codec_incoming(s->deliver, frame->payload.properties.decoded, (size_t)size,
-                                       &s->body_at);
-    s->incoming->mail.kind = CRESS_MAIL_SETTLE;
-    s->incoming->source = s->source;
-    s->incoming->delivery.queue = s->queue;
-    s->incoming->delivery.epoch = s->epoch;
-    s->incoming->delivery.priority = priority_of_tag(s, s->deliver->consumer_tag);
-    s->deliver = NULL;
-    s->body_left = size;
+    lane->incoming = cress_codec_incoming(lane->deliver, frame->payload.properties.decoded, (size_t)size,
+                                       &lane->body_at);
+    lane->incoming->mail.kind = CRESS_MAIL_SETTLE;
+    lane->incoming->lane = (size_t)(lane->channel - CRESS_CHANNEL_FIRST);
+    lane->incoming->delivery.queue = lane->queue;
+    lane->incoming->delivery.epoch = lane->epoch;
+    lane->incoming->delivery.priority = lane->priority;
+    lane->deliver = NULL;
+    lane->body_left = size;
 }
 
-static void take_content(struct consumer *consumer, struct subscription *s,
+static void take_content(struct consumer *consumer, struct lane *lane,
                          const amqp_frame_t *frame)
 {
     if (frame->frame_type == AMQP_FRAME_HEADER) {
-        begin_content(consumer, s, frame);
-    } else if (s->incoming && frame->payload.body_fragment.len <= s->body_left) {
+        begin_content(consumer, lane, frame);
+    } else if (lane->incoming && frame->payload.body_fragment.len <= lane->body_left) {
         const amqp_bytes_t part = frame->payload.body_fragment;
-        memcpy(s->body_at, part.bytes, part.len);
-        s->body_at += part.len;
-        s->body_left -= part.len;
+        memcpy(lane->body_at, part.bytes, part.len);
+        lane->body_at += part.len;
+        lane->body_left -= part.len;
     }
-    if (s->incoming && s->body_left == 0) {
-        hand_over(consumer, s);
+    if (lane->incoming && lane->body_left == 0) {
+        hand_over(consumer, lane);
     }
 }
 
-static void take_method(struct consumer *consumer, struct subscription *s, amqp_method_t method)
+static void end_cancelling(struct consumer *consumer, struct lane *lane)
+{
+    if (lane->state == LANE_CANCELLING) {
+        lane->state = LANE_IDLE;
+        consumer->cancels--;
+    }
+}
+
+static void take_method(struct consumer *consumer, struct lane *lane, amqp_method_t method)
 {
     struct cress_error err;
     switch (method.id) {
     case AMQP_BASIC_DELIVER_METHOD:
-        s->deliver = method.decoded;
+        lane->deliver = method.decoded;
         break;
     case AMQP_BASIC_CANCEL_OK_METHOD:
-        consumer->cancels -= consumer->cancels > 0;
+        end_cancelling(consumer, lane);
         break;
-    case AMQP_BASIC_CANCEL_METHOD: {
-        const amqp_basic_cancel_t *cancel = method.decoded;
-        s->consuming[priority_of_tag(s, cancel->consumer_tag)] = false;
-        if (!s->single) {
-            cress_declarer_forget_work_queue(&consumer->link.declarer, s->queue);
+    case AMQP_BASIC_CONSUME_OK_METHOD:
+        if (lane->state == LANE_ASKED) {
+            lane->state = LANE_ACTIVE;
+            lane->failures = 0;
+        }
+        break;
+    case AMQP_BASIC_CANCEL_METHOD:
+        end_cancelling(consumer, lane);
+        lane->state = LANE_IDLE;
+        if (lane->declares) {
+            cress_declarer_forget_work_queue(&consumer->link.declarer, lane->queue);
         }
         cress_error_set(&err, CRESS_NOT_FOUND, "consumer_cancelled",
                         "the broker cancelled the consumer: the queue was deleted or has no leader");
-        report(consumer, s, &err);
+        report(consumer, lane, &err);
         break;
-    }
     case AMQP_CHANNEL_CLOSE_METHOD:
-        cress_connection_channel_closed(consumer->link.connection, s->channel, method.decoded,
+        cress_connection_channel_closed(consumer->link.connection, lane->channel, method.decoded,
                                         &err);
-        forget_channel(s);
-        report(consumer, s, &err);
+        end_cancelling(consumer, lane);
+        forget_channel(lane);
+        report(consumer, lane, &err);
         break;
     default:
         break;
@@ -315,16 +320,16 @@ static void take_frame(struct cress_link *link, const amqp_frame_t *frame)
 {
     struct consumer *consumer = consumer_of(link);
     const size_t index = frame->channel - CRESS_CHANNEL_FIRST;
-    if (index >= consumer->subscription_count) {
+    if (index >= consumer->lane_count) {
         return;
     }
-    struct subscription *s = consumer->subscriptions[index];
+    struct lane *lane = consumer->lanes[index];
     if (frame->frame_type == AMQP_FRAME_METHOD) {
-        take_method(consumer, s, frame->payload.method);
+        take_method(consumer, lane, frame->payload.method);
     } else {
-        take_content(consumer, s, frame);
+        take_content(consumer, lane, frame);
     }
-    if (!s->deliver) {
+    if (!lane->deliver) {
         cress_connection_release(link->connection, frame->channel);
     }
 }
@@ -333,14 +338,9 @@ static void take_frame(struct cress_link *link, const amqp_frame_t *frame)
 
 static void take_settled(struct consumer *consumer, struct cress_incoming *incoming)
 {
-    struct subscription *s = NULL;
-    for (size_t i = 0; i < consumer->subscription_count && !s; i++) {
-        if (consumer->subscriptions[i]->source == incoming->source) {
-            s = consumer->subscriptions[i];
-        }
-    }
-    if (s && s->epoch == incoming->delivery.epoch) {
-        cress_list_append(&s->settled, &incoming->mail.node);
+    struct lane *lane = consumer->lanes[incoming->lane];
+    if (lane->epoch == incoming->delivery.epoch) {
+        cress_list_append(&lane->settled, &incoming->mail.node);
     } else {
         cress_mail_free(&incoming->mail);
     }
@@ -354,11 +354,11 @@ static void send_ack(struct cress_connection *connection, amqp_channel_t channel
 }
 
 /* Refusals leave at once; acknowledgements are only marked. */
-static void mark_settled(struct cress_connection *connection, struct subscription *s)
+static void mark_settled(struct cress_connection *connection, struct lane *lane)
 {
-    for (struct cress_list *n = s->settled.next; n != &s->settled; n = n->next) {
+    for (struct cress_list *n = lane->settled.next; n != &lane->settled; n = n->next) {
         const struct cress_incoming *incoming = CRESS_CONTAINER(n, struct cress_incoming, mail.node);
-        void **slot = cress_window_at(&s->window, incoming->delivery.tag);
+        void **slot = cress_window_at(&lane->window, incoming->delivery.tag);
         if (!slot || *slot != &open_mark) {
             continue;
         }
@@ -366,19 +366,19 @@ static void mark_settled(struct cress_connection *connection, struct subscriptio
         if (incoming->how != CRESS_ACK) {
             amqp_basic_reject_t reject = {.delivery_tag = incoming->delivery.tag,
                                           .requeue = incoming->how == CRESS_REQUEUE};
-            cress_connection_send(connection, s->channel, AMQP_BASIC_REJECT_METHOD, &reject);
+            cress_connection_send(connection, lane->channel, AMQP_BASIC_REJECT_METHOD, &reject);
             *slot = NULL;
         }
     }
 }
 
 /* Acknowledges the run from the oldest tag on; whatever in it was refused is settled already, and not touched. */
-static void ack_run(struct cress_connection *connection, struct subscription *s)
+static void ack_run(struct cress_connection *connection, struct lane *lane)
 {
     uint64_t last = 0;
     size_t count = 0;
-    for (uint64_t tag = s->window.low; tag < s->window.next; tag++) {
-        void **slot = cress_window_at(&s->window, tag);
+    for (uint64_t tag = lane->window.low; tag < lane->window.next; tag++) {
+        void **slot = cress_window_at(&lane->window, tag);
         if (*slot == &open_mark) {
             break;
         }
@@ -389,21 +389,21 @@ static void ack_run(struct cress_connection *connection, struct subscription *s)
         *slot = NULL;
     }
     if (last) {
-        send_ack(connection, s->channel, last, count > 1);
+        send_ack(connection, lane->channel, last, count > 1);
     }
-    cress_window_trim(&s->window);
+    cress_window_trim(&lane->window);
 }
 
-static void settle_batch(struct consumer *consumer, struct subscription *s)
+static void settle_batch(struct consumer *consumer, struct lane *lane)
 {
     struct cress_connection *connection = consumer->link.connection;
-    mark_settled(connection, s);
-    ack_run(connection, s);
-    for (struct cress_list *node; (node = cress_list_shift(&s->settled)) != NULL;) {
+    mark_settled(connection, lane);
+    ack_run(connection, lane);
+    for (struct cress_list *node; (node = cress_list_shift(&lane->settled)) != NULL;) {
         struct cress_incoming *incoming = CRESS_CONTAINER(node, struct cress_incoming, mail.node);
-        void **slot = cress_window_at(&s->window, incoming->delivery.tag);
+        void **slot = cress_window_at(&lane->window, incoming->delivery.tag);
         if (slot && *slot == &acked_mark) {
-            send_ack(connection, s->channel, incoming->delivery.tag, false);
+            send_ack(connection, lane->channel, incoming->delivery.tag, false);
             *slot = NULL;
         }
         cress_mail_free(&incoming->mail);
@@ -424,20 +424,18 @@ static void stop_consuming(struct consumer *consumer, struct cress_note *note)
     if (!consumer->link.connection) {
         return;
     }
-    for (size_t i = 0; i < consumer->subscription_count; i++) {
-        struct subscription *s = consumer->subscriptions[i];
-        for (int p = 0; p < CRESS_PRIORITY_COUNT; p++) {
-            if (!s->consuming[p]) {
-                continue;
-            }
-            char tag[CONSUMER_TAG_MAX];
-            make_tag(s, (enum cress_priority)p, tag);
-            amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(tag)};
-            cress_connection_send(consumer->link.connection, s->channel, AMQP_BASIC_CANCEL_METHOD,
-                                  &cancel);
-            s->consuming[p] = false;
-            consumer->cancels++;
+    for (size_t i = 0; i < consumer->lane_count; i++) {
+        struct lane *lane = consumer->lanes[i];
+        if (lane->state == LANE_IDLE) {
+            continue;
         }
+        amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(lane->name)};
+        cress_connection_send(consumer->link.connection, lane->channel, AMQP_BASIC_CANCEL_METHOD,
+                              &cancel);
+        /* A queue that does not even answer basic.consume is not waited for. */
+        const bool is_active = lane->state == LANE_ACTIVE;
+        lane->state = is_active ? LANE_CANCELLING : LANE_IDLE;
+        consumer->cancels += is_active;
     }
 }
 
@@ -454,17 +452,17 @@ static void answer_stop(struct consumer *consumer)
 static void connected(struct cress_link *link)
 {
     struct consumer *consumer = consumer_of(link);
-    for (size_t i = 0; i < consumer->subscription_count; i++) {
-        consumer->subscriptions[i]->retry_at_ms = 0;
+    for (size_t i = 0; i < consumer->lane_count; i++) {
+        consumer->lanes[i]->retry_at_ms = 0;
     }
 }
 
 static int work(struct cress_link *link)
 {
     struct consumer *consumer = consumer_of(link);
-    for (size_t i = 0; i < consumer->subscription_count; i++) {
-        if (!cress_list_is_empty(&consumer->subscriptions[i]->settled)) {
-            settle_batch(consumer, consumer->subscriptions[i]);
+    for (size_t i = 0; i < consumer->lane_count; i++) {
+        if (!cress_list_is_empty(&consumer->lanes[i]->settled)) {
+            settle_batch(consumer, consumer->lanes[i]);
         }
     }
     const int wait_ms = subscribe_due(consumer);
@@ -485,8 +483,8 @@ static int work(struct cress_link *link)
 static void lost(struct cress_link *link)
 {
     struct consumer *consumer = consumer_of(link);
-    for (size_t i = 0; i < consumer->subscription_count; i++) {
-        forget_channel(consumer->subscriptions[i]);
+    for (size_t i = 0; i < consumer->lane_count; i++) {
+        forget_channel(consumer->lanes[i]);
     }
     if (consumer->batch) {
         cress_mail_free(&consumer->batch->mail);
@@ -531,14 +529,14 @@ static void take_mail(struct cress_link *link, struct cress_mail *mail)
 static void free_consumer(struct cress_link *link)
 {
     struct consumer *consumer = consumer_of(link);
-    for (size_t i = 0; i < consumer->subscription_count; i++) {
-        struct subscription *s = consumer->subscriptions[i];
-        forget_channel(s);
-        cress_window_free(&s->window);
-        free(s->queue);
-        free(s);
+    for (size_t i = 0; i < consumer->lane_count; i++) {
+        struct lane *lane = consumer->lanes[i];
+        forget_channel(lane);
+        cress_window_free(&lane->window);
+        free(lane->queue);
+        free(lane);
     }
-    free(consumer->subscriptions);
+    free(consumer->lanes);
     cress_mail_free_all(&consumer->flushes);
     free(consumer);
 }

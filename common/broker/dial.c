@@ -10,6 +10,7 @@
 #include <amqp_ssl_socket.h>
 #include <amqp_tcp_socket.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 
 enum {
     FRAME_MAX = 131072, /* RabbitMQ's own default */
+    /* A little more than RabbitMQ itself gives a quorum queue's operation (channel_operation_timeout, 15 s). */
+    CALL_TIMEOUT_MS = 20000,
     OUT_MAX_BYTES = 1 << 30,
 };
 
@@ -56,15 +59,28 @@ static struct timeval timeval_of(int64_t ms)
 
 /* --- the socket --- */
 
+/* OpenSSL itself compares the names, because rabbitmq-c knows nothing of certificates for IP addresses. A mismatch
+ * becomes part of the verification's result, which rabbitmq-c checks before the login. */
+static void expect_host(SSL_CTX *context, const char *host)
+{
+    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(context);
+    if (!X509_VERIFY_PARAM_set1_ip_asc(param, host)) {
+        X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+        X509_VERIFY_PARAM_set1_host(param, host, 0);
+    }
+}
+
 static enum cress_status make_tls_socket(amqp_connection_state_t amqp, const char *ca_file,
-                                         amqp_socket_t **out, struct cress_error *err)
+                                         const char *host, amqp_socket_t **out,
+                                         struct cress_error *err)
 {
     amqp_socket_t *socket = amqp_ssl_socket_new(amqp);
     if (!socket) {
         return cress_error_set(err, CRESS_INTERNAL, "tls", "OpenSSL cannot be initialised");
     }
     amqp_ssl_socket_set_verify_peer(socket, 1);
-    amqp_ssl_socket_set_verify_hostname(socket, 1);
+    amqp_ssl_socket_set_verify_hostname(socket, 0);
+    expect_host(amqp_ssl_socket_get_context(socket), host);
     amqp_ssl_socket_set_ssl_versions(socket, AMQP_TLSv1_2, AMQP_TLSvLATEST);
     const bool loaded =
         ca_file[0] ? amqp_ssl_socket_set_cacert(socket, ca_file) == AMQP_STATUS_OK
@@ -86,7 +102,7 @@ static enum cress_status open_socket(struct cress_connection *connection,
     amqp_socket_t *socket = NULL;
     if (connection->tls) {
         const enum cress_status status =
-            make_tls_socket(connection->amqp, endpoint->ca_file, &socket, err);
+            make_tls_socket(connection->amqp, endpoint->ca_file, parts->host, &socket, err);
         if (status) {
             return status;
         }
@@ -176,11 +192,8 @@ static void settle_in(struct cress_connection *connection, const struct cress_en
     amqp_connection_state_t amqp = connection->amqp;
     const int heartbeat_s = amqp_get_heartbeat(amqp);
     connection->heartbeat_ms = heartbeat_s ? (int64_t)heartbeat_s * 1000 : endpoint->heartbeat_ms;
-    if (!connection->tls) {
-        cress_connection_check(connection, amqp_tune_connection(amqp, amqp_get_channel_max(amqp),
-                                                                amqp_get_frame_max(amqp), 0));
-    }
-    const struct timeval timeout = timeval_of(endpoint->connect_timeout_ms);
+    cress_connection_let_library_beat(connection, connection->tls);
+    const struct timeval timeout = timeval_of(CALL_TIMEOUT_MS);
     amqp_set_rpc_timeout(amqp, &timeout);
     /* Room for a publish's method and header, each as long as a frame may be. */
     connection->scratch = cress_alloc(2 * (size_t)amqp_get_frame_max(amqp));

@@ -38,11 +38,9 @@ enum cress_status cress_failure_by_status(int status, struct cress_error *err)
     switch (status) {
     case AMQP_STATUS_SSL_PEER_VERIFY_FAILED:
         return cress_error_set(err, CRESS_UNAVAILABLE, "tls_untrusted",
-                               "the broker's certificate is not signed by a trusted CA: "
-                               "set ca_file in section [broker]");
-    case AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED:
-        return cress_error_set(err, CRESS_UNAVAILABLE, "tls_wrong_host",
-                               "the broker's certificate is for another host name");
+                               "the broker's certificate is not trusted: its CA is unknown (set "
+                               "ca_file in section [broker]), it has expired, or it is for "
+                               "another host");
     case AMQP_STATUS_CONNECTION_CLOSED:
     case AMQP_STATUS_SOCKET_CLOSED:
     case AMQP_STATUS_SOCKET_ERROR:

@@ -65,7 +65,7 @@ struct cress_operation {
 /* A delivery; it comes back as SETTLE. */
 struct cress_incoming {
     struct cress_mail mail;
-    size_t source; /* which subscription */
+    size_t lane; /* of the consumer: which queue it came from */
     enum cress_settlement how;
     struct cress_message message;
     struct cress_delivery delivery;

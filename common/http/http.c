@@ -328,6 +328,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
     return fd;
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the type is curl's
 static size_t on_header(char *data, size_t size, size_t count, void *arg)
 {
     (void)data;

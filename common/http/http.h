@@ -15,7 +15,8 @@ struct cress_http;
 struct cress_http_call;
 
 /* `per_host` bounds the connections to one host at once; further requests wait (and their time
- * counts). */
+ * counts). Connections are reused only among requests with the same guard, and `per_host` holds for
+ * each guard. HTTP/1.1 only. */
 struct cress_http *cress_http_open(uv_loop_t *loop, int per_host);
 
 /* Fails what is under way with CRESS_CANCELLED and calls `closed` when no handle is left on the
@@ -42,8 +43,9 @@ struct cress_http_request {
     int64_t max_bytes;    /* of the decoded body; more is CRESS_TOO_LARGE */
     int max_redirects;    /* 0: none are followed, a 3xx is the response */
     /* Not NULL for every URL that comes from a job: asked before each connection is made, and only
-     * http and https are spoken. NULL for endpoints that the operator configured. Environment
-     * proxies are never used. */
+     * http and https are spoken, and no URL with user and password is taken. It must outlive the
+     * client. NULL for endpoints that the operator configured. Environment proxies are never used.
+     */
     const struct cress_guard *guard;
     /* Not NULL: gets the body piece by piece instead of having it collected; false ends the call
      * with CRESS_CANCELLED. Called only for a 2xx response. */
@@ -61,10 +63,11 @@ struct cress_http_response {
     int64_t total_ms;
 };
 
-/* `err` not NULL: there was no complete response. CRESS_UNAVAILABLE with the codes "dns",
- * "connect", "tls", "reset", "http"; CRESS_TIMEOUT; CRESS_TOO_LARGE; CRESS_DENIED "address_refused"
- * (the guard; permanent) or "scheme_refused"; CRESS_INVALID "bad_url"; CRESS_TEMPORARY
- * "too_many_redirects"; CRESS_CANCELLED. Any HTTP status is a response, not an error. */
+/* `err` not NULL: there was no complete response, and `response` is NULL. CRESS_UNAVAILABLE with
+ * the codes "dns", "connect", "tls", "reset", "http"; CRESS_TIMEOUT; CRESS_TOO_LARGE; CRESS_DENIED
+ * "address_refused" (the guard; permanent) or "scheme_refused"; CRESS_INVALID "bad_url";
+ * CRESS_TEMPORARY "too_many_redirects"; CRESS_CANCELLED. Any HTTP status is a response, not an
+ * error. */
 typedef void (*cress_http_cb)(const struct cress_http_response *response,
                               const struct cress_error *err, void *arg);
 

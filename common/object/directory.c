@@ -92,25 +92,25 @@ static bool normalise(char *path)
     return true;
 }
 
-static enum cress_status read_path(const char *text, char **path, struct cress_error *err)
+/* The directory that a file:// URL names, to be freed; NULL when it is CRESS_INVALID. */
+static char *read_path(const char *text, struct cress_error *err)
 {
     struct cress_url url;
-    enum cress_status status = cress_url_parse(text, &url, err);
-    if (status != CRESS_OK) {
-        return status;
+    if (cress_url_parse(text, &url, err) != CRESS_OK) {
+        return NULL;
     }
+    char *path = NULL;
     if ((url.host[0] && strcmp(url.host, "localhost") != 0) || !cress_url_decode(url.path) ||
         !normalise(url.path)) {
-        status =
-            cress_error_set(err, CRESS_INVALID, "bad_url",
-                            "\"%.200s\" is not a directory here: expected file:///path, without "
-                            "host, \".\" and \"..\"",
-                            text);
+        cress_error_set(err, CRESS_INVALID, "bad_url",
+                        "\"%.200s\" is not a directory here: expected file:///path, without "
+                        "host, \".\" and \"..\"",
+                        text);
     } else {
-        *path = cress_strdup(url.path);
+        path = cress_strdup(url.path);
     }
     cress_url_free(&url);
-    return status;
+    return path;
 }
 
 /* What of `path` is below `root`, without a slash at its start; NULL when it is elsewhere. */
@@ -123,47 +123,43 @@ static const char *below(const char *path, const char *root)
     return path + length + (path[length] == '/');
 }
 
-static enum cress_status find_root(char *const *roots, const char *path, char **base, char **prefix,
-                                   struct cress_error *err)
+/* The root that `path` is below, to be freed, and the rest in `*rest`; NULL when there is none. */
+static char *find_root(char *const *roots, const char *path, const char **rest)
 {
     for (size_t i = 0; roots[i]; i++) {
         char *root = cress_strdup(roots[i]);
-        const char *rest = normalise(root) ? below(path, root) : NULL;
-        if (rest) {
-            *base = root;
-            *prefix = cress_strdup(rest);
-            return CRESS_OK;
+        *rest = normalise(root) ? below(path, root) : NULL;
+        if (*rest) {
+            return root;
         }
         free(root);
     }
-    return cress_error_set(err, CRESS_DENIED, "directory_refused",
-                           "%.200s is not below one of publish.roots (CRESS_PUBLISH_ROOTS)", path);
+    return NULL;
 }
 
 static enum cress_status directory_open(const struct cress_object_open *how, void **state,
                                         char **prefix, struct cress_error *err)
 {
-    char *path = NULL;
-    enum cress_status status = read_path(how->url, &path, err);
-    if (status != CRESS_OK) {
-        return status;
+    char *path = read_path(how->url, err);
+    if (!path) {
+        return CRESS_INVALID;
     }
-    char *base = NULL;
-    const bool has_roots = how->config->publish_roots && how->config->publish_roots[0];
-    if (has_roots) {
-        status = find_root(how->config->publish_roots, path, &base, prefix, err);
-    } else {
-        base = cress_strdup(path);
-        *prefix = cress_strdup("");
-    }
-    free(path);
-    if (status != CRESS_OK) {
-        return status;
+    char *const *roots = how->config->publish_roots;
+    const bool has_roots = roots && roots[0];
+    const char *rest = "";
+    char *base = has_roots ? find_root(roots, path, &rest) : cress_strdup(path);
+    if (!base) {
+        cress_error_set(err, CRESS_DENIED, "directory_refused",
+                        "%.200s is not below one of publish.roots (CRESS_PUBLISH_ROOTS)", path);
+        free(path);
+        return CRESS_DENIED;
     }
     struct directory *directory = CRESS_NEW(struct directory);
     directory->base = base;
     directory->may_make_base = !has_roots;
+    *prefix = cress_strdup(rest);
     *state = directory;
+    free(path);
     return CRESS_OK;
 }
 

@@ -10,6 +10,8 @@
 //     that must find the right size and MD5.
 //   - It does not verify TLS certificates and cannot be told to: said once in the log.
 //   - It has no timeout but 15 s below 1 kB/s; `s3.timeout` holds for libs3 4 only.
+//   - It writes a blank in a key as '+', and so stores the object under another name: such keys are
+//   refused.
 //   - It has no session tokens: refused when the store is opened.
 
 #include "common/base/log.h"
@@ -384,7 +386,7 @@ static enum cress_status run_check(const struct libs3 *libs3, struct cress_objec
 }
 
 /* curl takes "." and ".." out of the path unless told otherwise, which libs3 does not do. */
-static bool has_dot_part(const char *key)
+static bool has_dots(const char *key)
 {
     for (const char *part = key;; part++) {
         size_t length = strcspn(part, "/");
@@ -401,10 +403,11 @@ static bool has_dot_part(const char *key)
 static enum cress_status libs3_run(struct cress_object_op *op, struct cress_error *err)
 {
     const struct libs3 *libs3 = op->state;
-    if (has_dot_part(op->key)) {
+    if (has_dots(op->key) || (!HAS_V4 && strchr(op->key, ' '))) {
         return cress_error_set(err, CRESS_INVALID, "bad_key",
-                               "libs3 cannot send keys with \".\" or \"..\" as a part: set "
-                               "s3.backend = v4");
+                               "this libs3 cannot send the key \"%.200s\", for it has a blank, or "
+                               "\".\" or \"..\" as a part: set s3.backend = v4",
+                               op->key);
     }
     switch (op->verb) {
     case CRESS_OBJECT_PUT:

@@ -46,10 +46,11 @@ static enum cress_status choose_backend(const char *url, const struct cress_conf
         return CRESS_OK;
     }
     if (!cress_text_starts_with(url, "s3://")) {
-        return cress_error_set(err, CRESS_INVALID, "bad_url",
-                               "\"%.200s\" is not a store: expected s3://bucket/prefix or "
-                               "file:///directory",
-                               url);
+        cress_error_set(err, CRESS_INVALID, "bad_url",
+                        "\"%.200s\" is not a store: expected s3://bucket/prefix or "
+                        "file:///directory",
+                        url);
+        return CRESS_INVALID;
     }
     if (strcmp(config->s3_backend, "v4") == 0) {
         *out = &cress_object_s3;
@@ -59,15 +60,16 @@ static enum cress_status choose_backend(const char *url, const struct cress_conf
         *out = &cress_object_libs3;
         return CRESS_OK;
     }
-    return cress_error_set(err, CRESS_CONFIG, NULL, "s3.backend is \"%s\": expected v4 or libs3",
-                           config->s3_backend);
+    cress_error_set(err, CRESS_CONFIG, NULL, "s3.backend is \"%s\": expected v4 or libs3",
+                    config->s3_backend);
+    return CRESS_CONFIG;
 }
 
 enum cress_status cress_object_store_open(uv_loop_t *loop, struct cress_http *http,
                                           const struct cress_config *config, const char *url,
                                           struct cress_object_store **out, struct cress_error *err)
 {
-    const struct cress_object_backend *backend = NULL;
+    const struct cress_object_backend *backend;
     enum cress_status status = choose_backend(url, config, &backend, err);
     if (status != CRESS_OK) {
         return status;

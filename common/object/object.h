@@ -23,7 +23,9 @@
 struct cress_object_store;
 
 /* Reads `url` and prepares; connects to nothing. CRESS_INVALID says what is wrong with the URL,
- * CRESS_CONFIG with the options or credentials. `http` and `config` must outlive the store. */
+ * CRESS_CONFIG with the options or credentials. `config` must live until this returns, `http` must
+ * not be closed before the last callback: a request may be waiting for its next attempt. With
+ * s3.backend = libs3, all stores belong to one thread. */
 CRESS_MUST_CHECK enum cress_status
 cress_object_store_open(uv_loop_t *loop, struct cress_http *http, const struct cress_config *config,
                         const char *url, struct cress_object_store **out, struct cress_error *err);
@@ -53,7 +55,10 @@ struct cress_object {
 
 typedef void (*cress_object_cb)(const struct cress_error *err, void *arg);
 
-/* Stores the object, replacing an earlier one at once or not at all. The texts are copied. */
+/* Stores the object, replacing an earlier one at once or not at all. The texts are copied; control
+ * characters in them are CRESS_INVALID. A directory keeps the body only, takes no key with "//",
+ * "." or ".." as a part, and follows no symbolic link below itself (CRESS_DENIED
+ * "symlink_refused"). */
 void cress_object_put(struct cress_object_store *store, const struct cress_object *object,
                       cress_object_cb done, void *arg);
 

@@ -70,15 +70,17 @@ static enum cress_status read_endpoint(const char *endpoint, struct cress_s3_tar
     struct cress_url url;
     struct cress_error why;
     if (cress_url_parse(endpoint, &url, &why) != CRESS_OK) {
-        return cress_error_set(err, CRESS_CONFIG, NULL, "s3.endpoint: %.300s", why.message);
+        cress_error_set(err, CRESS_CONFIG, NULL, "s3.endpoint: %.300s", why.message);
+        return CRESS_CONFIG;
     }
     enum cress_status status = CRESS_OK;
     target->is_https = strcmp(url.scheme, "https") == 0;
     if ((!target->is_https && strcmp(url.scheme, "http") != 0) || !url.host[0] || url.userinfo ||
         url.query || (url.path[0] && strcmp(url.path, "/") != 0)) {
-        status = cress_error_set(err, CRESS_CONFIG, NULL,
-                                 "s3.endpoint must look like https://host or http://host:port, "
-                                 "without path, user or query");
+        status = CRESS_CONFIG;
+        cress_error_set(err, status, NULL,
+                        "s3.endpoint must look like https://host or http://host:port, "
+                        "without path, user or query");
     } else {
         target->host = host_header(&url, target->is_https);
     }

@@ -16,8 +16,9 @@ struct cress_redis_address {
     char *label; /* the same for logs and errors, without the login: 127.0.0.1:6379/0 */
 };
 
-/* Reads redis://[[user]:password@]host[:port][/db] or unix://[[user]:password@]/path[?db=N]; %XX is decoded in
- * user and password. CRESS_CONFIG says what is wrong, without the password. Free with cress_redis_address_free(). */
+/* Reads redis://[[user]:password@]host[:port][/db] or unix://[[user]:password@]/path[?db=N]; %XX is
+ * decoded in user and password. CRESS_CONFIG says what is wrong, without the password. Free with
+ * cress_redis_address_free(). */
 CRESS_MUST_CHECK enum cress_status cress_redis_address_parse(const char *text,
                                                              struct cress_redis_address *out,
                                                              struct cress_error *err);

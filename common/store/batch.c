@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-void cress_store_batch_open(struct cress_store *store, const char *id, const char *completion, int64_t now_ms,
-                            cress_store_done_cb done, void *arg)
+void cress_store_batch_open(struct cress_store *store, const char *id, const char *completion,
+                            int64_t now_ms, cress_store_done_cb done, void *arg)
 {
     struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
     struct cress_redis_args args;
@@ -27,20 +27,23 @@ void cress_store_batch_open(struct cress_store *store, const char *id, const cha
     cress_call_send(call, &args);
 }
 
-static void on_close(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err)
+static void on_close(struct cress_redis_request *request, const redisReply *reply,
+                     const struct cress_error *err)
 {
     struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
     struct cress_error missing;
 
     if (!err && reply->integer < 0) {
-        cress_error_set(&missing, CRESS_NOT_FOUND, "unknown_batch", "batch %s does not exist", call->id);
+        cress_error_set(&missing, CRESS_NOT_FOUND, "unknown_batch", "batch %s does not exist",
+                        call->id);
         err = &missing;
     }
     call->then.close(!err && reply->integer == CRESS_SCRIPT_COMPLETE, err, call->arg);
     cress_call_free(call);
 }
 
-void cress_store_batch_close(struct cress_store *store, const char *id, cress_store_close_cb done, void *arg)
+void cress_store_batch_close(struct cress_store *store, const char *id, cress_store_close_cb done,
+                             void *arg)
 {
     struct cress_call *call = cress_call_new(store, on_close, arg);
     struct cress_redis_args args;
@@ -53,7 +56,8 @@ void cress_store_batch_close(struct cress_store *store, const char *id, cress_st
     cress_call_send(call, &args);
 }
 
-void cress_store_batch_complete(struct cress_store *store, const char *id, cress_store_done_cb done, void *arg)
+void cress_store_batch_complete(struct cress_store *store, const char *id, cress_store_done_cb done,
+                                void *arg)
 {
     struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
     struct cress_redis_args args;
@@ -77,9 +81,10 @@ static void read_batch(const redisReply *reply, struct cress_batch *batch)
         const char *name;
         int64_t *number;
     } fields[] = {
-        {"total", &batch->total},         {"succeeded", &batch->succeeded}, {"failed", &batch->failed},
-        {"cancelled", &batch->cancelled}, {"expired", &batch->expired},     {"created_ms", &batch->created_ms},
-        {"closed", &closed},              {"completed", &completed},
+        {"total", &batch->total},     {"succeeded", &batch->succeeded},
+        {"failed", &batch->failed},   {"cancelled", &batch->cancelled},
+        {"expired", &batch->expired}, {"created_ms", &batch->created_ms},
+        {"closed", &closed},          {"completed", &completed},
     };
 
     for (size_t i = 0; i + 1 < reply->elements; i += 2) {
@@ -98,7 +103,8 @@ static void read_batch(const redisReply *reply, struct cress_batch *batch)
     batch->completed = completed != 0;
 }
 
-static void on_batch(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err)
+static void on_batch(struct cress_redis_request *request, const redisReply *reply,
+                     const struct cress_error *err)
 {
     struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
     struct cress_batch batch = {.id = call->id};
@@ -111,7 +117,8 @@ static void on_batch(struct cress_redis_request *request, const redisReply *repl
     cress_call_free(call);
 }
 
-void cress_store_batch_get(struct cress_store *store, const char *id, cress_store_batch_cb done, void *arg)
+void cress_store_batch_get(struct cress_store *store, const char *id, cress_store_batch_cb done,
+                           void *arg)
 {
     struct cress_call *call = cress_call_new(store, on_batch, arg);
     struct cress_redis_args args;
@@ -125,8 +132,8 @@ void cress_store_batch_get(struct cress_store *store, const char *id, cress_stor
     cress_call_send(call, &args);
 }
 
-void cress_store_batch_results(struct cress_store *store, const char *id, int64_t offset, int64_t count,
-                               cress_store_results_cb done, void *arg)
+void cress_store_batch_results(struct cress_store *store, const char *id, int64_t offset,
+                               int64_t count, cress_store_results_cb done, void *arg)
 {
     struct cress_call *call = cress_call_new(store, cress_call_on_texts, arg);
     struct cress_redis_args args;

@@ -23,12 +23,13 @@
  *   task          cress.echo
  *   …             as in the table below; what is 0 or NULL is not stored
  *
- * All that every transition reads and writes is one field, for each field costs Redis time: with a field for each part a
- * job took half as much again. Numbers are decimal, times milliseconds. Values of at most 64 bytes keep the hash in
- * Redis's compact form.
+ * All that every transition reads and writes is one field, for each field costs Redis time: with a
+ * field for each part a job took half as much again. Numbers are decimal, times milliseconds.
+ * Values of at most 64 bytes keep the hash in Redis's compact form.
  *
- * To add a field: a line in the table; old records lack it and read as 0 or NULL. To add a part to `status`: another field
- * instead, or a new name for it, which the scripts read while records of both kinds exist. */
+ * To add a field: a line in the table; old records lack it and read as 0 or NULL. To add a part to
+ * `status`: another field instead, or a new name for it, which the scripts read while records of
+ * both kinds exist. */
 enum field_kind { TEXT, INT, INT64 };
 
 static const struct field {
@@ -36,28 +37,23 @@ static const struct field {
     enum field_kind kind;
     size_t offset; /* in struct cress_record */
 } fields[] = {
-#define FIELD(name, kind) {#name, kind, offsetof(struct cress_record, name)},
-    FIELD(task, TEXT)
-    FIELD(queue, TEXT)
-    FIELD(priority, TEXT)
-    FIELD(max_attempts, INT)
-    FIELD(timeout_ms, INT64)
-    FIELD(batch, TEXT)
-    FIELD(created_ms, INT64)
-    FIELD(run_at_ms, INT64)
-    FIELD(expires_ms, INT64)
-    FIELD(payload, TEXT)
-    FIELD(result, TEXT)
-    FIELD(error, TEXT)
-    FIELD(finished_ms, INT64)
+#define FIELD(name, kind)                                \
+    {                                                    \
+#name, kind, offsetof(struct cress_record, name) \
+    }
+    FIELD(task, TEXT),         FIELD(queue, TEXT),       FIELD(priority, TEXT),
+    FIELD(max_attempts, INT),  FIELD(timeout_ms, INT64), FIELD(batch, TEXT),
+    FIELD(created_ms, INT64),  FIELD(run_at_ms, INT64),  FIELD(expires_ms, INT64),
+    FIELD(payload, TEXT),      FIELD(result, TEXT),      FIELD(error, TEXT),
+    FIELD(finished_ms, INT64),
 #undef FIELD
 };
 
 static void format_status(const struct cress_record *record, char text[CRESS_STATUS_MAX])
 {
-    snprintf(text, CRESS_STATUS_MAX, "%s %" PRId64 " %d 0 %d %" PRId64 " %s", cress_state_word(record->state),
-             record->version, record->attempt, record->batch ? 1 : 0, record->started_ms,
-             record->worker ? record->worker : "");
+    snprintf(text, CRESS_STATUS_MAX, "%s %" PRId64 " %d 0 %d %" PRId64 " %s",
+             cress_state_word(record->state), record->version, record->attempt,
+             record->batch ? 1 : 0, record->started_ms, record->worker ? record->worker : "");
 }
 
 static void read_status(const char *text, struct cress_record *record)
@@ -65,8 +61,8 @@ static void read_status(const char *text, struct cress_record *record)
     char word[16] = "";
     int worker_at = 0;
 
-    sscanf(text, "%15s %" SCNd64 " %d %*d %*d %" SCNd64 "%n", word, &record->version, &record->attempt,
-           &record->started_ms, &worker_at);
+    sscanf(text, "%15s %" SCNd64 " %d %*d %*d %" SCNd64 "%n", word, &record->version,
+           &record->attempt, &record->started_ms, &worker_at);
     cress_state_parse(word, &record->state);
     if (text[worker_at] == ' ' && text[worker_at + 1] != '\0') {
         record->worker = text + worker_at + 1;

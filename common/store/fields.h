@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A job record as a Redis hash: the one table of its fields is in fields.c. Pure functions; any thread.
+// A job record as a Redis hash: the one table of its fields is in fields.c. Pure functions; any
+// thread.
 #ifndef CRESS_STORE_FIELDS_H
 #define CRESS_STORE_FIELDS_H
 
@@ -8,11 +9,13 @@
 
 enum { CRESS_STATUS_MAX = 512 };
 
-/* Adds "field value" for all that is known in `record`. `status` is room that must live until the command is sent. */
+/* Adds "field value" for all that is known in `record`. `status` is room that must live until the
+ * command is sent. */
 void cress_fields_add(struct cress_redis_args *args, const struct cress_record *record,
                       char status[CRESS_STATUS_MAX]);
 
-/* Reads the answer to HGETALL. The record borrows from it. Fields of later versions are passed over. */
+/* Reads the answer to HGETALL. The record borrows from it. Fields of later versions are passed
+ * over. */
 void cress_fields_read(const redisReply *reply, struct cress_record *record);
 
 #endif

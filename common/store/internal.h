@@ -23,7 +23,8 @@ struct cress_store {
     void *closed_arg;
 };
 
-/* A command of a store function: carries the caller's callback to the function that reads the reply. */
+/* A command of a store function: carries the caller's callback to the function that reads the
+ * reply. */
 struct cress_call {
     struct cress_redis_request request;
     struct cress_store *store;
@@ -48,21 +49,25 @@ void cress_call_free(struct cress_call *call);
 void cress_call_send(struct cress_call *call, struct cress_redis_args *args);
 
 /* Begins EVALSHA: the keys follow, `key_count` of them, then the arguments. */
-void cress_call_script(struct cress_call *call, enum cress_script script, int key_count, struct cress_redis_args *args);
+void cress_call_script(struct cress_call *call, enum cress_script script, int key_count,
+                       struct cress_redis_args *args);
 
 /* Sends create.lua; `counted` says whether the job is to be counted in its batch. */
-void cress_call_create(struct cress_call *call, const struct cress_job *job, const struct cress_record *record,
-                       bool counted);
+void cress_call_create(struct cress_call *call, const struct cress_job *job,
+                       const struct cress_record *record, bool counted);
 
 /* For commands of which only success counts. */
-void cress_call_on_done(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err);
+void cress_call_on_done(struct cress_redis_request *request, const redisReply *reply,
+                        const struct cress_error *err);
 
 /* For commands that answer an array of texts. */
-void cress_call_on_texts(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err);
+void cress_call_on_texts(struct cress_redis_request *request, const redisReply *reply,
+                         const struct cress_error *err);
 
 /* The transitions that are collected during a loop turn. Closing sends them. */
 struct cress_transitions *cress_transitions_open(struct cress_store *store);
-void cress_transitions_close(struct cress_transitions *transitions, void (*closed)(void *arg), void *arg);
+void cress_transitions_close(struct cress_transitions *transitions, void (*closed)(void *arg),
+                             void *arg);
 
 /* Messages of the subscribing connection, and its state. */
 void cress_watch_on_message(const redisReply *reply, void *arg);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Job records for producers: create, discard, get; see store.h. What workers do is in transitions.c.
+// Job records for producers: create, discard, get; see store.h. What workers do is in
+// transitions.c.
 #include "common/store/internal.h"
 
 #include "common/base/mem.h"
 #include "common/store/fields.h"
 
-void cress_store_record(const struct cress_store *store, const struct cress_job *job, enum cress_state state,
-                        struct cress_record *record)
+void cress_store_record(const struct cress_store *store, const struct cress_job *job,
+                        enum cress_state state, struct cress_record *record)
 {
     const struct cress_config *config = store->options.config;
 
@@ -26,8 +27,8 @@ void cress_store_record(const struct cress_store *store, const struct cress_job 
     };
 }
 
-void cress_call_create(struct cress_call *call, const struct cress_job *job, const struct cress_record *record,
-                       bool counted)
+void cress_call_create(struct cress_call *call, const struct cress_job *job,
+                       const struct cress_record *record, bool counted)
 {
     struct cress_redis_args args;
     char key[CRESS_KEY_MAX];
@@ -46,7 +47,8 @@ void cress_call_create(struct cress_call *call, const struct cress_job *job, con
     cress_call_send(call, &args);
 }
 
-static void on_create(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err)
+static void on_create(struct cress_redis_request *request, const redisReply *reply,
+                      const struct cress_error *err)
 {
     struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
     struct cress_record existing = {.id = call->id};
@@ -60,15 +62,16 @@ static void on_create(struct cress_redis_request *request, const redisReply *rep
                         "job %s names a batch that does not exist; open it first", call->id);
         err = &refused;
     } else if (!err && reply->integer < 0) {
-        cress_error_set(&refused, CRESS_CONFLICT, "batch_closed", "the batch of job %s takes no more jobs", call->id);
+        cress_error_set(&refused, CRESS_CONFLICT, "batch_closed",
+                        "the batch of job %s takes no more jobs", call->id);
         err = &refused;
     }
     call->then.create(exists ? &existing : NULL, err, call->arg);
     cress_call_free(call);
 }
 
-void cress_store_create(struct cress_store *store, const struct cress_job *job, enum cress_state state,
-                        cress_store_create_cb done, void *arg)
+void cress_store_create(struct cress_store *store, const struct cress_job *job,
+                        enum cress_state state, cress_store_create_cb done, void *arg)
 {
     struct cress_call *call = cress_call_new(store, on_create, arg);
     struct cress_record record;
@@ -79,7 +82,8 @@ void cress_store_create(struct cress_store *store, const struct cress_job *job, 
     cress_call_create(call, job, &record, job->batch != NULL);
 }
 
-void cress_store_discard(struct cress_store *store, const char *id, cress_store_done_cb done, void *arg)
+void cress_store_discard(struct cress_store *store, const char *id, cress_store_done_cb done,
+                         void *arg)
 {
     struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
     struct cress_redis_args args;
@@ -92,7 +96,8 @@ void cress_store_discard(struct cress_store *store, const char *id, cress_store_
     cress_call_send(call, &args);
 }
 
-static void on_get(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err)
+static void on_get(struct cress_redis_request *request, const redisReply *reply,
+                   const struct cress_error *err)
 {
     struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
     struct cress_record record = {.id = call->id};

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every key of Cress in Redis. Nothing else in the tree knows them.
 //
-//   cress:job:<id>       hash    the record; its fields are in fields.c. Also the channel on which its changes
+//   cress:job:<id>       hash    the record; its fields are in fields.c. Also the channel on which
+//   its changes
 //                                are published, with the new state as the message
-//   cress:batch:<id>     hash    total, done, succeeded, failed, cancelled, expired, closed, completed, created_ms,
-//                                completion; see struct cress_batch. `done` is the sum of the four ends
+//   cress:batch:<id>     hash    total, done, succeeded, failed, cancelled, expired, closed,
+//   completed, created_ms,
+//                                completion; see struct cress_batch. `done` is the sum of the four
+//                                ends
 //   cress:results:<id>   list    the ends of the batch's jobs, one JSON text each
 //   cress:worker:<name>  string  the report of a worker, JSON; gone when it stops reporting
 //   cress:workers        zset    names of workers, scored by when their report expires
 //   cress:queues         set     names of the queues that were ever used
 //
-// All live in the one database that store.url selects; the channels are Redis-wide, which ids make harmless.
-// To change what a key holds give it a new name, and let the old ones expire. Pure functions; any thread.
+// All live in the one database that store.url selects; the channels are Redis-wide, which ids make
+// harmless. To change what a key holds give it a new name, and let the old ones expire. Pure
+// functions; any thread.
 #ifndef CRESS_STORE_KEYS_H
 #define CRESS_STORE_KEYS_H
 
@@ -24,7 +28,8 @@
 
 enum { CRESS_KEY_MAX = 320 };
 
-/* The key that is `prefix`, one of those above, and `name`; cut when that is too long. Returns `key`. */
+/* The key that is `prefix`, one of those above, and `name`; cut when that is too long. Returns
+ * `key`. */
 const char *cress_key(const char *prefix, const char *name, char key[CRESS_KEY_MAX]);
 
 #endif

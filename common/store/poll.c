@@ -19,7 +19,7 @@ static void on_events(uv_poll_t *handle, int status, int events)
     struct poll *poll = handle->data;
 
     if (status < 0) {
-        poll->events = 0; /* libuv has stopped polling */
+        poll->events = 0;                   /* libuv has stopped polling */
         events = UV_READABLE | UV_WRITABLE; /* hiredis reads the socket's error and gives up */
     }
     if (poll->context && (events & UV_READABLE)) {
@@ -84,7 +84,8 @@ static void clean_up(void *data)
     uv_close((uv_handle_t *)&poll->handle, on_closed);
 }
 
-bool cress_poll_attach(uv_loop_t *loop, redisAsyncContext *context, void (*gone)(void *arg), void *arg)
+bool cress_poll_attach(uv_loop_t *loop, redisAsyncContext *context, void (*gone)(void *arg),
+                       void *arg)
 {
     struct poll *poll = CRESS_NEW(struct poll);
 

@@ -2,8 +2,8 @@
 // Who is there: workers and queues; see store.h.
 #include "common/store/internal.h"
 
-void cress_store_beat(struct cress_store *store, const char *worker, const char *json, int64_t ttl_ms,
-                      cress_store_done_cb done, void *arg)
+void cress_store_beat(struct cress_store *store, const char *worker, const char *json,
+                      int64_t ttl_ms, cress_store_done_cb done, void *arg)
 {
     struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
     struct cress_redis_args args;
@@ -20,7 +20,8 @@ void cress_store_beat(struct cress_store *store, const char *worker, const char 
     cress_call_send(call, &args);
 }
 
-void cress_store_leave(struct cress_store *store, const char *worker, cress_store_done_cb done, void *arg)
+void cress_store_leave(struct cress_store *store, const char *worker, cress_store_done_cb done,
+                       void *arg)
 {
     struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
     struct cress_redis_args args;
@@ -47,7 +48,8 @@ void cress_store_workers(struct cress_store *store, cress_store_results_cb done,
     cress_call_send(call, &args);
 }
 
-void cress_store_add_queue(struct cress_store *store, const char *name, cress_store_done_cb done, void *arg)
+void cress_store_add_queue(struct cress_store *store, const char *name, cress_store_done_cb done,
+                           void *arg)
 {
     struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
     struct cress_redis_args args;

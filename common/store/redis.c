@@ -16,8 +16,8 @@
 /* Small, so that a restarted Redis is found again soon; the jitter keeps many programs apart. */
 static const struct cress_backoff reconnect_backoff = {.base_ms = 50, .cap_ms = 2000};
 
-/* After a stall of our own process answers may lie unread in the socket: time to read them before the deadline
- * is called missed. */
+/* After a stall of our own process answers may lie unread in the socket: time to read them before
+ * the deadline is called missed. */
 enum { GRACE_MS = 20 };
 
 enum redis_state { DOWN, RESOLVING, LOGIN, READY, CLOSED };
@@ -43,7 +43,8 @@ struct cress_redis {
     void *closed_arg;
 };
 
-/* Requests that failed for one reason, which they keep: when they are told, the connection may be up again. */
+/* Requests that failed for one reason, which they keep: when they are told, the connection may be
+ * up again. */
 struct failure {
     struct cress_list node;
     struct cress_list requests;
@@ -89,7 +90,8 @@ void cress_redis_add_script(struct cress_redis_args *args, struct cress_redis_re
 
 /* --- what Redis calls an error --- */
 
-/* Old versions of Redis wrap the error of a command that a script calls: "ERR Error running script …: -OOM …". */
+/* Old versions of Redis wrap the error of a command that a script calls: "ERR Error running script
+ * …: -OOM …". */
 static bool is_error(const char *text, const char *word)
 {
     const size_t size = strlen(word);
@@ -104,10 +106,12 @@ static bool is_error(const char *text, const char *word)
     return false;
 }
 
-static void set_reply_error(const struct cress_redis *redis, const char *text, struct cress_error *err)
+static void set_reply_error(const struct cress_redis *redis, const char *text,
+                            struct cress_error *err)
 {
-    static const char *const denials[] = {"NOAUTH ", "WRONGPASS ", "NOPERM ", "ERR invalid password",
-                                          "ERR Client sent AUTH", "ERR AUTH "};
+    static const char *const denials[] = {
+        "NOAUTH ",  "WRONGPASS ", "NOPERM ", "ERR invalid password", "ERR Client sent AUTH",
+        "ERR AUTH "};
     static const char *const passing[] = {"LOADING ", "READONLY ", "MASTERDOWN ", "MISCONF ",
                                           "BUSY ",    "NOSCRIPT ", "NOREPLICAS ", "TRYAGAIN "};
     const char *label = redis->options.address->label;
@@ -115,19 +119,22 @@ static void set_reply_error(const struct cress_redis *redis, const char *text, s
     for (size_t i = 0; i < CRESS_COUNT(denials); i++) {
         if (strncmp(text, denials[i], strlen(denials[i])) == 0) {
             cress_error_set(err, CRESS_DENIED, "store_denied",
-                            "Redis at %s refuses us: %s; check user and password in store.url", label, text);
+                            "Redis at %s refuses us: %s; check user and password in store.url",
+                            label, text);
             return;
         }
     }
     if (is_error(text, "OOM ")) {
-        cress_error_set(err, CRESS_UNAVAILABLE, "store_full",
-                        "Redis at %s is out of memory: %s; raise its maxmemory or shorten store.ttl",
-                        label, text);
+        cress_error_set(
+            err, CRESS_UNAVAILABLE, "store_full",
+            "Redis at %s is out of memory: %s; raise its maxmemory or shorten store.ttl", label,
+            text);
         return;
     }
     for (size_t i = 0; i < CRESS_COUNT(passing); i++) {
         if (is_error(text, passing[i])) {
-            cress_error_set(err, CRESS_UNAVAILABLE, "store_unavailable", "Redis at %s: %s", label, text);
+            cress_error_set(err, CRESS_UNAVAILABLE, "store_unavailable", "Redis at %s: %s", label,
+                            text);
             return;
         }
     }
@@ -173,7 +180,8 @@ static void tell_failures(uv_idle_t *idle)
     while ((node = cress_list_shift(&failures))) {
         struct failure *failure = CRESS_CONTAINER(node, struct failure, node);
         while ((node = cress_list_shift(&failure->requests))) {
-            finish_request(CRESS_CONTAINER(node, struct cress_redis_request, node), NULL, &failure->err);
+            finish_request(CRESS_CONTAINER(node, struct cress_redis_request, node), NULL,
+                           &failure->err);
         }
         free(failure);
     }
@@ -187,7 +195,8 @@ static void tell_failures(uv_idle_t *idle)
 }
 
 /* Empties `requests`. */
-static void fail_later(struct cress_redis *redis, struct cress_list *requests, const struct cress_error *err)
+static void fail_later(struct cress_redis *redis, struct cress_list *requests,
+                       const struct cress_error *err)
 {
     struct failure *failure = CRESS_NEW(struct failure);
 
@@ -223,7 +232,8 @@ static void go_down_because(struct cress_redis *redis, const char *reason)
     struct cress_error why;
 
     cress_error_set(&why, CRESS_UNAVAILABLE, "store_unavailable",
-                    "Redis at %s: %s; check store.url and that Redis runs", redis->options.address->label, reason);
+                    "Redis at %s: %s; check store.url and that Redis runs",
+                    redis->options.address->label, reason);
     go_down(redis, &why);
 }
 
@@ -254,7 +264,8 @@ static void on_deadline(struct cress_redis *redis)
     }
     const struct cress_redis_request *oldest =
         CRESS_CONTAINER(redis->sent.next, struct cress_redis_request, node);
-    const int64_t left_ms = oldest->sent_ms + redis->options.timeout_ms - (int64_t)uv_now(redis->loop);
+    const int64_t left_ms =
+        oldest->sent_ms + redis->options.timeout_ms - (int64_t)uv_now(redis->loop);
 
     if (left_ms > 0 || !redis->grace) {
         redis->grace = left_ms <= 0;
@@ -262,7 +273,8 @@ static void on_deadline(struct cress_redis *redis)
         return;
     }
     struct cress_error why;
-    cress_error_set(&why, CRESS_UNAVAILABLE, "store_unavailable", "Redis at %s has not answered for %" PRId64 " ms",
+    cress_error_set(&why, CRESS_UNAVAILABLE, "store_unavailable",
+                    "Redis at %s has not answered for %" PRId64 " ms",
                     redis->options.address->label, redis->options.timeout_ms);
     cress_redis_drop(redis, &why);
 }
@@ -289,7 +301,8 @@ static void transmit(struct cress_redis *redis, struct cress_redis_request *requ
     }
     request->sent_ms = (int64_t)uv_now(redis->loop);
     cress_list_append(&redis->sent, &request->node);
-    redisAsyncFormattedCommand(redis->context, on_reply, request, request->text, (size_t)request->size);
+    redisAsyncFormattedCommand(redis->context, on_reply, request, request->text,
+                               (size_t)request->size);
 }
 
 static void format(struct cress_redis_request *request, struct cress_redis_args *args)
@@ -317,7 +330,8 @@ void cress_redis_send(struct cress_redis *redis, struct cress_redis_request *req
 
 static void load_script(struct cress_redis *redis, struct cress_redis_script *script);
 
-static void on_error_reply(struct cress_redis *redis, struct cress_redis_request *request, const char *text)
+static void on_error_reply(struct cress_redis *redis, struct cress_redis_request *request,
+                           const char *text)
 {
     if (request->script && strncmp(text, "NOSCRIPT", strlen("NOSCRIPT")) == 0) {
         struct cress_redis_script *script = request->script;
@@ -457,9 +471,11 @@ static void on_socket_closed(void *arg)
 /* Takes `context` over. */
 static void use_context(struct cress_redis *redis, redisAsyncContext *context)
 {
-    if (!context || context->err || !cress_poll_attach(redis->loop, context, on_socket_closed, redis)) {
+    if (!context || context->err ||
+        !cress_poll_attach(redis->loop, context, on_socket_closed, redis)) {
         char reason[128];
-        snprintf(reason, sizeof(reason), "%s", context && context->err ? context->errstr : "no socket");
+        snprintf(reason, sizeof(reason), "%s",
+                 context && context->err ? context->errstr : "no socket");
         if (context) {
             redisAsyncFree(context);
         }
@@ -490,8 +506,8 @@ static void connect_to(struct cress_redis *redis, const struct addrinfo *address
         chosen = chosen->ai_next;
     }
     char numeric[64];
-    const int status = getnameinfo(chosen->ai_addr, chosen->ai_addrlen, numeric, sizeof(numeric), NULL, 0,
-                                   NI_NUMERICHOST);
+    const int status = getnameinfo(chosen->ai_addr, chosen->ai_addrlen, numeric, sizeof(numeric),
+                                   NULL, 0, NI_NUMERICHOST);
     if (status != 0) {
         go_down_because(redis, gai_strerror(status));
         return;
@@ -523,7 +539,8 @@ static void start_connecting(struct cress_redis *redis)
         return;
     }
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    const int status = uv_getaddrinfo(redis->loop, &redis->lookup, on_lookup, address->host, NULL, &hints);
+    const int status =
+        uv_getaddrinfo(redis->loop, &redis->lookup, on_lookup, address->host, NULL, &hints);
     if (status < 0) {
         go_down_because(redis, uv_strerror(status));
         return;
@@ -541,8 +558,8 @@ struct cress_redis *cress_redis_open(uv_loop_t *loop, const struct cress_redis_o
     redis->loop = loop;
     redis->options = *options;
     redis->state = DOWN;
-    cress_error_set(&redis->why, CRESS_UNAVAILABLE, "store_unavailable", "still connecting to Redis at %s",
-                    options->address->label);
+    cress_error_set(&redis->why, CRESS_UNAVAILABLE, "store_unavailable",
+                    "still connecting to Redis at %s", options->address->label);
     cress_list_init(&redis->sent);
     cress_list_init(&redis->failed);
     redis->lookup.data = redis;

@@ -3,20 +3,22 @@
 //
 // DESIGN
 //
-// hiredis formats nothing for us but commands and parses the replies; what it lacks is here: name lookup off the loop,
+// hiredis writes commands and reads replies; what it lacks is here: name lookup off the loop,
 // login, deadlines, reconnecting, and callbacks that never run from within a call.
 //
 //   DOWN --timer--> RESOLVING --addresses--> LOGIN --PONG--> READY
-//    ^                 |                       |               |
-//    +-----------------+-----------------------+---------------+   any error: fail what is under way, wait, try again
+//    ^                  |                      |               |
+//    +------------------+----------------------+---------------+
+//                any error: fail what is under way, wait, try again
 //
-// In LOGIN these go out in one write: AUTH, SELECT, SCRIPT LOAD of each script, PING. Redis answers in order, so the
-// answer to PING says that all of it is done. A script that Redis has forgotten since (NOSCRIPT: SCRIPT FLUSH, a
-// failover) is loaded again and its command repeated, unseen by the caller.
+// In LOGIN these go out in one write: AUTH, SELECT, SCRIPT LOAD of each script, PING. Redis answers
+// in order, so the answer to PING says that all of it is done. A script that Redis has forgotten
+// since (NOSCRIPT: SCRIPT FLUSH, a failover) is loaded again and its command repeated, unseen by
+// the caller.
 //
-// Requests stand in one list in the order they were sent, which is the order of the answers; so one timer, set
-// for the oldest, is the deadline of all. A connection that misses it is dropped: what its late answers would belong to can
-// no longer be told.
+// Requests stand in one list in the order they were sent, which is the order of the answers; so one
+// timer, set for the oldest, is the deadline of all. A connection that misses it is dropped: what
+// its late answers would belong to can no longer be told.
 //
 // Loop thread only.
 #ifndef CRESS_STORE_REDIS_H
@@ -47,7 +49,8 @@ struct cress_redis_options {
     struct cress_redis_script *scripts;
     size_t script_count;
     void (*on_state)(bool ready, const struct cress_error *err, void *arg);
-    /* Answers to (UN)SUBSCRIBE and published messages, as Redis sends them: arrays of three. May be NULL. */
+    /* Answers to (UN)SUBSCRIBE and published messages, as Redis sends them: arrays of three. May be
+     * NULL. */
     void (*on_message)(const redisReply *reply, void *arg);
     void *arg;
 };
@@ -69,8 +72,9 @@ void cress_redis_drop(struct cress_redis *redis, const struct cress_error *why);
 /* Room for the largest command: a bulk of transitions, see transitions.c. */
 enum { CRESS_REDIS_ARGS_MAX = 400, CRESS_REDIS_NUMBERS_MAX = 4096 };
 
-/* The words of a command. Texts are borrowed until the command is sent; numbers are written into `numbers`.
- * Begin with cress_redis_args_init(): zeroing all of it would cost more than most commands. */
+/* The words of a command. Texts are borrowed until the command is sent; numbers are written into
+ * `numbers`. Begin with cress_redis_args_init(): zeroing all of it would cost more than most
+ * commands. */
 struct cress_redis_args {
     int count;
     const char *words[CRESS_REDIS_ARGS_MAX];
@@ -98,7 +102,7 @@ struct cress_redis_request {
     struct cress_list node;
     cress_redis_reply_cb done;
     struct cress_redis_script *script; /* NULL: a plain command */
-    int64_t sent_ms;                         /* by uv_now() */
+    int64_t sent_ms;                   /* by uv_now() */
     struct cress_redis *redis;
     char *text; /* the command as sent, for repeating it */
     int size;

@@ -10,7 +10,8 @@
 #include "scripts.h"
 #include <stdlib.h>
 
-/* The tables are constant strings to be searched: building a Lua table would cost each call anew. */
+/* The tables are constant strings to be searched: building a Lua table would cost each call anew.
+ */
 static void add_states(struct cress_buf *text)
 {
     cress_buf_add_text(text, "local TERMINALS = ' ");
@@ -33,12 +34,13 @@ static void add_states(struct cress_buf *text)
 static void add_constants(struct cress_buf *text)
 {
     add_states(text);
-    cress_buf_printf(text,
-                     "local APPLIED, TERMINAL, STALE, POISON, MISSING, COMPLETE = %d, %d, %d, %d, %d, %d\n",
-                     CRESS_VERDICT_APPLIED, CRESS_VERDICT_TERMINAL, CRESS_VERDICT_STALE, CRESS_VERDICT_POISON,
-                     CRESS_VERDICT_MISSING, CRESS_SCRIPT_COMPLETE);
-    cress_buf_printf(text, "local JOB, BATCH, RESULTS, WORKER = '%s', '%s', '%s', '%s'\n", CRESS_KEY_JOB,
-                     CRESS_KEY_BATCH, CRESS_KEY_RESULTS, CRESS_KEY_WORKER);
+    cress_buf_printf(
+        text,
+        "local APPLIED, TERMINAL, STALE, POISON, MISSING, COMPLETE = %d, %d, %d, %d, %d, %d\n",
+        CRESS_VERDICT_APPLIED, CRESS_VERDICT_TERMINAL, CRESS_VERDICT_STALE, CRESS_VERDICT_POISON,
+        CRESS_VERDICT_MISSING, CRESS_SCRIPT_COMPLETE);
+    cress_buf_printf(text, "local JOB, BATCH, RESULTS, WORKER = '%s', '%s', '%s', '%s'\n",
+                     CRESS_KEY_JOB, CRESS_KEY_BATCH, CRESS_KEY_RESULTS, CRESS_KEY_WORKER);
 }
 
 void cress_scripts_make(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT])

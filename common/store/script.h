@@ -1,30 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Lua scripts of common/store/scripts/, put together as Redis gets them.
 //
-// To add one: write scripts/<name>.lua and add a line to CRESS_SCRIPTS. Each begins with constants that come from
-// the tables of the C side (states, transitions, verdicts, keys), so that nothing is said twice, then prelude.lua.
+// To add one: write scripts/<name>.lua and add a line to CRESS_SCRIPTS. Each begins with constants
+// that come from the tables of the C side (states, transitions, verdicts, keys), so that nothing is
+// said twice, then prelude.lua.
 #ifndef CRESS_STORE_SCRIPT_H
 #define CRESS_STORE_SCRIPT_H
 
 #include "common/store/redis.h"
 
-#define CRESS_SCRIPTS(X)                                                                                               \
-    X(CREATE, create)                                                                                                  \
-    X(START, start)                                                                                                    \
-    X(CHANGE, change)                                                                                                  \
-    X(DISCARD, discard)                                                                                                \
-    X(BATCH_OPEN, batch_open)                                                                                          \
-    X(BATCH_CLOSE, batch_close)                                                                                        \
-    X(BATCH_COMPLETE, batch_complete)                                                                                  \
-    X(BEAT, beat)                                                                                                      \
-    X(LEAVE, leave)                                                                                                    \
+#define CRESS_SCRIPTS(X)              \
+    X(CREATE, create)                 \
+    X(START, start)                   \
+    X(CHANGE, change)                 \
+    X(DISCARD, discard)               \
+    X(BATCH_OPEN, batch_open)         \
+    X(BATCH_CLOSE, batch_close)       \
+    X(BATCH_COMPLETE, batch_complete) \
+    X(BEAT, beat)                     \
+    X(LEAVE, leave)                   \
     X(WORKERS, workers)
 
 enum cress_script {
 #define X(name, file) CRESS_SCRIPT_##name,
     CRESS_SCRIPTS(X)
 #undef X
-    CRESS_SCRIPT_COUNT
+        CRESS_SCRIPT_COUNT
 };
 
 /* Verdicts are answered as their number; COMPLETE is added when the job's batch is now complete. */

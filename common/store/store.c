@@ -73,13 +73,15 @@ static void on_state(bool ready, const struct cress_error *err, void *arg)
     struct cress_store *store = arg;
 
     if (!ready && !store->was_down) {
-        cress_log(CRESS_LOG_WARN, "store is away, connecting until it is back", CRESS_KV_ERROR(err));
+        cress_log(CRESS_LOG_WARN, "store is away, connecting until it is back",
+                  CRESS_KV_ERROR(err));
     } else if (ready && store->was_down) {
         cress_log(CRESS_LOG_INFO, "store is back", CRESS_KV("peer", store->address.label));
     }
     store->was_down = !ready;
     if (!ready && store->subscriptions) {
-        cress_redis_drop(store->subscriptions, err); /* the same server: do not wait for TCP to notice */
+        cress_redis_drop(store->subscriptions,
+                         err); /* the same server: do not wait for TCP to notice */
     }
     if (store->options.on_state) {
         store->options.on_state(ready, err, store->options.arg);
@@ -90,7 +92,8 @@ enum cress_status cress_store_open(uv_loop_t *loop, const struct cress_store_opt
                                    struct cress_store **out, struct cress_error *err)
 {
     struct cress_redis_address address;
-    const enum cress_status status = cress_redis_address_parse(options->config->store_url, &address, err);
+    const enum cress_status status =
+        cress_redis_address_parse(options->config->store_url, &address, err);
     if (status) {
         return status;
     }
@@ -154,7 +157,8 @@ uv_loop_t *cress_store_loop(const struct cress_store *store)
 
 /* --- the server --- */
 
-static void on_info(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err)
+static void on_info(struct cress_redis_request *request, const redisReply *reply,
+                    const struct cress_error *err)
 {
     static const char label[] = "redis_version:";
     struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
@@ -171,7 +175,8 @@ static void on_info(struct cress_redis_request *request, const redisReply *reply
 }
 
 void cress_store_server(struct cress_store *store,
-                        void (*done)(const char *version, const struct cress_error *err, void *arg), void *arg)
+                        void (*done)(const char *version, const struct cress_error *err, void *arg),
+                        void *arg)
 {
     struct cress_call *call = cress_call_new(store, on_info, arg);
     struct cress_redis_args args;

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The store: job records, batches and presence in Redis, over hiredis on the loop.
 //
-// One record per job, changed by Lua scripts that check the transition table, so that every change is atomic and a
-// terminal state stays. Each change grows `version` and is published on the record's channel, which wakes waiters.
-// A record lives until `store.ttl` after its end; before that it has no TTL. Keys: see keys.h.
+// One record per job, changed by Lua scripts that check the transition table, so that every change
+// is atomic and a terminal state stays. Each change grows `version` and is published on the
+// record's channel, which wakes waiters. A record lives until `store.ttl` after its end; before
+// that it has no TTL. Keys: see keys.h.
 //
-// Commands are pipelined: those of one loop turn leave in one write. A connection that does not answer within the
-// timeout counts as lost; it is made again for ever, with full-jitter backoff. Commands that were under way then fail with
-// CRESS_UNAVAILABLE "store_unavailable" (they may or may not have been carried out; every script may be run twice), and so do new
-// ones while there is no connection. Whoever must not fail tries again.
+// Commands are pipelined: those of one loop turn leave in one write. A connection that does not
+// answer within the timeout counts as lost; it is made again for ever, with full-jitter backoff.
+// Commands that were under way then fail with CRESS_UNAVAILABLE "store_unavailable" (they may or
+// may not have been carried out; every script may be run twice), and so do new ones while there is
+// no connection. Whoever must not fail tries again.
 //
-// Every function is called on the loop's thread, every callback runs there and never from within the call. Nothing blocks.
-// What a callback is given lives during the callback only. `err` is NULL on success.
+// Every function is called on the loop's thread, every callback runs there and never from within
+// the call. Nothing blocks. What a callback is given lives during the callback only. `err` is NULL
+// on success.
 #ifndef CRESS_STORE_STORE_H
 #define CRESS_STORE_STORE_H
 
@@ -34,10 +37,14 @@ struct cress_store_options {
 };
 
 /* Starts connecting and returns at once. Fails only on a URL that cannot be read. */
-CRESS_MUST_CHECK enum cress_status cress_store_open(uv_loop_t *loop, const struct cress_store_options *options,
-                                                    struct cress_store **out, struct cress_error *err);
+CRESS_MUST_CHECK enum cress_status cress_store_open(uv_loop_t *loop,
+                                                    const struct cress_store_options *options,
+                                                    struct cress_store **out,
+                                                    struct cress_error *err);
 
-/* Fails what is under way with CRESS_CANCELLED and calls `closed` when no handle is left on the loop. */
+/* Fails what is under way with CRESS_CANCELLED and calls `closed` when no handle is left on the
+ * loop. Nothing may be asked of the store from now on, and watches must be stopped before `closed`.
+ */
 void cress_store_close(struct cress_store *store, void (*closed)(void *arg), void *arg);
 
 /* Whether commands can be sent now; if not, `why` says why. A refused password is CRESS_DENIED. */
@@ -50,24 +57,27 @@ typedef void (*cress_store_done_cb)(const struct cress_error *err, void *arg);
 
 /* --- jobs: producers --- */
 
-/* Makes the record of a new job, in state `state` (queued, or scheduled when job->not_before_ms is in the future), and counts it in
- * its batch. `existing` is NULL when it was made; else it is the record that was there already, untouched. The job is
- * copied. */
-typedef void (*cress_store_create_cb)(const struct cress_record *existing, const struct cress_error *err, void *arg);
-void cress_store_create(struct cress_store *store, const struct cress_job *job, enum cress_state state,
-                        cress_store_create_cb done, void *arg);
+/* Makes the record of a new job, in state `state` (queued, or scheduled when job->not_before_ms is
+ * in the future), and counts it in its batch. `existing` is NULL when it was made; else it is the
+ * record that was there already, untouched. The job is copied. */
+typedef void (*cress_store_create_cb)(const struct cress_record *existing,
+                                      const struct cress_error *err, void *arg);
+void cress_store_create(struct cress_store *store, const struct cress_job *job,
+                        enum cress_state state, cress_store_create_cb done, void *arg);
 
-/* The record that create makes of `job`, with the configuration's defaults; `record` borrows from the job. Its payload stays
- * NULL, for the job's is not terminated. */
-void cress_store_record(const struct cress_store *store, const struct cress_job *job, enum cress_state state,
-                        struct cress_record *record);
+/* The record that create makes of `job`, with the configuration's defaults; `record` borrows from
+ * the job. Its payload stays NULL, for the job's is not terminated. */
+void cress_store_record(const struct cress_store *store, const struct cress_job *job,
+                        enum cress_state state, struct cress_record *record);
 
-/* Takes back a record whose message the broker has refused: removed if it is still queued or scheduled and no attempt was
- * made. */
-void cress_store_discard(struct cress_store *store, const char *id, cress_store_done_cb done, void *arg);
+/* Takes back a record whose message the broker has refused: removed if it is still queued or
+ * scheduled and no attempt was made. */
+void cress_store_discard(struct cress_store *store, const char *id, cress_store_done_cb done,
+                         void *arg);
 
 /* `record` is NULL when there is none. */
-typedef void (*cress_store_get_cb)(const struct cress_record *record, const struct cress_error *err, void *arg);
+typedef void (*cress_store_get_cb)(const struct cress_record *record, const struct cress_error *err,
+                                   void *arg);
 void cress_store_get(struct cress_store *store, const char *id, cress_store_get_cb done, void *arg);
 
 /* --- jobs: workers --- */
@@ -75,7 +85,8 @@ void cress_store_get(struct cress_store *store, const char *id, cress_store_get_
 enum cress_verdict {
     CRESS_VERDICT_APPLIED,
     CRESS_VERDICT_TERMINAL, /* the job has ended already: drop the message */
-    CRESS_VERDICT_STALE,    /* a later attempt exists, or another copy of the message runs: drop the message */
+    CRESS_VERDICT_STALE,    /* a later attempt exists, or another copy of the message runs: drop the
+                               message */
     CRESS_VERDICT_POISON,   /* start only: its workers died too often; it must be failed */
     CRESS_VERDICT_MISSING,  /* change only: there is no record */
 };
@@ -85,21 +96,22 @@ struct cress_start {
     const char *worker;
     bool redelivered; /* AMQP says so: the one sign that an earlier worker may have died with it */
     int max_crashes;
-    int64_t now_ms; /* when it starts; the same in each repeat of the call, which is thereby known from another copy */
+    int64_t now_ms; /* when it starts; the same in each repeat of the call, which is thereby known
+                       from another copy */
 };
 
-/* delivery -> `running`. Makes the record when there is none (the job came from a foreign client, or the store lost its
- * data). `start` and what it points to must live until the callback.
- * For CRESS_VERDICT_TERMINAL, `batch_complete` is as in cress_store_change(). */
-typedef void (*cress_store_verdict_cb)(enum cress_verdict verdict, bool batch_complete, const struct cress_error *err,
-                                       void *arg);
-void cress_store_start(struct cress_store *store, const struct cress_start *start, cress_store_verdict_cb done,
-                       void *arg);
+/* delivery -> `running`. Makes the record when there is none (the job came from a foreign client,
+ * or the store lost its data). `start` and what it points to must live until the callback. For
+ * CRESS_VERDICT_TERMINAL, `batch_complete` is as in cress_store_change(). */
+typedef void (*cress_store_verdict_cb)(enum cress_verdict verdict, bool batch_complete,
+                                       const struct cress_error *err, void *arg);
+void cress_store_start(struct cress_store *store, const struct cress_start *start,
+                       cress_store_verdict_cb done, void *arg);
 
 struct cress_change {
     const char *id;
     enum cress_state to;
-    int attempt;        /* the attempt that this is the outcome of: a later one in the record wins */
+    int attempt; /* the attempt that this is the outcome of: a later one in the record wins */
     const char *result; /* JSON text or NULL */
     size_t result_size;
     const char *error; /* JSON text or NULL */
@@ -107,18 +119,21 @@ struct cress_change {
     int64_t now_ms;
 };
 
-/* The outcome of an attempt. When this ends the last open job of a closed batch whose completion has not been published yet,
- * `batch_complete` is true: the caller then publishes the batch's completion job. */
-void cress_store_change(struct cress_store *store, const struct cress_change *change, cress_store_verdict_cb done,
-                        void *arg);
+/* The outcome of an attempt. When this ends the last open job of a closed batch whose completion
+ * has not been published yet, `batch_complete` is true: the caller then publishes the batch's
+ * completion job. */
+void cress_store_change(struct cress_store *store, const struct cress_change *change,
+                        cress_store_verdict_cb done, void *arg);
 
 /* --- waiting --- */
 
 struct cress_watch;
 
-/* Calls `wake` when the record of `id` changes, and once when watching has begun and again after each reconnect, because
- * a change may have been missed: the waiter then reads the record. Ends with cress_watch_stop(), which may be called from `wake`. */
-struct cress_watch *cress_store_watch(struct cress_store *store, const char *id, void (*wake)(void *arg), void *arg);
+/* Calls `wake` when the record of `id` changes, and once when watching has begun and again after
+ * each reconnect, because a change may have been missed: the waiter then reads the record. Ends
+ * with cress_watch_stop(), which may be called from `wake`. */
+struct cress_watch *cress_store_watch(struct cress_store *store, const char *id,
+                                      void (*wake)(void *arg), void *arg);
 void cress_watch_stop(struct cress_watch *watch);
 
 /* --- batches --- */
@@ -130,46 +145,55 @@ struct cress_batch {
     bool closed;    /* no more jobs will be added */
     bool completed; /* the completion job has been published */
     int64_t created_ms;
-    const char *completion; /* the request of the completion job, as for cress_job_from_request(), with its id; NULL: none */
+    const char *completion; /* the request of the completion job, as for cress_job_from_request(),
+                               with its id; NULL: none */
 };
 
 /* Opens batch `id`; opening it again changes nothing. `completion` may be NULL. */
-void cress_store_batch_open(struct cress_store *store, const char *id, const char *completion, int64_t now_ms,
-                            cress_store_done_cb done, void *arg);
+void cress_store_batch_open(struct cress_store *store, const char *id, const char *completion,
+                            int64_t now_ms, cress_store_done_cb done, void *arg);
 
 /* No more jobs: `complete` is as `batch_complete` above. */
 typedef void (*cress_store_close_cb)(bool complete, const struct cress_error *err, void *arg);
-void cress_store_batch_close(struct cress_store *store, const char *id, cress_store_close_cb done, void *arg);
+void cress_store_batch_close(struct cress_store *store, const char *id, cress_store_close_cb done,
+                             void *arg);
 
-/* The completion job has been published and confirmed. The batch's keys now get the TTL of finished jobs. */
-void cress_store_batch_complete(struct cress_store *store, const char *id, cress_store_done_cb done, void *arg);
+/* The completion job has been published and confirmed. The batch's keys now get the TTL of finished
+ * jobs. */
+void cress_store_batch_complete(struct cress_store *store, const char *id, cress_store_done_cb done,
+                                void *arg);
 
-typedef void (*cress_store_batch_cb)(const struct cress_batch *batch, const struct cress_error *err, void *arg);
-void cress_store_batch_get(struct cress_store *store, const char *id, cress_store_batch_cb done, void *arg);
+typedef void (*cress_store_batch_cb)(const struct cress_batch *batch, const struct cress_error *err,
+                                     void *arg);
+void cress_store_batch_get(struct cress_store *store, const char *id, cress_store_batch_cb done,
+                           void *arg);
 
 /* The ends of its jobs in the order they came, from `offset` on, `count` at most: each a JSON text
  * {"id", "state", "result" | "error"}. */
-typedef void (*cress_store_results_cb)(const char *const *results, size_t count, const struct cress_error *err,
-                                       void *arg);
-void cress_store_batch_results(struct cress_store *store, const char *id, int64_t offset, int64_t count,
-                               cress_store_results_cb done, void *arg);
+typedef void (*cress_store_results_cb)(const char *const *results, size_t count,
+                                       const struct cress_error *err, void *arg);
+void cress_store_batch_results(struct cress_store *store, const char *id, int64_t offset,
+                               int64_t count, cress_store_results_cb done, void *arg);
 
 /* --- presence --- */
 
 /* Reports a worker: `json` is shown by `cress workers` and forgotten after `ttl_ms`. */
-void cress_store_beat(struct cress_store *store, const char *worker, const char *json, int64_t ttl_ms,
-                      cress_store_done_cb done, void *arg);
-void cress_store_leave(struct cress_store *store, const char *worker, cress_store_done_cb done, void *arg);
+void cress_store_beat(struct cress_store *store, const char *worker, const char *json,
+                      int64_t ttl_ms, cress_store_done_cb done, void *arg);
+void cress_store_leave(struct cress_store *store, const char *worker, cress_store_done_cb done,
+                       void *arg);
 
 /* The reports of all workers that are alive, JSON texts. */
 void cress_store_workers(struct cress_store *store, cress_store_results_cb done, void *arg);
 
 /* Remembers that queue `name` exists, and lists all names, sorted. */
-void cress_store_add_queue(struct cress_store *store, const char *name, cress_store_done_cb done, void *arg);
+void cress_store_add_queue(struct cress_store *store, const char *name, cress_store_done_cb done,
+                           void *arg);
 void cress_store_queues(struct cress_store *store, cress_store_results_cb done, void *arg);
 
 /* Version text of the server, for `cress doctor`. */
 void cress_store_server(struct cress_store *store,
-                        void (*done)(const char *version, const struct cress_error *err, void *arg), void *arg);
+                        void (*done)(const char *version, const struct cress_error *err, void *arg),
+                        void *arg);
 
 #endif

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Transitions of jobs for workers: start and change; see store.h. The rules are in scripts/start.lua and change.lua.
+// Transitions of jobs for workers: start and change; see store.h. The rules are in
+// scripts/start.lua and change.lua.
 //
 // DESIGN
-// A worker makes two transitions for each job, so they are the store's hot path. Those of one loop turn travel together, as one
-// call of the script for up to BULK_MAX jobs, sent before the loop waits again: this adds no delay, for hiredis would not
-// write earlier either, and spares Redis a third of its time and us half of ours. A bulk that fails fails for
-// all its jobs, of which some may have been carried out; repeating is harmless.
+//
+// A worker makes two transitions for each job, so they are the store's hot path. Those of one loop
+// turn travel together, as one call of the script for up to BULK_MAX jobs, sent before the loop
+// waits again. This adds no delay, for hiredis would not write earlier either, and spares Redis a
+// quarter of its time and us half of ours. A bulk that fails fails for all its jobs, of which some
+// may have been carried out; repeating is harmless.
 #include "common/store/internal.h"
 
 #include "common/base/mem.h"
@@ -39,7 +42,8 @@ struct bulk {
 struct cress_transitions {
     struct cress_store *store;
     struct bulk *starts, *changes; /* being collected; NULL: none */
-    uv_idle_t idle;                /* active while there is one: runs before the loop waits, and keeps it from waiting */
+    uv_idle_t
+        idle; /* active while there is one: runs before the loop waits, and keeps it from waiting */
     void (*closed)(void *arg);
     void *closed_arg;
 };
@@ -51,13 +55,15 @@ static void add_start(struct cress_transitions *transitions, struct transition *
 static void finish(struct transition *transition, long long answer, const struct cress_error *err)
 {
     const bool complete = (answer & CRESS_SCRIPT_COMPLETE) != 0;
-    const enum cress_verdict verdict = (enum cress_verdict)(answer & ~(long long)CRESS_SCRIPT_COMPLETE);
+    const enum cress_verdict verdict =
+        (enum cress_verdict)(answer & ~(long long)CRESS_SCRIPT_COMPLETE);
 
     transition->done(verdict, complete, err, transition->arg);
     free(transition);
 }
 
-static void on_created(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err)
+static void on_created(struct cress_redis_request *request, const redisReply *reply,
+                       const struct cress_error *err)
 {
     struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
     struct transition *transition = call->arg;
@@ -84,7 +90,8 @@ static void create_running(struct transition *transition)
     cress_call_create(call, start->job, &record, false);
 }
 
-static void on_bulk(struct cress_redis_request *request, const redisReply *reply, const struct cress_error *err)
+static void on_bulk(struct cress_redis_request *request, const redisReply *reply,
+                    const struct cress_error *err)
 {
     struct bulk *bulk = CRESS_CONTAINER(request, struct bulk, request);
     struct cress_list *node;
@@ -123,7 +130,8 @@ static void add_change_words(struct cress_redis_args *args, const struct cress_c
         cress_redis_add(args, change->error ? "error" : "");
         cress_redis_add(args, change->error ? change->error : "");
     }
-    cress_redis_add_int(args, cress_state_is_terminal(change->to) ? change->now_ms : change->run_at_ms);
+    cress_redis_add_int(args,
+                        cress_state_is_terminal(change->to) ? change->now_ms : change->run_at_ms);
 }
 
 static void send_bulk(struct bulk *bulk, enum cress_script script)
@@ -174,8 +182,8 @@ static void flush_all(uv_idle_t *idle)
     flush(&transitions->changes, CRESS_SCRIPT_CHANGE);
 }
 
-static void collect(struct cress_transitions *transitions, struct bulk **collected, enum cress_script script,
-                    struct transition *transition, size_t bytes)
+static void collect(struct cress_transitions *transitions, struct bulk **collected,
+                    enum cress_script script, struct transition *transition, size_t bytes)
 {
     struct bulk *bulk = *collected;
 
@@ -199,8 +207,8 @@ static void add_start(struct cress_transitions *transitions, struct transition *
     collect(transitions, &transitions->starts, CRESS_SCRIPT_START, transition, 0);
 }
 
-void cress_store_start(struct cress_store *store, const struct cress_start *start, cress_store_verdict_cb done,
-                       void *arg)
+void cress_store_start(struct cress_store *store, const struct cress_start *start,
+                       cress_store_verdict_cb done, void *arg)
 {
     struct transition *transition = CRESS_NEW(struct transition);
 
@@ -225,8 +233,8 @@ static const char *keep(char **room, const char *text, size_t size)
     return copy;
 }
 
-void cress_store_change(struct cress_store *store, const struct cress_change *change, cress_store_verdict_cb done,
-                        void *arg)
+void cress_store_change(struct cress_store *store, const struct cress_change *change,
+                        cress_store_verdict_cb done, void *arg)
 {
     const size_t id_size = strlen(change->id);
     const size_t result_size = change->result ? change->result_size : 0;
@@ -242,7 +250,8 @@ void cress_store_change(struct cress_store *store, const struct cress_change *ch
     transition->change.id = keep(&room, change->id, id_size);
     transition->change.result = keep(&room, change->result, result_size);
     transition->change.error = keep(&room, change->error, error_size);
-    collect(store->transitions, &store->transitions->changes, CRESS_SCRIPT_CHANGE, transition, bytes);
+    collect(store->transitions, &store->transitions->changes, CRESS_SCRIPT_CHANGE, transition,
+            bytes);
 }
 
 /* --- life --- */
@@ -265,7 +274,8 @@ static void on_closed(uv_handle_t *handle)
     free(transitions);
 }
 
-void cress_transitions_close(struct cress_transitions *transitions, void (*closed)(void *arg), void *arg)
+void cress_transitions_close(struct cress_transitions *transitions, void (*closed)(void *arg),
+                             void *arg)
 {
     flush_all(&transitions->idle);
     transitions->closed = closed;

@@ -2,10 +2,10 @@
 // Waiting for a record to change: subscriptions; see store.h.
 //
 // DESIGN
-// One connection subscribes for all, made by the first watch. Watches of one job share a channel, found by its name in
-// a tree; hiredis is given no pointer to it, for it may hand over a message after the channel has gone.
-// A channel is subscribed to while it has a watch; on a new connection all are subscribed again and all watches begin
-// again, so that each is woken.
+// One connection subscribes for all, made by the first watch. Watches of one job share a channel,
+// found by its name in a tree; hiredis is given no pointer to it, for it may hand over a message
+// after the channel has gone. A channel is subscribed to while it has a watch; on a new connection
+// all are subscribed again and all watches begin again, so that each is woken.
 #include "common/store/internal.h"
 
 #include "common/base/mem.h"
@@ -52,7 +52,8 @@ static void free_if_unused(struct channel *channel)
     free(channel);
 }
 
-/* Wakes the watches of `channel`, or only those that have not begun. A woken one may stop itself and any other. */
+/* Wakes the watches of `channel`, or only those that have not begun. A woken one may stop itself
+ * and any other. */
 static void wake(struct channel *channel, bool only_new)
 {
     struct cress_list waiting;
@@ -117,16 +118,18 @@ void cress_watch_on_state(bool ready, const struct cress_error *err, void *arg)
 
 static void open_subscriptions(struct cress_store *store)
 {
-    store->subscriptions = cress_redis_open(store->loop, &(struct cress_redis_options){
-                                                             .address = &store->address,
-                                                             .timeout_ms = store->options.timeout_ms,
-                                                             .on_state = cress_watch_on_state,
-                                                             .on_message = cress_watch_on_message,
-                                                             .arg = store,
-                                                         });
+    store->subscriptions =
+        cress_redis_open(store->loop, &(struct cress_redis_options){
+                                          .address = &store->address,
+                                          .timeout_ms = store->options.timeout_ms,
+                                          .on_state = cress_watch_on_state,
+                                          .on_message = cress_watch_on_message,
+                                          .arg = store,
+                                      });
 }
 
-struct cress_watch *cress_store_watch(struct cress_store *store, const char *id, void (*wake_cb)(void *arg), void *arg)
+struct cress_watch *cress_store_watch(struct cress_store *store, const char *id,
+                                      void (*wake_cb)(void *arg), void *arg)
 {
     char key[CRESS_KEY_MAX];
     struct channel *channel = find(store, cress_key(CRESS_KEY_JOB, id, key));

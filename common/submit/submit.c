@@ -3,13 +3,17 @@
 //
 // DESIGN
 //
-//   cress_submit() --> store: create --> on_created() --> broker: publish --> on_published() --> finish()
+//   cress_submit() --> store: create --> on_created() --> broker: publish --> on_published() -->
+//   finish()
 //         |                   |                                                    |
-//         | invalid           | refused, or another job                            | nowhere: store: discard
-//         +-------------------+----------------------------------------------------+--> finish() with the error
+//         | invalid           | refused, or another job                            | nowhere:
+//         store: discard
+//         +-------------------+----------------------------------------------------+--> finish()
+//         with the error
 //
-// The record comes first: once a worker can see the message, a status can be asked for. A message that certainly reached
-// no queue takes its record with it; one that may have arrived keeps it, for the job may run.
+// The record comes first: once a worker can see the message, a status can be asked for. A message
+// that certainly reached no queue takes its record with it; one that may have arrived keeps it, for
+// the job may run.
 #include "common/submit/submit.h"
 
 #include "common/base/clock.h"
@@ -43,8 +47,8 @@ static void finish(struct submission *submission)
         cress_metric_observe_ms(CRESS_METRIC_SUBMIT_SECONDS,
                                 (double)(cress_clock_mono_ms() - submission->started_ms));
     }
-    submission->done(good || submission->taken ? submission->record : NULL, good ? NULL : &submission->err,
-                     submission->arg);
+    submission->done(good || submission->taken ? submission->record : NULL,
+                     good ? NULL : &submission->err, submission->arg);
     free(submission->message);
     free(submission->record);
     free(submission);
@@ -58,10 +62,12 @@ static void on_discarded(const struct cress_error *err, void *arg)
 
 static void discard(struct submission *submission)
 {
-    cress_store_discard(submission->options.store, submission->record->id, on_discarded, submission);
+    cress_store_discard(submission->options.store, submission->record->id, on_discarded,
+                        submission);
 }
 
-/* The publish failed; says so in terms of what the caller can do. True when the message certainly is nowhere. */
+/* The publish failed; says so in terms of what the caller can do. True when the message certainly
+ * is nowhere. */
 static bool explain(struct submission *submission, const struct cress_error *err)
 {
     const char *queue = submission->record->queue;
@@ -70,7 +76,8 @@ static bool explain(struct submission *submission, const struct cress_error *err
     submission->err = *err;
     if (strcmp(err->code, "unroutable") == 0) {
         cress_error_set(&submission->err, CRESS_NOT_FOUND, "unknown_queue",
-                        "no queue named %s: start a worker with --queues %s, or add a [queue %s] section to cress.conf",
+                        "no queue named %s: start a worker with --queues %s, or add a [queue %s] "
+                        "section to cress.conf",
                         queue, queue, queue);
         return true;
     }
@@ -119,10 +126,12 @@ static bool is_repeat(const struct cress_record *existing, const struct cress_re
 {
     return (existing->state == CRESS_STATE_QUEUED || existing->state == CRESS_STATE_SCHEDULED) &&
            existing->attempt == 0 && strcmp(existing->task, ours->task) == 0 &&
-           strcmp(existing->queue, ours->queue) == 0 && strcmp(existing->payload, ours->payload) == 0;
+           strcmp(existing->queue, ours->queue) == 0 &&
+           strcmp(existing->payload, ours->payload) == 0;
 }
 
-static void on_created(const struct cress_record *existing, const struct cress_error *err, void *arg)
+static void on_created(const struct cress_record *existing, const struct cress_error *err,
+                       void *arg)
 {
     struct submission *submission = arg;
 
@@ -137,8 +146,8 @@ static void on_created(const struct cress_record *existing, const struct cress_e
         submission->record = cress_record_clone(existing);
         if (submission->taken) {
             cress_error_set(&submission->err, CRESS_CONFLICT, "job_exists",
-                            "job %s exists already and is %s; choose another id or leave it out", existing->id,
-                            cress_state_word(existing->state));
+                            "job %s exists already and is %s; choose another id or leave it out",
+                            existing->id, cress_state_word(existing->state));
             finish(submission);
             return;
         }
@@ -161,7 +170,8 @@ static void refuse_later(struct submission *submission)
     uv_close((uv_handle_t *)&submission->later, on_later);
 }
 
-static void keep_message(struct submission *submission, const struct cress_job *job, int64_t due_in_ms)
+static void keep_message(struct submission *submission, const struct cress_job *job,
+                         int64_t due_in_ms)
 {
     struct cress_header headers[CRESS_JOB_HEADER_MAX];
     struct cress_message message;
@@ -174,7 +184,8 @@ static void keep_message(struct submission *submission, const struct cress_job *
     submission->message = cress_message_clone(&message);
 }
 
-static void keep_record(struct submission *submission, const struct cress_job *job, enum cress_state state)
+static void keep_record(struct submission *submission, const struct cress_job *job,
+                        enum cress_state state)
 {
     struct cress_record record;
     char *payload = cress_strndup(job->payload, job->payload_size);
@@ -185,8 +196,8 @@ static void keep_record(struct submission *submission, const struct cress_job *j
     free(payload);
 }
 
-void cress_submit(const struct cress_submit_options *options, const struct cress_job *request, cress_submit_cb done,
-                  void *arg)
+void cress_submit(const struct cress_submit_options *options, const struct cress_job *request,
+                  cress_submit_cb done, void *arg)
 {
     struct submission *submission = CRESS_NEW(struct submission);
     struct cress_job job = *request;
@@ -204,7 +215,8 @@ void cress_submit(const struct cress_submit_options *options, const struct cress
         refuse_later(submission);
         return;
     }
-    const enum cress_state state = job.not_before_ms > now_ms ? CRESS_STATE_SCHEDULED : CRESS_STATE_QUEUED;
+    const enum cress_state state =
+        job.not_before_ms > now_ms ? CRESS_STATE_SCHEDULED : CRESS_STATE_QUEUED;
     keep_message(submission, &job, job.not_before_ms - now_ms);
     keep_record(submission, &job, state);
     cress_store_create(options->store, &job, state, on_created, submission);

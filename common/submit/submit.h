@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one door into the queue: validate -> id -> record `queued` -> publish -> broker's confirm -> done.
+// The one door into the queue: validate -> id -> record `queued` -> publish -> broker's confirm ->
+// done.
 //
-// The CLI, the gateway and workers that fan out all submit through here. Loop thread only; nothing blocks.
+// The CLI, the gateway and workers that fan out all submit through here. Loop thread only; nothing
+// blocks.
 #ifndef CRESS_SUBMIT_SUBMIT_H
 #define CRESS_SUBMIT_SUBMIT_H
 
@@ -15,15 +17,19 @@ struct cress_submit_options {
     int64_t timeout_ms; /* of the whole; 0: as long as it takes */
 };
 
-/* How it ended. `err` NULL: the record is stored and the broker has confirmed; the job is safe, and `record` is its record as
- * submitted. Else nothing was queued, unless the code is "unconfirmed" (it may have been) - the same id may be tried again.
- * CRESS_CONFLICT "job_exists": the id is taken by a job that has begun or ended, or that is another one; `record` shows it.
- * CRESS_NOT_FOUND "unknown_queue", CRESS_INVALID, CRESS_TOO_LARGE, CRESS_UNAVAILABLE, CRESS_DENIED. */
-typedef void (*cress_submit_cb)(const struct cress_record *record, const struct cress_error *err, void *arg);
+/* How it ended. `err` NULL: the record is stored and the broker has confirmed; the job is safe, and
+ * `record` is its record as submitted. Else nothing was queued, unless the code is "unconfirmed"
+ * (it may have been) - the same id may be tried again. CRESS_CONFLICT "job_exists": the id is taken
+ * by a job that has begun or ended, or that is another one; `record` shows it. CRESS_NOT_FOUND
+ * "unknown_queue", CRESS_INVALID, CRESS_TOO_LARGE, CRESS_UNAVAILABLE, CRESS_DENIED: a broker that
+ * was away all the time is reported by its own code and reason. */
+typedef void (*cress_submit_cb)(const struct cress_record *record, const struct cress_error *err,
+                                void *arg);
 
-/* Submits `job` (copied). A NULL id gets a new one; created_ms 0 becomes now. A job whose record exists, still queued or scheduled with no attempt made,
- * is published again: that is how an unconfirmed submission is repeated. `done` is called exactly once, never from within. */
-void cress_submit(const struct cress_submit_options *options, const struct cress_job *job, cress_submit_cb done,
-                  void *arg);
+/* Submits `job` (copied). A NULL id gets a new one; created_ms 0 becomes now. A job whose record
+ * exists, still queued or scheduled with no attempt made, is published again: that is how an
+ * unconfirmed submission is repeated. `done` is called exactly once, never from within. */
+void cress_submit(const struct cress_submit_options *options, const struct cress_job *job,
+                  cress_submit_cb done, void *arg);
 
 #endif

@@ -36,7 +36,8 @@ static void write_batch(const struct cress_batch *batch, struct cress_buf *page)
                      batch->closed && ended >= batch->total ? "true" : "false",
                      batch->closed ? "true" : "false", batch->completed ? "true" : "false");
     add_completion_id(page, batch->completion);
-    cress_buf_printf(page, ",\"created_at\":\"%s\"}", cress_time_format(batch->created_ms, created));
+    cress_buf_printf(page, ",\"created_at\":\"%s\"}",
+                     cress_time_format(batch->created_ms, created));
 }
 
 static void on_batch(const struct cress_batch *batch, const struct cress_error *err, void *arg)
@@ -48,7 +49,8 @@ static void on_batch(const struct cress_batch *batch, const struct cress_error *
     }
     if (batch == NULL) {
         cress_gateway_problem(request, 404, "unknown_batch",
-                              "there is no batch with this id: it never existed, or has expired", NULL);
+                              "there is no batch with this id: it never existed, or has expired",
+                              NULL);
         return;
     }
     write_batch(batch, cress_gateway_page(cress_gateway_of(request)));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cross-origin requests (the Fetch standard): pages of the listed origins may call the API, without credentials.
+// Cross-origin requests (the Fetch standard): pages of the listed origins may call the API, without
+// credentials.
 #ifndef CRESS_GATEWAY_CORS_H
 #define CRESS_GATEWAY_CORS_H
 

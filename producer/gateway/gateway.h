@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the gateway's files share: the process's state, the handlers, and how they answer.
 //
-// The gateway keeps nothing of its own: every answer is read from store and broker, so any number of gateways may
-// stand side by side. Loop thread only; nothing blocks.
+// The gateway keeps nothing of its own: every answer is read from store and broker, so any number
+// of gateways may stand side by side. Loop thread only; nothing blocks.
 #ifndef CRESS_GATEWAY_GATEWAY_H
 #define CRESS_GATEWAY_GATEWAY_H
 
@@ -23,7 +23,8 @@ struct cress_gateway {
     struct cress_buf page;     /* room to write a body in; used within one callback only */
 };
 
-/* --- handlers: each answers `request` once. `param` is what stands for {} in the route, decoded. --- */
+/* --- handlers: each answers `request` once. `param` is what stands for {} in the route, decoded.
+ * --- */
 
 typedef void (*cress_gateway_handler)(struct cress_request *request, const char *param);
 

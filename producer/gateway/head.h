@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A strict reading of an HTTP/1 request head, before the HTTP library sees it.
 //
-// libh2o 2.2.5 is lenient where leniency lets requests be smuggled past a proxy (two Content-Length fields, a
-// Content-Length beside a Transfer-Encoding, bare line feeds), and answers what it refuses with a plain text 400.
-// Pure functions; any thread.
+// libh2o 2.2.5 is lenient where leniency lets requests be smuggled past a proxy (two Content-Length
+// fields, a Content-Length beside a Transfer-Encoding, bare line feeds), and answers what it
+// refuses with a plain text 400. Pure functions; any thread.
 #ifndef CRESS_GATEWAY_HEAD_H
 #define CRESS_GATEWAY_HEAD_H
 

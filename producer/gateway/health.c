@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The process lives: nothing else is asked. Whoever restarts it on a failure must not do so because Redis is away. */
+/* The process lives: nothing else is asked. Whoever restarts it on a failure must not do so because
+ * Redis is away. */
 void cress_gateway_get_alive(struct cress_request *request, const char *param)
 {
     (void)param;
@@ -53,7 +54,8 @@ void cress_gateway_get_ready(struct cress_request *request, const char *param)
     add_part(&parts, "store", store, &store_why);
 
     if (broker && store && !gateway->draining) {
-        cress_buf_printf(cress_gateway_page(gateway), "{\"ready\":true,%s}", cress_buf_text(&parts));
+        cress_buf_printf(cress_gateway_page(gateway), "{\"ready\":true,%s}",
+                         cress_buf_text(&parts));
         struct cress_response response = {.status = 200};
         cress_response_add(&response, "Cache-Control", "no-store");
         cress_gateway_respond_page(request, &response);

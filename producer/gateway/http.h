@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HTTP server as the gateway sees it: the one seam behind which the library (libh2o today) can be replaced.
+// The HTTP server as the gateway sees it: the one seam behind which the library (libh2o today) can
+// be replaced.
 //
-// HTTP/1.1 (RFC 9110, RFC 9112) with keep-alive, pipelining and chunked requests. A request is handed over complete,
-// body included, and is answered exactly once, now or on a later loop turn. It lives until it is answered, also when its
-// client is gone, so that a handler never holds a dangling one.
+// HTTP/1.1 (RFC 9110, RFC 9112) with keep-alive, pipelining and chunked requests. A request is
+// handed over complete, body included, and is answered exactly once, now or on a later loop turn.
+// It lives until it is answered, also when its client is gone, so that a handler never holds a
+// dangling one.
 //
-// What the server answers by itself, with a problem document (RFC 9457) and a closed connection: 400 malformed, 408 the
-// request stopped arriving, 413 body too large, 417, 431 header too large, 501 unknown transfer coding, 503 too many
-// connections, 505. It then reads on for a moment before it closes, because a reset would destroy the answer.
+// What the server answers by itself, with a problem document (RFC 9457) and a closed connection:
+// 400 malformed, 408 the request stopped arriving, 413 body too large, 417, 431 header too large,
+// 501 unknown transfer coding, 503 too many connections, 505. It then reads on for a moment before
+// it closes, because a reset would destroy the answer.
 //
 // Loop thread only; nothing blocks.
 #ifndef CRESS_GATEWAY_HTTP_H
@@ -32,7 +35,8 @@ struct cress_request {
     void *owner;      /* cress_server_options.arg */
 };
 
-/* The value of header `name` (lower case), or NULL. Several fields of that name are joined by ", " (RFC 9110, 5.3). */
+/* The value of header `name` (lower case), or NULL. Several fields of that name are joined by ", "
+ * (RFC 9110, 5.3). */
 const char *cress_request_header(struct cress_request *request, const char *name);
 
 /* Zeroed memory that lives as long as the request. */
@@ -56,12 +60,12 @@ struct cress_response {
 /* Adds a field; name and value must live until cress_request_respond(). */
 void cress_response_add(struct cress_response *response, const char *name, const char *value);
 
-/* Sends `response` (copied) and ends the request. Content-Length, Date and Connection are the server's; the body
- * of an answer to HEAD and of a 304 is left out. */
+/* Sends `response` (copied) and ends the request. Content-Length, Date and Connection are the
+ * server's; the body of an answer to HEAD and of a 304 is left out. */
 void cress_request_respond(struct cress_request *request, const struct cress_response *response);
 
-/* Calls `gone` once if the client closes its side before the answer. The request still wants its answer: a client
- * that only closed its sending side (RFC 9112, 9.6) will read it. */
+/* Calls `gone` once if the client closes its side before the answer. The request still wants its
+ * answer: a client that only closed its sending side (RFC 9112, 9.6) will read it. */
 void cress_request_watch(struct cress_request *request,
                          void (*gone)(struct cress_request *request, void *arg), void *arg);
 
@@ -83,8 +87,8 @@ CRESS_MUST_CHECK enum cress_status cress_server_open(uv_loop_t *loop,
 /* Where it listens: "http://127.0.0.1:8080". */
 const char *cress_server_url(const struct cress_server *server);
 
-/* Stops accepting, closes idle connections, and the others after their answer; `drained` is called when none is
- * left, on a later loop turn. */
+/* Stops accepting, closes idle connections, and the others after their answer; `drained` is called
+ * when none is left, on a later loop turn. */
 void cress_server_drain(struct cress_server *server, void (*drained)(void *arg), void *arg);
 
 /* Frees a drained server. Not from within a callback: it lets the loop turn once. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Jobs over HTTP: POST /v1/jobs, GET /v1/jobs/{id} and GET /v1/jobs/{id}/result. See docs/http-api.md.
+// Jobs over HTTP: POST /v1/jobs, GET /v1/jobs/{id} and GET /v1/jobs/{id}/result. See
+// docs/http-api.md.
 #include "producer/gateway/gateway.h"
 
 #include "common/base/clock.h"
@@ -21,8 +22,8 @@ struct inquiry {
     struct cress_request *request;
     char id[CRESS_ID_MAX + 1];
     int64_t wait_ms;
-    bool preferred;             /* wait_ms came from the header Prefer */
-    const char *if_none_match;  /* NULL: the client has no version yet */
+    bool preferred;                /* wait_ms came from the header Prefer */
+    const char *if_none_match;     /* NULL: the client has no version yet */
     struct cress_record *accepted; /* POST that waits: the record as submitted */
     void (*answer)(struct inquiry *inquiry, const struct cress_record *record);
 };
@@ -35,10 +36,11 @@ struct job_fields {
     char location[LOCATION_MAX];
 };
 
-/* --- what the answers have in common --------------------------------------------------------------- */
+/* --- what the answers have in common
+ * --------------------------------------------------------------- */
 
-/* When to look again: when it is due, or after a quarter of the job's age, so that short jobs are seen to end
- * quickly and long ones are not asked for in vain. */
+/* When to look again: when it is due, or after a quarter of the job's age, so that short jobs are
+ * seen to end quickly and long ones are not asked for in vain. */
 static int64_t retry_after_s(const struct cress_record *record, int64_t now_ms)
 {
     if (record->state == CRESS_STATE_SCHEDULED || record->state == CRESS_STATE_RETRYING) {
@@ -90,7 +92,8 @@ static bool client_has(const struct inquiry *inquiry, const struct cress_record 
     return cress_params_etag_matches(inquiry->if_none_match, etag);
 }
 
-/* A waiting client that has a version waits for another one; a client that has none waits for the end. */
+/* A waiting client that has a version waits for another one; a client that has none waits for the
+ * end. */
 static bool is_enough(const struct cress_record *record, void *arg)
 {
     const struct inquiry *inquiry = arg;
@@ -111,9 +114,9 @@ static void on_record(const struct cress_record *record, const struct cress_erro
     } else if (err != NULL) {
         cress_gateway_error(inquiry->request, err);
     } else {
-        cress_gateway_problem(inquiry->request, 404, "unknown_job",
-                              "there is no job with this id: it never existed, or its record has expired",
-                              NULL);
+        cress_gateway_problem(
+            inquiry->request, 404, "unknown_job",
+            "there is no job with this id: it never existed, or its record has expired", NULL);
     }
 }
 
@@ -148,7 +151,8 @@ static void wait_for_job(struct inquiry *inquiry)
     cress_waiter_start(&wait);
 }
 
-/* --- GET ------------------------------------------------------------------------------------------- */
+/* --- GET
+ * ------------------------------------------------------------------------------------------- */
 
 static void inquire(struct cress_request *request, const char *id,
                     void (*answer)(struct inquiry *inquiry, const struct cress_record *record))
@@ -231,7 +235,8 @@ void cress_gateway_get_result(struct cress_request *request, const char *param)
     inquire(request, param, answer_result);
 }
 
-/* --- POST ------------------------------------------------------------------------------------------ */
+/* --- POST
+ * ------------------------------------------------------------------------------------------ */
 
 /* 200 when the job has ended within the client's patience; else 202. */
 static void answer_post(struct inquiry *inquiry, const struct cress_record *record)
@@ -258,7 +263,8 @@ static void respond_conflict(const struct inquiry *inquiry, const struct cress_r
     cress_gateway_problem_with(inquiry->request, &response, err->code, err->message, members);
 }
 
-static void on_submitted(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void on_submitted(const struct cress_record *record, const struct cress_error *err,
+                         void *arg)
 {
     struct inquiry *inquiry = arg;
     if (err != NULL && record != NULL) {
@@ -316,8 +322,8 @@ void cress_gateway_post_job(struct cress_request *request, const char *param)
     inquiry->request = request;
     inquiry->answer = answer_post;
     if (!cress_params_is_json(cress_request_header(request, "content-type"))) {
-        cress_gateway_problem(request, 415, "not_json", "send the job with Content-Type: application/json",
-                              NULL);
+        cress_gateway_problem(request, 415, "not_json",
+                              "send the job with Content-Type: application/json", NULL);
         return;
     }
     if (!read_wait(inquiry)) {

@@ -12,15 +12,15 @@
 
 enum { BACKLOG = 4096 };
 
-enum cress_status cress_listen_parse(const char *text, char host[CRESS_LISTEN_URL_MAX], char port[8],
-                                     struct cress_error *err)
+enum cress_status cress_listen_parse(const char *text, char host[CRESS_LISTEN_URL_MAX],
+                                     char port[8], struct cress_error *err)
 {
     const char *colon = strrchr(text, ':');
     int64_t number;
     if (colon == NULL || !cress_text_to_int(colon + 1, &number) || number < 0 || number > 65535) {
-        return cress_error_set(err, CRESS_CONFIG, "bad_listen",
-                               "gateway.listen is \"%s\": expected address:port, such as 127.0.0.1:8080",
-                               text);
+        return cress_error_set(
+            err, CRESS_CONFIG, "bad_listen",
+            "gateway.listen is \"%s\": expected address:port, such as 127.0.0.1:8080", text);
     }
     size_t size = (size_t)(colon - text);
     if (size >= 2 && text[0] == '[' && text[size - 1] == ']') {
@@ -28,7 +28,8 @@ enum cress_status cress_listen_parse(const char *text, char host[CRESS_LISTEN_UR
         size -= 2;
     }
     if (size >= CRESS_LISTEN_URL_MAX) {
-        return cress_error_set(err, CRESS_CONFIG, "bad_listen", "gateway.listen: the name is too long");
+        return cress_error_set(err, CRESS_CONFIG, "bad_listen",
+                               "gateway.listen: the name is too long");
     }
     memcpy(host, text, size);
     host[size] = '\0';
@@ -39,12 +40,13 @@ enum cress_status cress_listen_parse(const char *text, char host[CRESS_LISTEN_UR
 static enum cress_status resolve(const char *text, struct sockaddr_storage *address,
                                  struct cress_error *err)
 {
-    char host[CRESS_LISTEN_URL_MAX], port[8];
+    char host[CRESS_LISTEN_URL_MAX] = "", port[8] = "";
     const enum cress_status status = cress_listen_parse(text, host, port, err);
     if (status != CRESS_OK) {
         return status;
     }
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *found;
     const int failure = getaddrinfo(host[0] != '\0' ? host : NULL, port, &hints, &found);
     if (failure != 0) {
@@ -90,9 +92,10 @@ enum cress_status cress_listen_open(uv_loop_t *loop, const char *text, uv_tcp_t 
     }
     if (failure != 0) {
         uv_close((uv_handle_t *)listener, NULL);
-        return cress_error_set(err, CRESS_UNAVAILABLE, "listen",
-                               "cannot listen on %s: %s; choose another with --listen or stop who has it",
-                               text, uv_strerror(failure));
+        return cress_error_set(
+            err, CRESS_UNAVAILABLE, "listen",
+            "cannot listen on %s: %s; choose another with --listen or stop who has it", text,
+            uv_strerror(failure));
     }
     write_url(listener, url);
     return CRESS_OK;

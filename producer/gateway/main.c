@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // cress-gateway: HTTP in, RabbitMQ out, and "is it done yet?" answered from Redis.
 //
-// Starts the parts, waits for SIGTERM, and takes them down in order: stop accepting, answer what is open, then close
-// broker and store. Neither of the two need be there at the start: until they are, requests are answered with 503.
+// Starts the parts, waits for SIGTERM, and takes them down in order: stop accepting, answer what is
+// open, then close broker and store. Neither of the two need be there at the start: until they are,
+// requests are answered with 503.
 #include "producer/gateway/gateway.h"
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/base/text.h"
 #include "common/base/version.h"
 #include "common/metrics/metrics.h"
 #include "producer/gateway/routes.h"
 #include "producer/gateway/waiters.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ struct process {
     struct cress_gateway gateway;
     uv_signal_t on_term, on_int;
     uv_timer_t deadline;
-    bool deadline_passed;
+    bool drained; /* else the deadline has passed, and the process ends with what is open */
 };
 
 static int fail(const struct cress_error *err)
@@ -41,29 +42,18 @@ static int fail(const struct cress_error *err)
     return cress_status_exit_code(err->status);
 }
 
-/* --- stopping ------------------------------------------------------------------------------------ */
+/* --- stopping ------------------------------------------------------------------------------------
+ */
 
 static void on_part_closed(void *arg)
 {
     (void)arg;
 }
 
-/* No connection is left, or the time is over: requests that are still open then fail with the parts they wait for. */
-static void close_backends(struct process *process)
-{
-    uv_close((uv_handle_t *)&process->deadline, NULL);
-    uv_close((uv_handle_t *)&process->on_term, NULL);
-    uv_close((uv_handle_t *)&process->on_int, NULL);
-    cress_broker_close(process->gateway.broker, on_part_closed, NULL);
-    cress_store_close(process->gateway.store, on_part_closed, NULL);
-}
-
 static void on_drained(void *arg)
 {
     struct process *process = arg;
-    if (!process->deadline_passed) {
-        close_backends(process);
-    }
+    process->drained = true;
     uv_stop(&process->loop);
 }
 
@@ -72,7 +62,6 @@ static void on_deadline(uv_timer_t *timer)
     struct process *process = timer->data;
     cress_log(CRESS_LOG_WARN, "requests still open at the deadline, stopping all the same",
               CRESS_KVI("connections", cress_metric_value(CRESS_METRIC_HTTP_CONNECTIONS)));
-    process->deadline_passed = true;
     uv_stop(&process->loop);
 }
 
@@ -92,7 +81,31 @@ static void on_signal(uv_signal_t *signal, int number)
     cress_server_drain(gateway->server, on_drained, process);
 }
 
-/* --- starting ------------------------------------------------------------------------------------ */
+/* The server is drained. Closes the rest, and leaves no handle on the loop. */
+static void close_parts(struct process *process)
+{
+    struct cress_gateway *gateway = &process->gateway;
+    uv_close((uv_handle_t *)&process->deadline, NULL);
+    uv_close((uv_handle_t *)&process->on_term, NULL);
+    uv_close((uv_handle_t *)&process->on_int, NULL);
+    if (gateway->broker != NULL) {
+        cress_broker_close(gateway->broker, on_part_closed, NULL);
+    }
+    if (gateway->store != NULL) {
+        cress_store_close(gateway->store, on_part_closed, NULL);
+    }
+    if (gateway->server != NULL) {
+        cress_server_free(gateway->server);
+    }
+    uv_run(&process->loop, UV_RUN_DEFAULT);
+    cress_buf_free(&gateway->page);
+    const int busy = uv_loop_close(&process->loop);
+    assert(busy == 0);
+    (void)busy;
+}
+
+/* --- starting ------------------------------------------------------------------------------------
+ */
 
 static void on_broker_state(enum cress_broker_state state, const struct cress_error *err, void *arg)
 {
@@ -100,7 +113,8 @@ static void on_broker_state(enum cress_broker_state state, const struct cress_er
     if (state == CRESS_BROKER_READY) {
         cress_log(CRESS_LOG_INFO, "broker connected");
     } else if (state == CRESS_BROKER_BLOCKED) {
-        cress_log(CRESS_LOG_WARN, "broker takes no messages: memory or disk alarm; jobs are refused");
+        cress_log(CRESS_LOG_WARN,
+                  "broker takes no messages: memory or disk alarm; jobs are refused");
     } else if (err != NULL) {
         cress_log(CRESS_LOG_WARN, "broker away, reconnecting; jobs are refused until then",
                   CRESS_KV_ERROR(err));
@@ -118,11 +132,28 @@ static void on_store_state(bool ready, const struct cress_error *err, void *arg)
     }
 }
 
-static void watch_signal(struct process *process, uv_signal_t *handle, int number)
+static enum cress_status open_store(struct process *process, struct cress_error *err)
 {
-    uv_signal_init(&process->loop, handle);
-    handle->data = process;
-    uv_signal_start(handle, on_signal, number);
+    const struct cress_store_options options = {
+        .config = process->config,
+        .timeout_ms = process->config->gateway_backend_timeout_ms,
+        .on_state = on_store_state,
+    };
+    return cress_store_open(&process->loop, &options, &process->gateway.store, err);
+}
+
+static enum cress_status open_broker(struct process *process, struct cress_error *err)
+{
+    char host[128] = "", name[192];
+    gethostname(host, sizeof host - 1);
+    snprintf(name, sizeof name, "cress-gateway %s:%ld", host, (long)getpid());
+    const struct cress_broker_options options = {
+        .config = process->config,
+        .name = name,
+        .roles = CRESS_BROKER_PUBLISH,
+        .on_state = on_broker_state,
+    };
+    return cress_broker_open(&process->loop, &options, &process->gateway.broker, err);
 }
 
 static enum cress_status open_server(struct process *process, struct cress_error *err)
@@ -139,85 +170,78 @@ static enum cress_status open_server(struct process *process, struct cress_error
     return cress_server_open(&process->loop, &options, &process->gateway.server, err);
 }
 
-/* On failure the process ends, and its handles with it. */
-static enum cress_status start(struct process *process, struct cress_error *err)
+/* The server comes last: it is the one that must be drained, and a request finds all parts there.
+ */
+static enum cress_status open_parts(struct process *process, struct cress_error *err)
 {
-    struct cress_gateway *gateway = &process->gateway;
-    *gateway = (struct cress_gateway){
-        .loop = &process->loop, .config = process->config, .page = cress_buf_make(PAGE_MAX_BYTES)};
-    cress_list_init(&gateway->waiters);
-    enum cress_status status = open_server(process, err);
-    if (status != CRESS_OK) {
-        return status;
+    enum cress_status status = open_store(process, err);
+    if (status == CRESS_OK) {
+        status = open_broker(process, err);
     }
-    const struct cress_store_options store = {
-        .config = process->config,
-        .timeout_ms = process->config->gateway_backend_timeout_ms,
-        .on_state = on_store_state,
-    };
-    status = cress_store_open(&process->loop, &store, &gateway->store, err);
-    if (status != CRESS_OK) {
-        return status;
+    if (status == CRESS_OK) {
+        status = open_server(process, err);
     }
-    char host[128] = "", name[192];
-    gethostname(host, sizeof host - 1);
-    snprintf(name, sizeof name, "cress-gateway %s:%ld", host, (long)getpid());
-    const struct cress_broker_options broker = {
-        .config = process->config,
-        .name = name,
-        .roles = CRESS_BROKER_PUBLISH,
-        .on_state = on_broker_state,
-    };
-    return cress_broker_open(&process->loop, &broker, &gateway->broker, err);
+    return status;
+}
+
+static void watch_signal(struct process *process, uv_signal_t *handle, int number)
+{
+    uv_signal_init(&process->loop, handle);
+    handle->data = process;
+    uv_signal_start(handle, on_signal, number);
 }
 
 static int serve(struct process *process)
 {
-    struct cress_error err;
     uv_loop_init(&process->loop);
-    if (start(process, &err) != CRESS_OK) {
-        return fail(&err);
-    }
+    process->gateway = (struct cress_gateway){
+        .loop = &process->loop, .config = process->config, .page = cress_buf_make(PAGE_MAX_BYTES)};
+    cress_list_init(&process->gateway.waiters);
     watch_signal(process, &process->on_term, SIGTERM);
     watch_signal(process, &process->on_int, SIGINT);
     uv_timer_init(&process->loop, &process->deadline);
     process->deadline.data = process;
-    fprintf(stderr, "cress-gateway: ready on %s\n", cress_server_url(process->gateway.server));
 
-    uv_run(&process->loop, UV_RUN_DEFAULT);
-    if (process->deadline_passed) {
-        return 0;
+    struct cress_error err;
+    if (open_parts(process, &err) != CRESS_OK) {
+        close_parts(process);
+        return fail(&err);
     }
-    cress_server_free(process->gateway.server);
+    fprintf(stderr, "cress-gateway: ready on %s\n", cress_server_url(process->gateway.server));
     uv_run(&process->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&process->loop);
-    cress_buf_free(&process->gateway.page);
+    if (process->drained) {
+        close_parts(process);
+    }
     return 0;
 }
 
-/* --- the command line ---------------------------------------------------------------------------- */
+/* --- the command line ----------------------------------------------------------------------------
+ */
 
 static void print_help(void)
 {
-    printf("Examples:\n"
-           "  cress-gateway                             listen on 127.0.0.1:8080\n"
-           "  cress-gateway --listen 0.0.0.0:8080       on all addresses\n"
-           "  cress-gateway --listen 127.0.0.1:0        on a free port: see the line it prints\n"
-           "  curl -H 'Content-Type: application/json' -d '{\"task\":\"cress.echo\",\"payload\":1}' \\\n"
-           "       http://127.0.0.1:8080/v1/jobs        enqueue a job\n"
-           "  curl 'http://127.0.0.1:8080/v1/jobs/ID?wait=10s'\n"
-           "\n"
-           "Usage: cress-gateway [flags]\n"
-           "\n"
-           "The HTTP door of Cress: %s.\n"
-           "/ shows the queues to people. Runs in the foreground, logs to stderr, stops on SIGTERM.\n"
-           "\n"
-           "Flags (each is also an option in cress.conf and an environment variable):\n",
-           cress_routes_hint());
+    printf(
+        "Examples:\n"
+        "  cress-gateway                             listen on 127.0.0.1:8080\n"
+        "  cress-gateway --listen 0.0.0.0:8080       on all addresses\n"
+        "  cress-gateway --listen 127.0.0.1:0        on a free port: see the line it prints\n"
+        "  curl -H 'Content-Type: application/json' -d '{\"task\":\"cress.echo\",\"payload\":1}' "
+        "\\\n"
+        "       http://127.0.0.1:8080/v1/jobs        enqueue a job\n"
+        "  curl 'http://127.0.0.1:8080/v1/jobs/ID?wait=10s'\n"
+        "\n"
+        "Usage: cress-gateway [flags]\n"
+        "\n"
+        "The HTTP door of Cress: %s.\n"
+        "/ shows the queues to people. Runs in the foreground, logs to stderr, stops on SIGTERM.\n"
+        "\n"
+        "Flags (each is also an option in cress.conf and an environment variable):\n",
+        cress_routes_hint());
     cress_config_print_flags(CRESS_PROGRAM_GATEWAY, stdout);
     printf("  --help, --version\n"
            "\n"
-           "Exit status: 0 stopped tidily, 2 wrong usage, 69 address in use, 78 wrong configuration.\n");
+           "Exit status: 0 stopped tidily, 2 wrong usage, 69 address in use, 78 wrong "
+           "configuration.\n");
 }
 
 static bool has_flag(int argc, char **argv, const char *flag)

@@ -14,9 +14,10 @@ static void respond(struct cress_request *request, const char *type, const char 
     cress_response_add(&response, "Content-Type", type);
     cress_response_add(&response, "Cache-Control", "no-cache");
     cress_response_add(&response, "X-Content-Type-Options", "nosniff");
-    cress_response_add(&response, "Content-Security-Policy",
-                       "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-                       "frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+    cress_response_add(
+        &response, "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
     cress_gateway_respond(request, &response);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The status pages for people: producer/gateway/web/*, embedded at build time. They read nothing but the public API.
+// The status pages for people: producer/gateway/web/*, embedded at build time. They read nothing
+// but the public API.
 #ifndef CRESS_GATEWAY_PAGES_H
 #define CRESS_GATEWAY_PAGES_H
 

@@ -78,9 +78,9 @@ enum cress_status cress_params_wait(const char *query, const char *prefer, int64
     bool from_header = false;
     if (cress_params_query(query, "wait", value, sizeof value)) {
         if (cress_duration_parse(value, &ms, NULL) != CRESS_OK) {
-            return cress_error_set(err, CRESS_MALFORMED, "bad_wait",
-                                   "wait=%s is not a duration: expected seconds (wait=10) or 10s, 1m",
-                                   value);
+            return cress_error_set(
+                err, CRESS_MALFORMED, "bad_wait",
+                "wait=%s is not a duration: expected seconds (wait=10) or 10s, 1m", value);
         }
     } else {
         from_header = preferred_wait(prefer, &ms);

@@ -61,8 +61,8 @@ void cress_problem_write(struct cress_buf *out, int status, const char *code, co
     for (const char *c = code; *c != '\0'; c++) {
         cress_buf_add_char(out, *c == '_' ? '-' : *c);
     }
-    cress_buf_printf(out, "\",\"title\":\"%s\",\"status\":%d,\"detail\":",
-                     cress_problem_title(status), status);
+    cress_buf_printf(
+        out, "\",\"title\":\"%s\",\"status\":%d,\"detail\":", cress_problem_title(status), status);
     cress_buf_add_json(out, detail, strlen(detail));
     cress_buf_printf(out, ",\"code\":\"%s\"", code);
     if (members != NULL) {

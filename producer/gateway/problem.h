@@ -15,8 +15,8 @@
 /* The reason phrase of an HTTP status that the gateway uses. */
 const char *cress_problem_title(int status);
 
-/* The HTTP status that tells a client of `status`. What the gateway may not do at broker or store, and what
- * timed out there, is nothing that a client can mend: 503. */
+/* The HTTP status that tells a client of `status`. What the gateway may not do at broker or store,
+ * and what timed out there, is nothing that a client can mend: 503. */
 int cress_problem_status(enum cress_status status);
 
 /* Writes the document. `members` is JSON text of further members (`"state": "failed"`) or NULL. */

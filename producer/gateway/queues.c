@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Queues over HTTP: GET /v1/queues.
 //
-// Three sources, asked one after the other: the store knows which queues exist and, from the workers' reports, how
-// many deliveries are unacknowledged; the broker counts what is ready and who consumes.
+// Three sources, asked one after the other: the store knows which queues exist and, from the
+// workers' reports, how many deliveries are unacknowledged; the broker counts what is ready and who
+// consumes.
 #include "producer/gateway/gateway.h"
 
 #include "common/base/mem.h"
@@ -74,7 +75,8 @@ static void collect_names(struct survey *survey, const char *const *stored, size
 
 static void collect_amqp_names(struct survey *survey)
 {
-    survey->amqp_names = cress_alloc((survey->count * AMQP_QUEUES + 1) * sizeof *survey->amqp_names);
+    survey->amqp_names =
+        cress_alloc((survey->count * AMQP_QUEUES + 1) * sizeof *survey->amqp_names);
     char **next = survey->amqp_names;
     for (size_t i = 0; i < survey->count; i++) {
         char name[CRESS_ROUTE_NAME_MAX];
@@ -153,7 +155,8 @@ static void on_workers(const char *const *reports, size_t count, const struct cr
                          gateway->config->gateway_backend_timeout_ms, on_stats, survey);
 }
 
-static void on_names(const char *const *names, size_t count, const struct cress_error *err, void *arg)
+static void on_names(const char *const *names, size_t count, const struct cress_error *err,
+                     void *arg)
 {
     struct survey *survey = arg;
     if (err != NULL) {

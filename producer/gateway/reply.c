@@ -29,8 +29,8 @@ void cress_gateway_respond_page(struct cress_request *request, struct cress_resp
 {
     struct cress_gateway *gateway = cress_gateway_of(request);
     if (gateway->page.overflowed) {
-        cress_gateway_problem(request, 500, "answer_too_large", "the answer is too large to be sent",
-                              NULL);
+        cress_gateway_problem(request, 500, "answer_too_large",
+                              "the answer is too large to be sent", NULL);
         return;
     }
     cress_response_add(response, "Content-Type", "application/json");
@@ -64,5 +64,6 @@ void cress_gateway_problem(struct cress_request *request, int status, const char
 
 void cress_gateway_error(struct cress_request *request, const struct cress_error *err)
 {
-    cress_gateway_problem(request, cress_problem_status(err->status), err->code, err->message, NULL);
+    cress_gateway_problem(request, cress_problem_status(err->status), err->code, err->message,
+                          NULL);
 }

@@ -101,7 +101,8 @@ static void respond_options(struct cress_request *request, const struct cress_ro
     cress_gateway_respond(request, &response);
 }
 
-static void respond_not_allowed(struct cress_request *request, const struct cress_route_match *match)
+static void respond_not_allowed(struct cress_request *request,
+                                const struct cress_route_match *match)
 {
     struct cress_response response = {.status = 405};
     cress_response_add(&response, "Allow", match->allow);

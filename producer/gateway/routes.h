@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which handler a request goes to: one table, so that 404, 405 with Allow, and preflights follow from it.
-// Pure functions; any thread.
+// Which handler a request goes to: one table, so that 404, 405 with Allow, and preflights follow
+// from it. Pure functions; any thread.
 #ifndef CRESS_GATEWAY_ROUTES_H
 #define CRESS_GATEWAY_ROUTES_H
 

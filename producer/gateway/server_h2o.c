@@ -3,12 +3,16 @@
 //
 // DESIGN
 //
-// h2o parses requests, decodes chunks and writes answers. Three things it does not do well enough are done around it:
+// h2o parses requests, decodes chunks and writes answers. Three things it does not do well enough
+// are done around it:
 //
-//   strictness   Each read comes to on_read() first; h2o gets the bytes when cress_head_check() has passed the head.
-//   refusals     h2o closes a slow or crowded connection without a word and resets one whose body is too large. Here
-//                refuse() writes the answer, closes the sending side, and reads on for LINGER_MS (RFC 9112, 9.6).
-//   the clock    h2o's one request timeout is switched off; sweep() looks at each connection instead.
+//   strictness   Each read comes to on_read() first; h2o gets the bytes when cress_head_check() has
+//   passed the head. refusals     h2o closes a slow or crowded connection without a word and resets
+//   one whose body is too large. Here
+//                refuse() writes the answer, closes the sending side, and reads on for LINGER_MS
+//                (RFC 9112, 9.6).
+//   the clock    h2o's one request timeout is switched off; sweep() looks at each connection
+//   instead.
 //
 // A connection goes round
 //
@@ -16,9 +20,10 @@
 //     \____ refuse() _______/                                         \__ h2o's own error, written
 //              \____________________________> DRAINING <_______________/
 //
-// While h2o is reading (HEAD, BODY) and in DRAINING, a read error given to h2o's own read callback makes it close the
-// connection: that is close_conn(). In HANDLING and SENDING h2o does not read; bytes of later, pipelined requests lie in
-// `ahead`, for h2o's request points into the input buffer, which must not move.
+// While h2o is reading (HEAD, BODY) and in DRAINING, a read error given to h2o's own read callback
+// makes it close the connection: that is close_conn(). In HANDLING and SENDING h2o does not read;
+// bytes of later, pipelined requests lie in `ahead`, for h2o's request points into the input
+// buffer, which must not move.
 #include "producer/gateway/http.h"
 
 #include "common/base/buf.h"
@@ -39,7 +44,8 @@
 
 enum {
     LINGER_MS = 2000,
-    /* Connections over the limit that may wait for their 503 to be read; those beyond are closed at once. */
+    /* Connections over the limit that may wait for their 503 to be read; those beyond are closed at
+       once. */
     SPARE_CONNECTIONS = 256,
     /* Descriptors for everything else: broker, store, epoll, stdio. */
     SPARE_FILES = 64,
@@ -59,14 +65,15 @@ struct cress_server {
     uv_timer_t sweep;
     struct cress_list conns;
     int64_t conn_count;
-    int64_t draining_count; /* of these, those in DRAINING: they are answered and do not count against the limit */
+    int64_t draining_count; /* of these, those in DRAINING: they are answered and do not count
+                               against the limit */
     int64_t max_connections;
     char url[CRESS_LISTEN_URL_MAX];
     h2o_globalconf_t config;
     h2o_context_t context;
     h2o_accept_ctx_t accept;
-    h2o_socket_cb h2o_read; /* h2o's own read callback: the same for all connections */
-    char scratch[4096];     /* where watched connections read to */
+    h2o_socket_cb h2o_read;     /* h2o's own read callback: the same for all connections */
+    char scratch[4096];         /* where watched connections read to */
     void (*drained)(void *arg); /* not NULL: draining */
     void *drained_arg;
 };
@@ -137,7 +144,8 @@ static void close_sending_side(struct conn *conn)
     shutdown(h2o_socket_get_fd(conn->sock), SHUT_WR);
 }
 
-/* --- refusing ------------------------------------------------------------------------------------ */
+/* --- refusing ------------------------------------------------------------------------------------
+ */
 
 static void on_refusal_written(uv_write_t *write, int status)
 {
@@ -181,14 +189,16 @@ static void refuse(struct conn *conn, int status, const char *code, const char *
     }
 }
 
-/* h2o's own errors (broken chunks, a chunked body over the limit) pass here as the ostream of a filter. */
+/* h2o's own errors (broken chunks, a chunked body over the limit) pass here as the ostream of a
+ * filter. */
 struct restyle {
     h2o_ostream_t super;
     h2o_iovec_t body;
     bool written;
 };
 
-/* The first call sends our body in place of h2o's; the second comes when it is written, and would let h2o close. */
+/* The first call sends our body in place of h2o's; the second comes when it is written, and would
+ * let h2o close. */
 static void send_restyled(h2o_ostream_t *super, h2o_req_t *req, h2o_iovec_t *bufs, size_t count,
                           h2o_send_state_t state)
 {
@@ -233,7 +243,8 @@ static void on_setup_ostream(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t *
     h2o_setup_next_ostream(req, slot);
 }
 
-/* --- reading ------------------------------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------------------------------
+ */
 
 /* Empty lines before a request are skipped (RFC 9112, 2.2). */
 static void skip_empty_lines(h2o_buffer_t **input)
@@ -289,7 +300,8 @@ static void on_read(h2o_socket_t *sock, const char *err)
     }
 }
 
-/* --- requests ------------------------------------------------------------------------------------ */
+/* --- requests ------------------------------------------------------------------------------------
+ */
 
 static const char *pool_text(h2o_req_t *req, const char *text, size_t size)
 {
@@ -383,7 +395,8 @@ void *cress_request_alloc(struct cress_request *request, size_t size)
     return memory;
 }
 
-/* --- watching for a client that leaves ----------------------------------------------------------- */
+/* --- watching for a client that leaves -----------------------------------------------------------
+ */
 
 static void alloc_scratch(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
@@ -397,7 +410,8 @@ static void on_watch_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     struct conn *conn = CRESS_CONTAINER(stream, struct conn, tcp);
     if (n >= 0) {
         cress_buf_add(&conn->ahead, buf->base, (size_t)n);
-        /* Enough is stored; the rest waits in the kernel, and so does the news that the client left. */
+        /* Enough is stored; the rest waits in the kernel, and so does the news that the client
+         * left. */
         if (conn->ahead.size > PIPELINE_MAX_BYTES) {
             uv_read_stop(stream);
         }
@@ -416,7 +430,8 @@ void cress_request_watch(struct cress_request *request,
     uv_read_start((uv_stream_t *)&exchange->conn->tcp, alloc_scratch, on_watch_read);
 }
 
-/* --- answering ----------------------------------------------------------------------------------- */
+/* --- answering -----------------------------------------------------------------------------------
+ */
 
 void cress_response_add(struct cress_response *response, const char *name, const char *value)
 {
@@ -468,8 +483,9 @@ void cress_request_respond(struct cress_request *request, const struct cress_res
     h2o_send(req, &body, body.len > 0, H2O_SEND_STATE_IN_PROGRESS);
 }
 
-/* The answer is written. Telling h2o that it was the last piece makes it close the connection or read on; it is given an
- * empty buffer to read on from, so that a pipelined request passes read_head() as every other. */
+/* The answer is written. Telling h2o that it was the last piece makes it close the connection or
+ * read on; it is given an empty buffer to read on from, so that a pipelined request passes
+ * read_head() as every other. */
 static void on_sent(h2o_generator_t *generator, h2o_req_t *req)
 {
     struct conn *conn = CRESS_CONTAINER(generator, struct exchange, generator)->conn;
@@ -489,7 +505,8 @@ static void on_sent(h2o_generator_t *generator, h2o_req_t *req)
     }
 }
 
-/* --- connections --------------------------------------------------------------------------------- */
+/* --- connections ---------------------------------------------------------------------------------
+ */
 
 static void on_sweep_closed(uv_handle_t *handle)
 {
@@ -592,7 +609,8 @@ static void add_conn(struct cress_server *server, struct conn *conn)
 {
     uv_tcp_nodelay(&conn->tcp, 1);
     conn->server = server;
-    conn->ahead = cress_buf_make((size_t)server->options.max_body_bytes * 4 + PIPELINE_MAX_BYTES * 2);
+    conn->ahead =
+        cress_buf_make((size_t)server->options.max_body_bytes * 4 + PIPELINE_MAX_BYTES * 2);
     conn->sock = h2o_uv_socket_create((uv_stream_t *)&conn->tcp, free_conn);
     conn->sock->on_close.cb = on_conn_close;
     conn->sock->on_close.data = conn;
@@ -627,7 +645,8 @@ static void on_connection(uv_stream_t *stream, int status)
     }
 }
 
-/* --- the server ---------------------------------------------------------------------------------- */
+/* --- the server ----------------------------------------------------------------------------------
+ */
 
 /* As many files as the system allows, and no more connections than files. */
 static int64_t limit_connections(int64_t wanted)
@@ -649,12 +668,15 @@ static void configure(struct cress_server *server)
     h2o_globalconf_t *config = &server->config;
     h2o_config_init(config);
     config->server_name = (h2o_iovec_t){NULL, 0};
-    config->max_request_entity_size = (size_t)server->options.max_body_bytes + 1; /* h2o refuses at, not above */
+    config->max_request_entity_size =
+        (size_t)server->options.max_body_bytes + 1; /* h2o refuses at, not above */
     config->http1.req_timeout = NEVER_MS;
     config->http1.upgrade_to_http2 = 0;
-    h2o_hostconf_t *host = h2o_config_register_host(config, h2o_iovec_init(H2O_STRLIT("cress")), 65535);
+    h2o_hostconf_t *host =
+        h2o_config_register_host(config, h2o_iovec_init(H2O_STRLIT("cress")), 65535);
     h2o_create_handler(&host->fallback_path, sizeof(h2o_handler_t))->on_req = on_req;
-    h2o_create_filter(&host->fallback_path, sizeof(h2o_filter_t))->on_setup_ostream = on_setup_ostream;
+    h2o_create_filter(&host->fallback_path, sizeof(h2o_filter_t))->on_setup_ostream =
+        on_setup_ostream;
     h2o_context_init(&server->context, server->loop, config);
     server->accept.ctx = &server->context;
     server->accept.hosts = config->hosts;

@@ -3,9 +3,10 @@
 //
 // DESIGN
 //
-// Read the record; if it does not say enough, watch it; read again at each wake-up. The store wakes once when the watch
-// has begun, so that a change between the first read and the watch is not missed. When the time is over the record is read
-// a last time. One read is under way at most: a wake-up during a read asks for another one after it.
+// Read the record; if it does not say enough, watch it; read again at each wake-up. The store wakes
+// once when the watch has begun, so that a change between the first read and the watch is not
+// missed. When the time is over the record is read a last time. One read is under way at most: a
+// wake-up during a read asks for another one after it.
 #include "producer/gateway/waiters.h"
 
 #include "common/base/mem.h"

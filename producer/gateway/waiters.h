@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Long polls: a request that is answered when its job's record says enough, or when its time is over.
+// Long polls: a request that is answered when its job's record says enough, or when its time is
+// over.
 //
-// Woken by the store's pub/sub, never by polling. Ends early when the client leaves or the gateway drains: the answer
-// is then the record as it is.
+// Woken by the store's pub/sub, never by polling. Ends early when the client leaves or the gateway
+// drains: the answer is then the record as it is.
 #ifndef CRESS_GATEWAY_WAITERS_H
 #define CRESS_GATEWAY_WAITERS_H
 

@@ -75,6 +75,20 @@ class GatewayCase(cresstest.TestCase):
         wait_for(lambda: http("GET", program.url + "/readyz").status == 200, "readiness")
         return program
 
+    def queue_with_worker(self, gateway):
+        """A new queue that a worker of its own consumes: (queue, worker)."""
+        queue = unique("q")
+        worker = self.worker("--queues", queue)
+        wait_for(lambda: self.stats(gateway, queue)["consumers"], "the worker's consumers")
+        return queue, worker
+
+    def stats(self, gateway, queue):
+        answer = http("GET", gateway.url + "/v1/queues")
+        self.assertEqual(answer.status, 200, answer.body)
+        found = [entry for entry in answer.json() if entry["name"] in (queue, "default")]
+        self.assertIn("default", [entry["name"] for entry in found])
+        return next((entry for entry in found if entry["name"] == queue), {"consumers": 0})
+
     def wire(self, program):
         wire = Wire(program.url)
         self.addCleanup(wire.close)
@@ -262,8 +276,8 @@ class Api(GatewayCase):
     """Jobs, queues, health: the answers of docs/http-api.md."""
 
     def test_a_job_from_post_to_result(self):
-        gateway, queue = self.gateway(), unique("q")
-        self.worker("--queues", queue)
+        gateway = self.gateway()
+        queue, _ = self.queue_with_worker(gateway)
         answer = http("POST", gateway.url + "/v1/jobs",
                       {"task": "cress.echo", "payload": {"n": 1}, "queue": queue})
         self.assertEqual(answer.status, 202, answer.body)
@@ -286,8 +300,8 @@ class Api(GatewayCase):
         self.assertEqual((result.status, result.json()), (200, {"n": 1}))
 
     def test_a_failed_job_is_no_error_but_has_no_result(self):
-        gateway, queue = self.gateway(), unique("q")
-        self.worker("--queues", queue)
+        gateway = self.gateway()
+        queue, _ = self.queue_with_worker(gateway)
         answer = http("POST", gateway.url + "/v1/jobs?wait=20",
                       {"task": "cress.fail", "payload": {"message": "boo", "permanent": True}, "queue": queue})
         self.assertEqual((answer.status, answer.json()["state"]), (200, "failed"))
@@ -298,8 +312,8 @@ class Api(GatewayCase):
         self.assertIn("boo", problem["error"]["message"])
 
     def test_a_long_poll_is_woken_by_the_end_of_the_job(self):
-        gateway, queue = self.gateway(), unique("q")
-        self.worker("--queues", queue)
+        gateway = self.gateway()
+        queue, _ = self.queue_with_worker(gateway)
         job = http("POST", gateway.url + "/v1/jobs",
                    {"task": "cress.sleep", "payload": {"ms": 1500}, "queue": queue}).json()
         url = gateway.url + "/v1/jobs/" + job["id"]
@@ -315,8 +329,9 @@ class Api(GatewayCase):
         self.assertLess(time.monotonic() - begun, 10)
 
     def test_a_long_poll_with_a_version_ends_at_the_next_one(self):
-        gateway, queue = self.gateway(), unique("q")
-        self.worker("--queues", queue).stop()  # the queue exists, and nobody takes from it
+        gateway = self.gateway()
+        queue, worker = self.queue_with_worker(gateway)
+        worker.stop()  # the queue exists, and nobody takes from it
         job = http("POST", gateway.url + "/v1/jobs",
                    {"task": "cress.sleep", "payload": {"ms": 5000}, "queue": queue})
         url, version = gateway.url + job.headers["location"], {"If-None-Match": job.headers["etag"]}
@@ -378,8 +393,8 @@ class Api(GatewayCase):
         self.assertEqual(answer.headers["allow"], "POST, OPTIONS")
 
     def test_an_id_is_taken_once_it_has_run(self):
-        gateway, queue, job = self.gateway(), unique("q"), unique("id")
-        self.worker("--queues", queue)
+        gateway, job = self.gateway(), unique("id")
+        queue, _ = self.queue_with_worker(gateway)
         request = {"task": "cress.noop", "queue": queue, "id": job}
         self.assertEqual(http("POST", gateway.url + "/v1/jobs?wait=20", request).status, 200)
         answer = http("POST", gateway.url + "/v1/jobs", request)
@@ -388,20 +403,15 @@ class Api(GatewayCase):
         self.assertEqual(answer.headers["location"], "/v1/jobs/" + job)
 
     def test_queues(self):
-        gateway, queue = self.gateway(), unique("q")
-        worker = self.worker("--queues", queue)
-
-        def stats():
-            answer = http("GET", gateway.url + "/v1/queues")
-            self.assertEqual(answer.status, 200, answer.body)
-            names = {entry["name"]: entry for entry in answer.json()}
-            self.assertIn("default", names)
-            return names.get(queue)
-        wait_for(lambda: stats() and stats()["consumers"] >= 1, "the worker's consumers")
+        gateway = self.gateway()
+        queue, worker = self.queue_with_worker(gateway)
         self.assertEqual(worker.stop(), 0)
-        wait_for(lambda: stats()["consumers"] == 0, "the consumers to be gone")
-        self.assertEqual(stats(), {"name": queue, "ready": 0, "unacked": 0, "consumers": 0, "dead": 0})
-        http("POST", gateway.url + "/v1/jobs", {"task": "cress.noop"})
+        wait_for(lambda: self.stats(gateway, queue)["consumers"] == 0, "the consumers to be gone")
+        http("POST", gateway.url + "/v1/jobs", {"task": "cress.noop", "queue": queue})
+        http("POST", gateway.url + "/v1/jobs", {"task": "cress.noop", "queue": queue, "priority": "high"})
+        wait_for(lambda: self.stats(gateway, queue)["ready"] == 2, "two jobs to be ready")
+        self.assertEqual(self.stats(gateway, queue),
+                         {"name": queue, "ready": 2, "unacked": 0, "consumers": 0, "dead": 0})
 
     def test_batches(self):
         gateway = self.gateway()

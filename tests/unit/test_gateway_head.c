@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of producer/gateway/head.c: which request heads are passed on, and what the others are told.
+// Tests of producer/gateway/head.c: which request heads are passed on, and what the others are
+// told.
 #include "producer/gateway/head.h"
 
 #include "common/base/mem.h"
@@ -99,7 +100,8 @@ static void test_stops_at_the_empty_line(void **state)
 {
     (void)state;
     struct cress_head head;
-    assert_int_equal(check("GET / HTTP/1.1\r\n" HOST "\r\nGET /next HTTP/9", &head), CRESS_HEAD_COMPLETE);
+    assert_int_equal(check("GET / HTTP/1.1\r\n" HOST "\r\nGET /next HTTP/9", &head),
+                     CRESS_HEAD_COMPLETE);
     assert_int_equal(head.size, strlen("GET / HTTP/1.1\r\n" HOST "\r\n"));
 }
 

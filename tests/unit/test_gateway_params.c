@@ -65,9 +65,9 @@ static void test_reads_how_long_to_wait(void **state)
         int64_t wait_ms = -1;
         bool preferred;
         struct cress_error err;
-        assert_int_equal(cress_params_wait(cases[i].query, cases[i].prefer, 60000, &wait_ms,
-                                           &preferred, &err),
-                         CRESS_OK);
+        assert_int_equal(
+            cress_params_wait(cases[i].query, cases[i].prefer, 60000, &wait_ms, &preferred, &err),
+            CRESS_OK);
         assert_int_equal(wait_ms, cases[i].wait_ms);
         assert_int_equal(preferred, cases[i].preferred);
     }
@@ -95,9 +95,18 @@ static void test_matches_etags(void **state)
         const char *header;
         bool matches;
     } cases[] = {
-        {NULL, false},        {"", false},          {"\"7\"", true},        {"W/\"7\"", true},
-        {"*", true},          {"\"6\"", false},     {"\"6\", \"7\"", true}, {"\"6\",W/\"7\"", true},
-        {"7", false},         {"\"7", false},       {"\"77\"", false},      {"\"6\", junk, \"7\"", false},
+        {NULL, false},
+        {"", false},
+        {"\"7\"", true},
+        {"W/\"7\"", true},
+        {"*", true},
+        {"\"6\"", false},
+        {"\"6\", \"7\"", true},
+        {"\"6\",W/\"7\"", true},
+        {"7", false},
+        {"\"7", false},
+        {"\"77\"", false},
+        {"\"6\", junk, \"7\"", false},
         {"\"a,b\", \"7\"", true},
     };
     for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
@@ -122,9 +131,9 @@ static void test_knows_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decodes_percent),      cmocka_unit_test(test_finds_query_values),
+        cmocka_unit_test(test_decodes_percent),        cmocka_unit_test(test_finds_query_values),
         cmocka_unit_test(test_reads_how_long_to_wait), cmocka_unit_test(test_refuses_a_bad_wait),
-        cmocka_unit_test(test_matches_etags),        cmocka_unit_test(test_knows_json),
+        cmocka_unit_test(test_matches_etags),          cmocka_unit_test(test_knows_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of producer/gateway/routes.c, problem.c and listen.c: where requests go, and how errors look.
+// Tests of producer/gateway/routes.c, problem.c and listen.c: where requests go, and how errors
+// look.
 #include "producer/gateway/routes.h"
 
 #include "producer/gateway/listen.h"
@@ -35,9 +36,10 @@ static void test_finds_handlers(void **state)
 static void test_knows_no_other_path(void **state)
 {
     (void)state;
-    static const char *const paths[] = {"",         "/v1",           "/v1/jobs/",         "/v1/jobs/x/",
-                                        "/V1/jobs", "/v1/jobs/x/y",  "/v1/jobs//result",  "/v1/jobs/%zz",
-                                        "*",        "/v1/jobs/%00x", "/v1/jobs/x/result/"};
+    static const char *const paths[] = {
+        "",         "/v1",           "/v1/jobs/",         "/v1/jobs/x/",
+        "/V1/jobs", "/v1/jobs/x/y",  "/v1/jobs//result",  "/v1/jobs/%zz",
+        "*",        "/v1/jobs/%00x", "/v1/jobs/x/result/"};
     for (size_t i = 0; i < CRESS_COUNT(paths); i++) {
         struct cress_route_match match;
         cress_routes_match("GET", paths[i], &match);

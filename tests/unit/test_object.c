@@ -77,10 +77,10 @@ static int tear_down(void **state)
 /* ---- running one request ---- */
 
 struct end {
+    int64_t size;
     int calls;
     struct cress_error err;
     bool exists;
-    int64_t size;
     char type[64];
     char sha256[CRESS_SHA256_TEXT_SIZE];
 };
@@ -125,7 +125,7 @@ static struct cress_object_store *open_directory(struct fixture *f, const char *
 static struct end put_object(struct fixture *f, struct cress_object_store *store,
                              const struct cress_object *object)
 {
-    struct end end = {0};
+    struct end end = {.calls = 0};
     cress_object_put(store, object, done_cb, &end);
     assert_int_equal(end.calls, 0);
     cress_object_store_close(store);
@@ -142,7 +142,7 @@ static struct end put(struct fixture *f, const char *below, const char *key, con
 
 static struct end head(struct fixture *f, const char *key)
 {
-    struct end end = {0};
+    struct end end = {.calls = 0};
     struct cress_object_store *store = open_directory(f, "");
     cress_object_head(store, key, head_cb, &end);
     assert_int_equal(end.calls, 0);
@@ -154,7 +154,7 @@ static struct end head(struct fixture *f, const char *key)
 
 static struct end check(struct fixture *f, const char *below)
 {
-    struct end end = {0};
+    struct end end = {.calls = 0};
     struct cress_object_store *store = open_directory(f, below);
     cress_object_check(store, done_cb, &end);
     cress_object_store_close(store);
@@ -545,7 +545,7 @@ static void test_errors(void **state)
 {
     (void)state;
     static const struct {
-        int http;
+        long http;
         const char *body;
         enum cress_status status;
         const char *code, *text;
@@ -576,7 +576,7 @@ static void test_errors(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct cress_error err;
         assert_int_equal(
-            cress_s3_error_from_response(&err, cases[i].http, cases[i].body, "http://h/b/k"),
+            cress_s3_error_from_response(&err, (int)cases[i].http, cases[i].body, "http://h/b/k"),
             cases[i].status);
         assert_int_equal(err.status, cases[i].status);
         assert_string_equal(err.code, cases[i].code);
@@ -584,11 +584,11 @@ static void test_errors(void **state)
         assert_non_null(strstr(err.message, "http://h/b/k"));
     }
     /* Longer than there is room for: cut, not overrun. */
-    static char big[8192];
-    memset(big, 'x', sizeof big - 1);
-    memcpy(big, "<Code>", 6);
-    memcpy(big + 4000, "</Code><Message>", 16);
-    memcpy(big + 8000, "</Message>", 10);
+    char filler[3000];
+    char big[8192];
+    memset(filler, 'x', sizeof filler - 1);
+    filler[sizeof filler - 1] = '\0';
+    snprintf(big, sizeof big, "<Code>%s</Code><Message>%s</Message>", filler, filler);
     struct cress_error err;
     assert_int_equal(cress_s3_error_from_response(&err, 500, big, "w"), CRESS_UNAVAILABLE);
 }

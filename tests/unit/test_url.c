@@ -47,6 +47,10 @@ static void test_refused(void **state)
         assert_int_equal(cress_url_parse(bad[i], &url, &err), CRESS_INVALID);
         assert_string_equal(err.code, "bad_url");
     }
+    struct cress_url parts;
+    struct cress_error err;
+    assert_int_equal(cress_url_parse("amqp://me:secret@h:x/", &parts, &err), CRESS_INVALID);
+    assert_null(strstr(err.message, "secret"));
     char *huge = malloc(CRESS_URL_MAX + 10);
     memset(huge, 'a', CRESS_URL_MAX + 9);
     memcpy(huge, "http://", 7);

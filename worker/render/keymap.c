@@ -147,10 +147,12 @@ enum cress_status cress_key_from_url(const char *text, char **key, struct cress_
         return status;
     }
     if ((strcmp(url.scheme, "http") != 0 && strcmp(url.scheme, "https") != 0) || !*url.host || url.userinfo) {
+        char shown[200];
+        cress_text_redact_url(text, shown, sizeof shown);
         cress_url_free(&url);
         return cress_error_set(err, CRESS_INVALID, "bad_url",
-                               "\"%.200s\" cannot be rendered: expected http://host/… or https://host/… without user and password",
-                               text);
+                               "\"%s\" cannot be rendered: expected http://host/… or https://host/… without user and password",
+                               shown);
     }
     struct cress_buf buf = cress_buf_make(8 * CRESS_URL_MAX); /* an escape writes three bytes for one, a hash adds 33 */
     write_key(&url, &buf);

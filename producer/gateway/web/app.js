@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The status pages: reads the public API and shows it. Text only ever goes in as text, never as HTML.
+// The status pages: reads the public API and shows it. Text goes in as text, never as HTML.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -71,10 +71,11 @@ function showOutput(title, value) {
 
 function showJob(job) {
   setState(job.state);
-  $("summary").textContent = job.attempt > 0 ? "attempt " + job.attempt + " of " + job.max_attempts : "";
+  $("summary").textContent =
+    job.attempt > 0 ? "attempt " + job.attempt + " of " + job.max_attempts : "";
   $("bar").hidden = job.done;
-  showFacts(["task", "queue", "priority", "worker", "batch_id", "created_at", "run_at", "started_at", "finished_at"]
-    .map((name) => [name, job[name]]));
+  showFacts(["task", "queue", "priority", "worker", "batch_id", "created_at", "run_at",
+    "started_at", "finished_at"].map((name) => [name, job[name]]));
   showOutput(job.error ? "error" : "result", job.error || job.result);
   return !job.done;
 }
@@ -82,7 +83,8 @@ function showJob(job) {
 function showBatch(batch) {
   const ended = batch.succeeded + batch.failed + batch.cancelled + batch.expired;
   setState(batch.done ? (batch.failed ? "failed" : "succeeded") : "running");
-  $("summary").textContent = ended + " of " + batch.total + (batch.closed ? "" : " so far") + " jobs have ended";
+  $("summary").textContent =
+    ended + " of " + batch.total + (batch.closed ? "" : " so far") + " jobs have ended";
   $("bar").hidden = false;
   $("bar").max = Math.max(batch.total, 1);
   $("bar").value = ended;

@@ -51,10 +51,11 @@ static int start_faulty(void **state)
     close(from[1]);
     faulty.to = to[1];
     FILE *out = fdopen(from[0], "r");
-    int port = 0;
-    assert_int_equal(fscanf(out, "%d", &port), 1);
+    char line[16] = "";
+    assert_non_null(fgets(line, sizeof line, out));
+    long port = strtol(line, NULL, 10);
     (void)fclose(out);
-    snprintf(faulty.endpoint, sizeof faulty.endpoint, "http://127.0.0.1:%d", port);
+    snprintf(faulty.endpoint, sizeof faulty.endpoint, "http://127.0.0.1:%ld", port);
     return 0;
 }
 
@@ -108,10 +109,10 @@ static void set(char **option, const char *value)
 /* ---- running requests ---- */
 
 struct end {
+    int64_t size;
     int calls;
     struct cress_error err;
     bool exists;
-    int64_t size;
     char type[64];
     char sha256[CRESS_SHA256_TEXT_SIZE];
 };
@@ -157,7 +158,7 @@ static void finish(struct fixture *f, struct cress_object_store *store, const st
 static struct end put(struct fixture *f, const char *backend, const char *url,
                       const struct cress_object *object)
 {
-    struct end end = {0};
+    struct end end = {.calls = 0};
     struct cress_object_store *store = open_store(f, backend, url);
     cress_object_put(store, object, done_cb, &end);
     finish(f, store, &end);
@@ -172,7 +173,7 @@ static struct end put_text(struct fixture *f, const char *backend, const char *u
 
 static struct end head(struct fixture *f, const char *backend, const char *url, const char *key)
 {
-    struct end end = {0};
+    struct end end = {.calls = 0};
     struct cress_object_store *store = open_store(f, backend, url);
     cress_object_head(store, key, head_cb, &end);
     finish(f, store, &end);
@@ -181,7 +182,7 @@ static struct end head(struct fixture *f, const char *backend, const char *url, 
 
 static struct end check(struct fixture *f, const char *backend, const char *url)
 {
-    struct end end = {0};
+    struct end end = {.calls = 0};
     struct cress_object_store *store = open_store(f, backend, url);
     cress_object_check(store, done_cb, &end);
     finish(f, store, &end);
@@ -213,23 +214,23 @@ static const char *pages_url(const char *prefix)
 
 /* ---- the strict server ---- */
 
-/* The first one libs3 refuses: curl would take it apart. */
+/* The first three libs3 2.0 refuses: it would store them under other names. */
 static const char *const odd_keys[] = {"../up",
-                                       "index.html",
                                        "a b/c d.html",
+                                       "\"quoted\" 'too'",
+                                       "index.html",
                                        "stra\xc3\x9f\x65/\xf0\x9f\x8c\xb1.html",
                                        "100%/%41",
                                        "a+b",
                                        "~user/",
                                        "what?q=1&r=2#x",
                                        "a//b",
-                                       "\"quoted\" 'too'",
                                        "(a)!*@:,;$=[]{}|^`<>\\",
                                        "-_."};
 
 static size_t first_key(const char *backend)
 {
-    return strcmp(backend, "libs3") == 0;
+    return strcmp(backend, "libs3") == 0 ? 3 : 0;
 }
 
 /* `body` is of the key's own, so that a mix-up shows. */
@@ -326,9 +327,11 @@ static void test_odd_keys(void **state)
         }
         free(seen);
     }
-    struct end end = put(*state, "libs3", pages_url(""),
-                         &(struct cress_object){.key = odd_keys[0], .body = "", .size = 0});
-    assert_failed(&end, CRESS_INVALID, "bad_key");
+    for (size_t i = 0; i < first_key("libs3"); i++) {
+        const struct cress_object object = {.key = odd_keys[i], .body = "", .size = 0};
+        struct end end = put(*state, "libs3", pages_url(""), &object);
+        assert_failed(&end, CRESS_INVALID, "bad_key");
+    }
 }
 
 static void test_bodies(void **state)
@@ -459,7 +462,9 @@ static void assert_fault(struct fixture *f, const char *backend, const char *buc
     int before = puts_to(bucket);
     struct end end = put_text(f, backend, url);
     assert_failed(&end, status, code);
-    assert_int_equal(puts_to(bucket) - before, attempts);
+    int puts = puts_to(bucket) - before;
+    /* curl itself sends once more when a reused connection is lost before an answer. */
+    assert_true(puts == attempts || (puts > attempts && strcmp(bucket, "resets") == 0));
 }
 
 static void test_faults(void **state)

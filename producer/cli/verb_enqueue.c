@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// cress enqueue: one job from words, or many from JSON lines (bulk.c).
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/submit/submit.h"
+#include "producer/cli/bulk.h"
+#include "producer/cli/cli.h"
+#include "producer/cli/follow.h"
+#include "producer/cli/input.h"
+#include "producer/cli/records.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Cress refuses payloads above job.max_payload, which cannot be set higher. */
+#define INPUT_MAX_BYTES ((size_t)128 << 20)
+
+struct enqueue {
+    json_t *request;
+    struct cress_job job; /* borrows from `request` and `payload` */
+    char *payload;
+    struct cress_bulk *bulk; /* not NULL: --jsonl */
+};
+
+/* --- what the user gave --------------------------------------------------------------------------- */
+
+static enum cress_status parse_payload(const char *text, size_t size, json_t **payload,
+                                       struct cress_error *err)
+{
+    json_error_t why;
+    json_t *value = json_loadb(text, size, JSON_DECODE_ANY, &why);
+    if (!value) {
+        return cress_error_set(err, CRESS_MALFORMED, "bad_json",
+                               "the payload is not JSON: %s (line %d, column %d); a text needs its "
+                               "quotes: '\"hello\"'",
+                               why.text, why.line, why.column);
+    }
+    *payload = value;
+    return CRESS_OK;
+}
+
+/* JSON itself, @file or "-". */
+static enum cress_status read_payload(const char *operand, json_t **payload, struct cress_error *err)
+{
+    if (strcmp(operand, "-") != 0 && operand[0] != '@') {
+        return parse_payload(operand, strlen(operand), payload, err);
+    }
+    struct cress_buf text = cress_buf_make(INPUT_MAX_BYTES);
+    enum cress_status status = cress_input_read(operand + (operand[0] == '@'), &text, err);
+    if (status == CRESS_OK) {
+        status = parse_payload(cress_buf_text(&text), text.size, payload, err);
+    }
+    cress_buf_free(&text);
+    return status;
+}
+
+/* An option and the member of a request that it becomes. */
+static const struct {
+    const char *flag, *member;
+    bool is_text;
+} members[] = {
+    {"queue", "queue", true},          {"priority", "priority", true},   {"id", "id", true},
+    {"delay", "delay_ms", false},      {"at", "run_at", true},           {"timeout", "timeout_ms", false},
+    {"max-attempts", "max_attempts", false}, {"expires", "expires_ms", false},
+};
+
+static void add_options(const struct cress_args *args, json_t *request)
+{
+    for (size_t i = 0; i < CRESS_COUNT(members); i++) {
+        if (cress_args_has(args, members[i].flag)) {
+            json_object_set_new(request, members[i].member,
+                                members[i].is_text
+                                    ? json_string(cress_args_text(args, members[i].flag))
+                                    : json_integer(cress_args_number(args, members[i].flag, 0)));
+        }
+    }
+}
+
+static enum cress_status prepare_job(struct cress_cli *cli, struct enqueue *enqueue,
+                                     struct cress_error *err)
+{
+    const struct cress_args *args = &cli->args;
+    if (args->operand_count == 0) {
+        return cress_error_set(err, CRESS_USAGE, "missing_operand",
+                               "enqueue wants a task, or --jsonl FILE; see cress enqueue --help");
+    }
+    enqueue->request = json_pack("{s:s}", "task", args->operands[0]);
+    if (!enqueue->request) {
+        return cress_error_set(err, CRESS_INVALID, NULL, "the task's name is not UTF-8");
+    }
+    if (args->operand_count > 1) {
+        json_t *payload;
+        if (read_payload(args->operands[1], &payload, err) != CRESS_OK) {
+            return err->status;
+        }
+        json_object_set_new(enqueue->request, "payload", payload);
+    }
+    add_options(args, enqueue->request);
+    return cress_job_from_request(enqueue->request, cress_clock_wall_ms(), &enqueue->job,
+                                  &enqueue->payload, err);
+}
+
+static enum cress_status prepare_bulk(struct cress_cli *cli, struct enqueue *enqueue,
+                                      struct cress_error *err)
+{
+    const struct cress_args *args = &cli->args;
+    for (size_t i = 0; i < CRESS_COUNT(members); i++) {
+        if (cress_args_has(args, members[i].flag)) {
+            return cress_error_set(err, CRESS_USAGE, NULL,
+                                   "--%s does not go with --jsonl: each line says its own %s",
+                                   members[i].flag, members[i].member);
+        }
+    }
+    if (args->operand_count > 0 || cress_args_has(args, "wait")) {
+        return cress_error_set(err, CRESS_USAGE, NULL, "%s does not go with --jsonl",
+                               args->operand_count > 0 ? args->operands[0] : "--wait");
+    }
+    return cress_bulk_new(cli, cress_args_text(args, "jsonl"), &enqueue->bulk, err);
+}
+
+static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+{
+    struct enqueue *enqueue = cli->state = CRESS_NEW(struct enqueue);
+    return (cress_args_has(&cli->args, "jsonl") ? prepare_bulk : prepare_job)(cli, enqueue, err);
+}
+
+/* --- one job --------------------------------------------------------------------------------------- */
+
+static void on_changed(const struct cress_record *record, void *arg)
+{
+    struct cress_cli *cli = arg;
+    if (!record) {
+        return; /* the store has lost its data; a worker makes the record again */
+    }
+    if (!cress_state_is_terminal(record->state)) {
+        char text[128];
+        snprintf(text, sizeof text, "%s, attempt %d of %d", cress_state_word(record->state),
+                 record->attempt, record->max_attempts);
+        cress_output_progress(&cli->output, 0, 0, text);
+        return;
+    }
+    cress_output_progress_end(&cli->output);
+    if (cress_cli_json(cli)) {
+        cress_record_print_json(record);
+        putchar('\n');
+    } else if (record->state == CRESS_STATE_SUCCEEDED) {
+        puts(record->result ? record->result : "null");
+    }
+    if (record->state != CRESS_STATE_SUCCEEDED) {
+        cress_record_explain(cli, record);
+    }
+    cress_cli_end(cli, cress_record_exit_code(record));
+}
+
+static void on_waited_enough(void *arg)
+{
+    struct cress_cli *cli = arg;
+    struct cress_error err;
+    cress_error_set(&err, CRESS_TIMEOUT, NULL, "the job has not ended in time; it goes on: see cress status");
+    cress_cli_fail(cli, &err);
+}
+
+static void wait_for(struct cress_cli *cli, const char *id)
+{
+    cress_output_say(&cli->output, "enqueued %s", id);
+    const int64_t patience_ms = cress_args_number(&cli->args, "wait", 0);
+    if (patience_ms > 0) {
+        cress_cli_after(cli, patience_ms, on_waited_enough, cli);
+    }
+    cress_follow(cli, id, on_changed, cli);
+}
+
+static void on_submitted(const struct cress_record *record, const struct cress_error *err, void *arg)
+{
+    struct cress_cli *cli = arg;
+    if (cress_cli_failed(cli, err)) {
+        return;
+    }
+    if (cress_args_has(&cli->args, "wait")) {
+        wait_for(cli, record->id);
+        return;
+    }
+    if (cress_cli_json(cli)) {
+        cress_record_print_json(record);
+        putchar('\n');
+    } else {
+        puts(record->id);
+    }
+    cress_cli_end(cli, 0);
+}
+
+static void run(struct cress_cli *cli)
+{
+    struct enqueue *enqueue = cli->state;
+    if (enqueue->bulk) {
+        cress_bulk_run(enqueue->bulk);
+        return;
+    }
+    const struct cress_submit_options options = {.broker = cli->broker,
+                                                 .store = cli->store,
+                                                 .config = cli->config,
+                                                 .timeout_ms = CRESS_CLI_CONFIRM_MS};
+    cress_submit(&options, &enqueue->job, on_submitted, cli);
+}
+
+static void stop(struct cress_cli *cli, const struct cress_error *why)
+{
+    struct enqueue *enqueue = cli->state;
+    if (enqueue->bulk) {
+        cress_bulk_stop(enqueue->bulk, why);
+        return;
+    }
+    if (why->status != CRESS_CANCELLED) {
+        cress_output_error(&cli->output, why);
+    }
+    cress_cli_end(cli, cli->exit_code);
+}
+
+static void close_handles(struct cress_cli *cli)
+{
+    struct enqueue *enqueue = cli->state;
+    if (enqueue->bulk) {
+        cress_bulk_close(enqueue->bulk);
+    }
+}
+
+static void release(struct cress_cli *cli)
+{
+    struct enqueue *enqueue = cli->state;
+    if (enqueue->bulk) {
+        cress_bulk_free(enqueue->bulk);
+    }
+    json_decref(enqueue->request);
+    free(enqueue->payload);
+    free(enqueue);
+}
+
+static const char *const priorities[] = {"high", "normal", "low", NULL};
+
+static const struct cress_flag flags[] = {
+    {.name = "queue", .kind = CRESS_FLAG_TEXT, .value = "NAME", .is_queue = true,
+     .help = "the queue (default: default)"},
+    {.name = "delay", .kind = CRESS_FLAG_DURATION, .value = "TIME", .help = "run it in TIME, such as 10m"},
+    {.name = "at", .kind = CRESS_FLAG_TIME, .value = "WHEN",
+     .help = "run it at WHEN: RFC 3339, such as 2030-01-31T08:00:00+01:00"},
+    {.name = "priority", .kind = CRESS_FLAG_WORD, .value = "WORD", .words = priorities,
+     .help = "high, normal or low (default: normal)"},
+    {.name = "max-attempts", .kind = CRESS_FLAG_NUMBER, .value = "N", .min = 1,
+     .max = CRESS_JOB_ATTEMPTS_MAX, .help = "attempts until it fails for good (default: job.max_attempts)"},
+    {.name = "timeout", .kind = CRESS_FLAG_DURATION, .value = "TIME",
+     .help = "longest run of one attempt (default: job.timeout)"},
+    {.name = "expires", .kind = CRESS_FLAG_DURATION, .value = "TIME",
+     .help = "do not begin it later than TIME from now"},
+    {.name = "id", .kind = CRESS_FLAG_TEXT, .value = "ID",
+     .help = "its id; the same id again does not make a second job"},
+    {.name = "wait", .kind = CRESS_FLAG_DURATION, .value = "TIME", .optional = true,
+     .help = "wait for its end, at most TIME; print the result instead of the id"},
+    {.name = "jsonl", .kind = CRESS_FLAG_TEXT, .value = "FILE", .is_file = true,
+     .help = "many jobs: one JSON object a line, as POST /v1/jobs takes it; - is stdin"},
+    {.name = NULL},
+};
+
+const struct cress_verb cress_verb_enqueue = {
+    .name = "enqueue",
+    .operands = "TASK [JSON|@FILE|-]",
+    .summary = "submit a job, or many, and print the id",
+    .about = "The job is safe when its id appears: its record is stored and the broker has confirmed the\n"
+             "message. A missing payload is null. With --wait the exit code is the job's outcome: 0\n"
+             "succeeded, 1 failed or expired, 6 cancelled, 5 not ended in time.\n"
+             "\n"
+             "With --jsonl the ids come out in the order of the lines, --json makes each an object with\n"
+             "`line` and `id` or `error`; refused lines are named on stderr. Blank lines are skipped.\n"
+             "Exit code: 0 all accepted, 65 some lines were bad, 69 the broker or the store refused.\n",
+    .examples = "  cress enqueue page.render '{\"url\": \"https://example.com/\", \"to\": \"s3://bucket/site\"}'\n"
+                "  cress enqueue mail.send @mail.json --queue mail --delay 10m --priority high\n"
+                "  cress enqueue cress.echo '\"hello\"' --wait=60s\n"
+                "  cress enqueue --jsonl jobs.jsonl >ids\n"
+                "  generate-jobs | cress enqueue --jsonl - --json\n",
+    .flags = flags,
+    .max_operands = 2,
+    .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE | CRESS_NEEDS_BROKER,
+    .prepare = prepare,
+    .run = run,
+    .stop = stop,
+    .close = close_handles,
+    .release = release,
+};
