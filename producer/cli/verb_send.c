@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// cress send: one plain text message to a queue, as in RabbitMQ's first tutorial.
+#include "producer/cli/cli.h"
+#include "producer/cli/input.h"
+
+#include "common/base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* RabbitMQ's own limit on a message: max_message_size. */
+enum { BODY_MAX_BYTES = 16 << 20 };
+
+static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+{
+    struct cress_buf *body = cli->state = CRESS_NEW(struct cress_buf);
+    *body = cress_buf_make(BODY_MAX_BYTES);
+    const struct cress_args *args = &cli->args;
+    if (args->operand_count > 1 && strcmp(args->operands[1], "-") != 0) {
+        if (!cress_buf_add_text(body, args->operands[1])) {
+            return cress_error_set(err, CRESS_TOO_LARGE, NULL, "the body is larger than %d bytes",
+                                   BODY_MAX_BYTES);
+        }
+        return CRESS_OK;
+    }
+    return cress_input_read("-", body, err);
+}
+
+static void on_published(const struct cress_error *err, void *arg)
+{
+    struct cress_cli *cli = arg;
+    if (!cress_cli_failed(cli, err)) {
+        if (cress_cli_json(cli)) {
+            const struct cress_buf *body = cli->state;
+            printf("{\"queue\":\"%s\",\"bytes\":%zu}\n", cli->args.operands[0], body->size);
+        }
+        cress_cli_end(cli, 0);
+    }
+}
+
+static void on_ensured(const struct cress_error *err, void *arg)
+{
+    struct cress_cli *cli = arg;
+    if (cress_cli_failed(cli, err)) {
+        return;
+    }
+    const struct cress_buf *body = cli->state;
+    const struct cress_message message = {.exchange = "",
+                                          .routing_key = cli->args.operands[0],
+                                          .content_type = "text/plain",
+                                          .app_id = "cress",
+                                          .body = cress_buf_text(body),
+                                          .body_size = body->size};
+    cress_broker_publish(cli->broker, &message, CRESS_CLI_CONFIRM_MS, on_published, cli);
+}
+
+static void run(struct cress_cli *cli)
+{
+    cress_broker_ensure_queue(cli->broker, cli->args.operands[0], cli->connect_timeout_ms, on_ensured, cli);
+}
+
+static void release(struct cress_cli *cli)
+{
+    cress_buf_free(cli->state);
+    free(cli->state);
+}
+
+const struct cress_verb cress_verb_send = {
+    .name = "send",
+    .operands = "QUEUE [BODY|-]",
+    .summary = "send a plain message to a queue",
+    .about = "The body is sent as it is, from stdin when none is given; the exit code is 0 once the broker\n"
+             "has confirmed it. An existing queue of any kind is used as it is, else a durable quorum\n"
+             "queue is made. These are messages, not jobs: see `cress enqueue` for those.\n",
+    .examples = "  cress send hello 'Hello World!'\n"
+                "  cress receive hello --count 1\n",
+    .min_operands = 1,
+    .max_operands = 2,
+    .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_BROKER,
+    .prepare = prepare,
+    .run = run,
+    .release = release,
+};

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Queues as `cress queues` and GET /v1/queues show them.
+#ifndef CRESS_PRODUCER_QUEUES_H
+#define CRESS_PRODUCER_QUEUES_H
+
+#include "common/broker/broker.h"
+#include "common/store/store.h"
+
+struct cress_queue_summary {
+    const char *name;
+    int64_t ready;   /* of all priorities */
+    int64_t unacked; /* as the workers report it */
+    int64_t consumers;
+    int64_t dead;
+};
+
+struct cress_queues_options {
+    struct cress_broker *broker;
+    struct cress_store *store;
+    const struct cress_config *config;
+    int64_t timeout_ms; /* of the broker's answer */
+};
+
+/* Sorted by name; lives during the callback. */
+typedef void (*cress_queues_cb)(const struct cress_queue_summary *queues, size_t count,
+                                const struct cress_error *err, void *arg);
+
+/* Surveys the queues that the store knows and those of the configuration. Loop thread; `done` is called
+ * once, never from within. */
+void cress_queues_survey(const struct cress_queues_options *options, cress_queues_cb done, void *arg);
+
+/* As a JSON array of objects with the members' names. */
+void cress_queues_write_json(const struct cress_queue_summary *queues, size_t count, struct cress_buf *out);
+
+#endif
