@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long to wait before the next try: exponential backoff with full jitter, as a pure function.
-// Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015 (the "full jitter" variant).
+// Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015 (the "full jitter"
+// variant).
 #ifndef CRESS_BASE_BACKOFF_H
 #define CRESS_BASE_BACKOFF_H
 
@@ -12,8 +13,8 @@ struct cress_backoff {
     int64_t cap_ms;  /* the upper bound before any try */
 };
 
-/* The delay after `failures` failures in a row (1 or more): uniform in [0, min(cap, base * 2^(failures-1))].
- * `random` is any 64 random bits. */
+/* The delay after `failures` failures in a row (1 or more): uniform in [0, min(cap, base *
+ * 2^(failures-1))]. `random` is any 64 random bits. */
 int64_t cress_backoff_ms(const struct cress_backoff *backoff, unsigned failures, uint64_t random);
 
 /* 64 bits from the kernel's generator, for the parameter above. */

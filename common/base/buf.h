@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A growing byte buffer with a cap: no buffer in Cress grows without one.
 //
-// The bytes are always followed by a NUL, so `data` can be read as text. A write that would pass the cap
-// writes nothing, sets `overflowed` and returns false; so a writer of many pieces may check once, at the end.
-// Small allocations abort on exhaustion, as everywhere in Cress. Not thread-safe.
+// The bytes are always followed by a NUL, so `data` can be read as text. A write that would pass
+// the cap writes nothing, sets `overflowed` and returns false; so a writer of many pieces may check
+// once, at the end. Small allocations abort on exhaustion, as everywhere in Cress. Not thread-safe.
 #ifndef CRESS_BASE_BUF_H
 #define CRESS_BASE_BUF_H
 
@@ -36,13 +36,15 @@ bool cress_buf_add_char(struct cress_buf *buf, char c);
 bool cress_buf_printf(struct cress_buf *buf, const char *format, ...) CRESS_PRINTF(2, 3);
 bool cress_buf_vprintf(struct cress_buf *buf, const char *format, va_list args) CRESS_PRINTF(2, 0);
 
-/* Appends `text` as a JSON string with quotes (RFC 8259, section 7). Invalid UTF-8 becomes U+FFFD. */
+/* Appends `text` as a JSON string with quotes (RFC 8259, section 7). Invalid UTF-8 becomes
+ * U+FFFD. */
 bool cress_buf_add_json(struct cress_buf *buf, const char *text, size_t size);
 
 /* The text so far, "" when nothing was written. Valid until the next write. */
 const char *cress_buf_text(const struct cress_buf *buf);
 
-/* Hands the memory to the caller, who frees it with free(); the buffer is empty again. Never NULL. */
+/* Hands the memory to the caller, who frees it with free(); the buffer is empty again. Never
+ * NULL. */
 char *cress_buf_take(struct cress_buf *buf);
 
 #endif

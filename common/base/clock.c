@@ -86,7 +86,11 @@ static bool read_date_time(const char **p, struct tm *tm)
     if (second < 0 || second > 60) {
         return false;
     }
-    *tm = (struct tm){.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour, .tm_min = minute,
+    *tm = (struct tm){.tm_year = year - 1900,
+                      .tm_mon = month - 1,
+                      .tm_mday = day,
+                      .tm_hour = hour,
+                      .tm_min = minute,
                       .tm_sec = second};
     return true;
 }
@@ -133,20 +137,23 @@ enum cress_status cress_time_parse(const char *text, int64_t *wall_ms, struct cr
     struct tm tm;
     int ms;
     int64_t offset_ms;
-    bool ok = read_date_time(&p, &tm) && read_fraction_ms(&p, &ms) && read_zone_ms(&p, &offset_ms) && !*p;
+    bool ok =
+        read_date_time(&p, &tm) && read_fraction_ms(&p, &ms) && read_zone_ms(&p, &offset_ms) && !*p;
     if (ok) {
         const struct tm read = tm;
-        const time_t seconds = timegm(&tm); /* makes 31 April into 1 May, which shows, and :60 into the next minute, which may */
+        const time_t seconds = timegm(&tm); /* makes 31 April into 1 May, which shows, and :60 into
+                                               the next minute, which may */
         ok = tm.tm_mon == read.tm_mon || read.tm_sec == 60;
         if (ok) {
             *wall_ms = (int64_t)seconds * 1000 + ms - offset_ms;
         }
     }
     if (!ok) {
-        return cress_error_set(err, CRESS_INVALID, NULL,
-                               "\"%.60s\" is not a time; expected RFC 3339 such as 2026-11-23T18:00:00Z or "
-                               "2026-11-23T19:00:00+01:00",
-                               text);
+        return cress_error_set(
+            err, CRESS_INVALID, NULL,
+            "\"%.60s\" is not a time; expected RFC 3339 such as 2026-11-23T18:00:00Z or "
+            "2026-11-23T19:00:00+01:00",
+            text);
     }
     return CRESS_OK;
 }
@@ -197,10 +204,11 @@ enum cress_status cress_duration_parse(const char *text, int64_t *ms, struct cre
         ok = read_duration_part(&p, &sum);
     }
     if (!ok) {
-        return cress_error_set(err, CRESS_INVALID, NULL,
-                               "\"%.60s\" is not a duration; expected something like 250ms, 10s, 5m, 1h30m or 2d "
-                               "(at most 100 years)",
-                               text);
+        return cress_error_set(
+            err, CRESS_INVALID, NULL,
+            "\"%.60s\" is not a duration; expected something like 250ms, 10s, 5m, 1h30m or 2d "
+            "(at most 100 years)",
+            text);
     }
     *ms = (int64_t)(sum + 0.5);
     return CRESS_OK;
@@ -212,7 +220,8 @@ const char *cress_duration_format(int64_t ms, char text[CRESS_TIME_TEXT_MAX])
     for (size_t i = 0; i < CRESS_COUNT(units); i++) {
         const int64_t n = ms / units[i].ms;
         if (n) {
-            used += (size_t)snprintf(text + used, CRESS_TIME_TEXT_MAX - used, "%lld%s", (long long)n, units[i].name);
+            used += (size_t)snprintf(text + used, CRESS_TIME_TEXT_MAX - used, "%lld%s",
+                                     (long long)n, units[i].name);
             ms %= units[i].ms;
         }
     }

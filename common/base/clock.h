@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Time: the two clocks, and how times and durations are written.
 //
-// Points in time are milliseconds since 1970 UTC in an int64_t; durations are milliseconds. Any thread.
+// Points in time are milliseconds since 1970 UTC in an int64_t; durations are milliseconds. Any
+// thread.
 #ifndef CRESS_BASE_CLOCK_H
 #define CRESS_BASE_CLOCK_H
 
@@ -24,12 +25,13 @@ const char *cress_time_format(int64_t wall_ms, char text[CRESS_TIME_TEXT_MAX]);
 CRESS_MUST_CHECK enum cress_status cress_time_parse(const char *text, int64_t *wall_ms,
                                                     struct cress_error *err);
 
-/* Reads "250ms", "10s", "5m", "2h", "1d" and sums such as "1h30m"; a bare number is seconds, decimals are
- * allowed ("1.5"). Rejects negative values and more than 100 years. */
+/* Reads "250ms", "10s", "5m", "2h", "1d" and sums such as "1h30m"; a bare number is seconds,
+ * decimals are allowed ("1.5"). Rejects negative values and more than 100 years. */
 CRESS_MUST_CHECK enum cress_status cress_duration_parse(const char *text, int64_t *ms,
                                                         struct cress_error *err);
 
-/* Writes the shortest exact form ("1h30m", "250ms", "0s") for people and configuration. Returns `text`. */
+/* Writes the shortest exact form ("1h30m", "250ms", "0s") for people and configuration. Returns
+ * `text`. */
 const char *cress_duration_format(int64_t ms, char text[CRESS_TIME_TEXT_MAX]);
 
 #endif

@@ -24,7 +24,8 @@ static void take_random(void *bytes, size_t size)
     memcpy(bytes, pool + left, size);
 }
 
-static const char *write_uuid(unsigned char uuid[UUID_SIZE], int version, char text[CRESS_UUID_TEXT_SIZE])
+static const char *write_uuid(unsigned char uuid[UUID_SIZE], int version,
+                              char text[CRESS_UUID_TEXT_SIZE])
 {
     static const char hex[] = "0123456789abcdef";
     uuid[6] = (unsigned char)((uuid[6] & 0x0F) | version << 4);
@@ -46,7 +47,8 @@ const char *cress_id_new(char text[CRESS_UUID_TEXT_SIZE])
     static _Thread_local uint64_t last; /* 48 bits of milliseconds, 12 bits of counter */
     uint64_t stamp = (uint64_t)cress_clock_wall_ms() << 12;
     if (stamp <= last) {
-        stamp = last + 1; /* the counter; when it runs over, the id is a millisecond ahead of the clock */
+        stamp = last +
+                1; /* the counter; when it runs over, the id is a millisecond ahead of the clock */
     }
     last = stamp;
     unsigned char uuid[UUID_SIZE];
@@ -66,7 +68,8 @@ const char *cress_id_derive(const char *parent, const char *name, char text[CRES
     /* the NUL between keeps ("ab", "c") and ("a", "bc") apart */
     const bool ok = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) &&
                     EVP_DigestUpdate(context, parent, strlen(parent) + 1) &&
-                    EVP_DigestUpdate(context, name, strlen(name)) && EVP_DigestFinal_ex(context, digest, NULL);
+                    EVP_DigestUpdate(context, name, strlen(name)) &&
+                    EVP_DigestFinal_ex(context, digest, NULL);
     if (!ok) {
         abort(); /* OpenSSL without SHA-256 is no OpenSSL */
     }
@@ -76,7 +79,8 @@ const char *cress_id_derive(const char *parent, const char *name, char text[CRES
 
 bool cress_id_is_valid(const char *text)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@-";
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@-";
     const size_t n = strspn(text, allowed);
     return n > 0 && n <= CRESS_ID_MAX && text[n] == '\0';
 }

@@ -17,7 +17,8 @@ static const struct level_info {
     const char *word;
     const char *padded;
     int journal_priority; /* syslog(3) */
-} levels[] = {{"debug", "debug", 7}, {"info", "info ", 6}, {"warn", "warn ", 4}, {"error", "error", 3}};
+} levels[] = {
+    {"debug", "debug", 7}, {"info", "info ", 6}, {"warn", "warn ", 4}, {"error", "error", 3}};
 
 /* Written once by cress_log_configure(), before there are threads. */
 static struct {
@@ -72,7 +73,8 @@ static void write_text(struct cress_buf *line, enum cress_log_level level, const
         cress_buf_printf(line, "<%d>", levels[level].journal_priority);
     } else {
         char time[CRESS_TIME_TEXT_MAX];
-        cress_buf_printf(line, "%s %s ", cress_time_format(cress_clock_wall_ms(), time), levels[level].padded);
+        cress_buf_printf(line, "%s %s ", cress_time_format(cress_clock_wall_ms(), time),
+                         levels[level].padded);
     }
     cress_buf_add_text(line, event);
     for (; pairs->key; pairs++) {
@@ -89,9 +91,10 @@ static void write_json(struct cress_buf *line, enum cress_log_level level, const
                        const struct cress_kv *pairs)
 {
     char time[CRESS_TIME_TEXT_MAX];
-    cress_buf_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%ld,\"event\":",
-                     cress_time_format(cress_clock_wall_ms(), time), levels[level].word, settings.program,
-                     (long)getpid());
+    cress_buf_printf(line,
+                     "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%ld,\"event\":",
+                     cress_time_format(cress_clock_wall_ms(), time), levels[level].word,
+                     settings.program, (long)getpid());
     cress_buf_add_json(line, event, strlen(event));
     for (; pairs->key; pairs++) {
         cress_buf_printf(line, ",\"%s\":", pairs->key);
@@ -125,7 +128,8 @@ void cress_log_write(enum cress_log_level level, const char *event, const struct
         }
     }
     cress_buf_add_char(&line, '\n');
-    /* one write(2) a line, so that lines of several threads and processes do not mix; a closed stderr is no reason to stop */
+    /* one write(2) a line, so that lines of several threads and processes do not mix; a closed
+     * stderr is no reason to stop */
     const ssize_t written = write(STDERR_FILENO, cress_buf_text(&line), line.size);
     (void)written;
     cress_buf_free(&line);

@@ -16,7 +16,8 @@ static const struct status_info {
     int http;
 } infos[] = {
 #define CRESS_STATUS(name, word_, class_, exit_, http_, title_) \
-    [CRESS_##name] = {.word = word_, .title = title_, .class = class_, .exit_code = exit_, .http = http_},
+    [CRESS_##name] = {                                          \
+        .word = word_, .title = title_, .class = class_, .exit_code = exit_, .http = http_},
 #include "common/base/status.def"
 #undef CRESS_STATUS
 };
@@ -39,8 +40,8 @@ static void trim_partial_character(char *text)
     }
 }
 
-enum cress_status cress_error_set(struct cress_error *err, enum cress_status status, const char *code,
-                                  const char *format, ...)
+enum cress_status cress_error_set(struct cress_error *err, enum cress_status status,
+                                  const char *code, const char *format, ...)
 {
     if (!err) {
         return status;

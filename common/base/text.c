@@ -133,7 +133,8 @@ static size_t min3(size_t a, size_t b, size_t c)
     return least < c ? least : c;
 }
 
-/* Edits (insert, delete, replace, swap neighbours) between two words of at most WORD_MAX characters. */
+/* Edits (insert, delete, replace, swap neighbours) between two words of at most WORD_MAX
+ * characters. */
 static size_t edit_distance(const char *a, const char *b)
 {
     const size_t n = strlen(a);

@@ -16,17 +16,18 @@ bool cress_text_to_bytes(const char *text, int64_t *bytes);
 
 bool cress_text_starts_with(const char *text, const char *prefix);
 
-/* The length of the UTF-8 sequence (RFC 3629) that `text` begins with; 0 when it is none or cut short. */
+/* The length of the UTF-8 sequence (RFC 3629) that `text` begins with; 0 when it is none or cut
+ * short. */
 size_t cress_text_utf8_length(const char *text, size_t size);
 bool cress_text_is_utf8(const char *text, size_t size);
 
-/* Splits "a, b,c" at commas, trims blanks and drops empty parts. The array ends with NULL; free it with
- * cress_text_list_free(). */
+/* Splits "a, b,c" at commas, trims blanks and drops empty parts. The array ends with NULL; free it
+ * with cress_text_list_free(). */
 char **cress_text_split(const char *text);
 void cress_text_list_free(char **list);
 
-/* The candidate closest to `word` (Damerau-Levenshtein), or NULL when none is close enough to be meant.
- * `candidates` ends with NULL. */
+/* The candidate closest to `word` (Damerau-Levenshtein), or NULL when none is close enough to be
+ * meant. `candidates` ends with NULL. */
 const char *cress_text_closest(const char *word, const char *const *candidates);
 
 /* Copies `url` for logs and errors, with *** in place of user and password. */

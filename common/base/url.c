@@ -73,12 +73,14 @@ static bool split_authority(char *authority, struct cress_url *url)
     return true;
 }
 
-/* Takes `memory` apart; NULL when that worked, else what is wrong. The path needs a byte of its own, because the
- * slash it begins with ends the authority: `path` is room for a copy. */
+/* Takes `memory` apart; NULL when that worked, else what is wrong. The path needs a byte of its
+ * own, because the slash it begins with ends the authority: `path` is room for a copy. */
 static const char *split(char *memory, char *path, struct cress_url *url)
 {
-    const size_t scheme_size = strspn(memory, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
-    if (scheme_size == 0 || !strchr(LETTERS, memory[0]) || strncmp(memory + scheme_size, "://", 3) != 0) {
+    const size_t scheme_size =
+        strspn(memory, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+    if (scheme_size == 0 || !strchr(LETTERS, memory[0]) ||
+        strncmp(memory + scheme_size, "://", 3) != 0) {
         return "it has no scheme (http://…)";
     }
     memory[scheme_size] = '\0';
@@ -120,7 +122,8 @@ enum cress_status cress_url_parse(const char *text, struct cress_url *url, struc
         free(parts.memory);
         char shown[200]; /* passwords do not belong into errors */
         cress_text_redact_url(text, shown, sizeof shown);
-        return cress_error_set(err, CRESS_INVALID, "bad_url", "\"%s\" is not a usable URL: %s", shown, problem);
+        return cress_error_set(err, CRESS_INVALID, "bad_url", "\"%s\" is not a usable URL: %s",
+                               shown, problem);
     }
     *url = parts;
     return CRESS_OK;

@@ -20,15 +20,18 @@ struct cress_url {
     char *query;    /* without the question mark; NULL: none */
 };
 
-/* Reads an absolute URL with an authority ("scheme://…"); a fragment is dropped. CRESS_INVALID "bad_url" says what is
- * wrong: no scheme, blanks or control characters, a bad port, longer than CRESS_URL_MAX. Free with cress_url_free(). */
-CRESS_MUST_CHECK enum cress_status cress_url_parse(const char *text, struct cress_url *url, struct cress_error *err);
+/* Reads an absolute URL with an authority ("scheme://…"); a fragment is dropped. CRESS_INVALID
+ * "bad_url" says what is wrong: no scheme, blanks or control characters, a bad port, longer than
+ * CRESS_URL_MAX. Free with cress_url_free(). */
+CRESS_MUST_CHECK enum cress_status cress_url_parse(const char *text, struct cress_url *url,
+                                                   struct cress_error *err);
 void cress_url_free(struct cress_url *url);
 
 /* The byte that the escape %XX at `text` stands for; -1 when there is no escape. */
 int cress_url_escape_value(const char *text);
 
-/* Decodes %XX in place. False, and the text untouched, when an escape is broken or stands for NUL. */
+/* Decodes %XX in place. False, and the text untouched, when an escape is broken or stands for
+ * NUL. */
 bool cress_url_decode(char *text);
 
 #endif

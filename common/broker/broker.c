@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The broker as the loop sees it; see broker.h. What runs on the threads is in publisher.c and consumer.c.
+// The broker as the loop sees it; see broker.h. What runs on the threads is in publisher.c and
+// consumer.c.
 #include "common/broker/broker.h"
 
 #include "common/base/clock.h"
@@ -18,7 +19,10 @@ enum {
     /* A thread that has not ended by then is cut short, and as much later left behind. */
     CLOSE_STEP_MS = 500,
     LOG_INTERVAL_MS = 10000,
-    HANDLES = 4,
+    /* Acknowledgements may wait this long to become a batch, as long as that keeps no delivery
+       waiting. */
+    SETTLE_DELAY_MS = 1,
+    HANDLES = 5,
 };
 
 /* A connection, and what the loop knows about it. */
@@ -36,7 +40,12 @@ struct cress_broker {
     struct cress_error why;
     char server[128];
     struct cress_operations operations;
-    struct cress_list settled; /* struct cress_incoming, for the consumer at the end of the turn */
+    struct cress_list settled; /* struct cress_incoming, struct cress_note: for the consumer */
+    bool settle_now;           /* at the end of this turn */
+    uv_timer_t settle_timer;   /* or then */
+    size_t settled_count;      /* deliveries in `settled` */
+    size_t unacknowledged;     /* deliveries whose settlement the consumer has not been given */
+    size_t prefetch;           /* over all subscriptions */
 
     char **queues; /* subscribed to, by source */
     size_t queue_count;
@@ -60,8 +69,9 @@ static void log_loss(struct side *side, const char *name, const struct cress_err
 {
     uint64_t suppressed;
     if (cress_log_allow(&side->log_limit, LOG_INTERVAL_MS, &suppressed)) {
-        cress_log(CRESS_LOG_WARN, "broker connection lost, trying again", CRESS_KV("connection", name),
-                  CRESS_KV_ERROR(err), CRESS_KVI("suppressed", suppressed));
+        cress_log(CRESS_LOG_WARN, "broker connection lost, trying again",
+                  CRESS_KV("connection", name), CRESS_KV_ERROR(err),
+                  CRESS_KVI("suppressed", suppressed));
     }
 }
 
@@ -96,6 +106,7 @@ static void change_state(struct cress_broker *broker, struct side *side,
 static void take_deliveries(struct cress_broker *broker, struct cress_deliveries *deliveries)
 {
     if (!broker->closing) {
+        broker->unacknowledged += deliveries->count;
         broker->on_deliveries(&deliveries->list, broker->consume_arg);
     }
 }
@@ -169,15 +180,39 @@ static void wake_loop(void *arg)
 
 /* --- mail to the threads: one batch for each turn of the loop --- */
 
+static void on_settle_time(uv_timer_t *timer)
+{
+    CRESS_CONTAINER(timer, struct cress_broker, settle_timer)->settle_now = true;
+}
+
+/* Waking the consumer costs more than an acknowledgement. So it is left asleep for a moment, unless
+ * a queue's prefetch (at least a sixth of its subscription's) could be used up: then RabbitMQ sends
+ * nothing more until it hears from us. */
+static void send_settled(struct cress_broker *broker)
+{
+    if (cress_list_is_empty(&broker->settled) || !broker->consumer.link) {
+        return;
+    }
+    if (!broker->settle_now && broker->unacknowledged * 6 < broker->prefetch) {
+        if (!uv_is_active((uv_handle_t *)&broker->settle_timer)) {
+            uv_timer_start(&broker->settle_timer, on_settle_time, SETTLE_DELAY_MS, 0);
+        }
+        return;
+    }
+    broker->settle_now = false;
+    uv_timer_stop(&broker->settle_timer);
+    broker->unacknowledged -= broker->settled_count;
+    broker->settled_count = 0;
+    cress_link_post(broker->consumer.link, &broker->settled);
+}
+
 static void on_turn_end(uv_prepare_t *prepare)
 {
     struct cress_broker *broker = CRESS_CONTAINER(prepare, struct cress_broker, turn_end);
     if (broker->main->link) {
         cress_operations_send(&broker->operations, broker->main->link);
     }
-    if (broker->consumer.link) {
-        cress_link_post(broker->consumer.link, &broker->settled);
-    }
+    send_settled(broker);
 }
 
 /* --- opening --- */
@@ -206,8 +241,7 @@ static void post_queue(struct cress_link *link, enum cress_mail_kind kind, const
 
 static bool is_passive(const struct cress_broker *broker, const char *queue)
 {
-    const struct cress_queue_config *section =
-        cress_config_queue(broker->options.config, queue);
+    const struct cress_queue_config *section = cress_config_queue(broker->options.config, queue);
     return section && section->declare && strcmp(section->declare, "passive") == 0;
 }
 
@@ -221,6 +255,7 @@ static void allow_queue(struct cress_broker *broker, const char *queue)
 static void init_handles(struct cress_broker *broker)
 {
     cress_operations_init(&broker->operations, broker->loop);
+    uv_timer_init(broker->loop, &broker->settle_timer);
     uv_timer_init(broker->loop, &broker->close_timer);
     uv_prepare_init(broker->loop, &broker->turn_end);
     uv_prepare_start(&broker->turn_end, on_turn_end);
@@ -318,6 +353,7 @@ static void release_side(struct cress_broker *broker, struct side *side)
     }
     cress_operations_cancel(&broker->operations);
     close_handle(broker, &broker->operations.timer);
+    close_handle(broker, &broker->settle_timer);
     close_handle(broker, &broker->close_timer);
     close_handle(broker, &broker->turn_end);
     close_handle(broker, &broker->wake);
@@ -346,6 +382,7 @@ void cress_broker_close(struct cress_broker *broker, void (*closed)(void *arg), 
     broker->closing = true;
     broker->closed = closed;
     broker->closed_arg = arg;
+    broker->settle_now = true;
     on_turn_end(&broker->turn_end);
     struct side *sides[] = {&broker->publisher, &broker->consumer};
     for (size_t i = 0; i < CRESS_COUNT(sides); i++) {
@@ -440,12 +477,10 @@ static void subscribe(struct cress_broker *broker, const struct cress_subscripti
     }
 }
 
-void cress_broker_consume(struct cress_broker *broker,
-                          const struct cress_subscription *subscriptions, size_t count,
-                          void (*on_deliveries)(struct cress_list *deliveries, void *arg),
-                          void (*on_problem)(const char *queue, const struct cress_error *err,
-                                             void *arg),
-                          void *arg)
+void cress_broker_consume(
+    struct cress_broker *broker, const struct cress_subscription *subscriptions, size_t count,
+    void (*on_deliveries)(struct cress_list *deliveries, void *arg),
+    void (*on_problem)(const char *queue, const struct cress_error *err, void *arg), void *arg)
 {
     assert(broker->consumer.link && !broker->on_deliveries);
     broker->on_deliveries = on_deliveries;
@@ -455,6 +490,7 @@ void cress_broker_consume(struct cress_broker *broker,
     broker->queue_count = count;
     for (size_t i = 0; i < count; i++) {
         subscribe(broker, &subscriptions[i], i);
+        broker->prefetch += (size_t)subscriptions[i].prefetch;
     }
 }
 
@@ -463,10 +499,12 @@ void cress_delivery_settle(struct cress_broker *broker, struct cress_delivery *d
 {
     struct cress_incoming *incoming = CRESS_CONTAINER(delivery, struct cress_incoming, delivery);
     incoming->how = how;
+    broker->settled_count++;
     cress_list_append(&broker->settled, &incoming->mail.node);
 }
 
-/* A question that the consumer's thread answers by sending it back, after all that was settled before. */
+/* A question that the consumer's thread answers by sending it back, after all that was settled
+ * before. */
 static void post_call(struct cress_broker *broker, enum cress_mail_kind kind,
                       void (*done)(void *arg), void *arg)
 {
@@ -476,6 +514,7 @@ static void post_call(struct cress_broker *broker, enum cress_mail_kind kind,
     note->done = done;
     note->arg = arg;
     cress_list_append(&broker->settled, &note->mail.node);
+    broker->settle_now = true;
 }
 
 void cress_broker_stop_consuming(struct cress_broker *broker, void (*stopped)(void *arg), void *arg)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The broker: publishing with confirms, consuming with acknowledgements, over two RabbitMQ connections.
+// The broker: publishing with confirms, consuming with acknowledgements, over two RabbitMQ
+// connections.
 //
 // DESIGN
 //
@@ -9,15 +10,18 @@
 //   on_deliveries() <-------- uv_async --------------------------------------- basic.deliver
 //   cress_delivery_settle() -- mailbox --------------------------------------> basic.ack / nack
 //
-// rabbitmq-c blocks, so it never runs on the loop: each connection is owned by one thread that waits in poll() on
-// {socket, eventfd}. Two connections, because RabbitMQ throttles a connection that publishes too fast and acks must not
-// wait behind it. What crosses between threads are batches: a list under a lock and one wake-up for many.
+// rabbitmq-c blocks, so it never runs on the loop: each connection is owned by one thread that
+// waits in poll() on {socket, eventfd}. Two connections, because RabbitMQ throttles a connection
+// that publishes too fast and acks must not wait behind it. What crosses between threads are
+// batches: a list under a lock and one wake-up for many.
 //
-// A lost connection is made again for ever, with full-jitter backoff. Publishes that were not confirmed are sent again on
-// the new connection, until their own deadline: at least once. Deliveries carry the epoch of their connection; settling
-// one of an earlier epoch is dropped, for the broker has already redelivered it.
+// A lost connection is made again for ever, with full-jitter backoff. Publishes that were not
+// confirmed are sent again on the new connection, until their own deadline: at least once.
+// Deliveries carry the epoch of their connection; settling one of an earlier epoch is dropped, for
+// the broker has already redelivered it.
 //
-// Every function is called on the loop's thread, every callback runs there, and nothing blocks, unless it says otherwise.
+// Every function is called on the loop's thread, every callback runs there, and nothing blocks,
+// unless it says otherwise.
 #ifndef CRESS_BROKER_BROKER_H
 #define CRESS_BROKER_BROKER_H
 
@@ -41,38 +45,45 @@ enum cress_broker_role { CRESS_BROKER_PUBLISH = 1, CRESS_BROKER_CONSUME = 2 };
 
 struct cress_broker_options {
     const struct cress_config *config; /* must outlive the broker */
-    const char *name;                  /* shown as the connection's name in RabbitMQ: "cress-worker host:1234" */
-    unsigned roles;                    /* which connections to make: CRESS_BROKER_PUBLISH | CRESS_BROKER_CONSUME */
-    /* Told about each change of the publishing connection's state (the consuming one's when it is the only one); `err` says why it
-     * is CONNECTING. May be NULL. */
+    const char *name; /* shown as the connection's name in RabbitMQ: "cress-worker host:1234" */
+    unsigned roles;   /* which connections to make: CRESS_BROKER_PUBLISH | CRESS_BROKER_CONSUME */
+    /* Told about each change of the publishing connection's state (the consuming one's when it is
+     * the only one); `err` says why it is CONNECTING. May be NULL. */
     void (*on_state)(enum cress_broker_state state, const struct cress_error *err, void *arg);
     void *arg;
 };
 
-/* Starts the threads and returns at once; they connect by themselves. Fails only on a URL that cannot be read. */
-CRESS_MUST_CHECK enum cress_status cress_broker_open(uv_loop_t *loop, const struct cress_broker_options *options,
-                                                     struct cress_broker **out, struct cress_error *err);
+/* Starts the threads and returns at once; they connect by themselves. Fails only on a URL that
+ * cannot be read. */
+CRESS_MUST_CHECK enum cress_status cress_broker_open(uv_loop_t *loop,
+                                                     const struct cress_broker_options *options,
+                                                     struct cress_broker **out,
+                                                     struct cress_error *err);
 
-/* Stops the threads, closing the connections tidily (unsettled deliveries go back to their queues), fails publishes that
- * are still open with CRESS_CANCELLED, then calls `closed` when no handle is left on the loop. */
+/* Stops the threads, closing the connections tidily (unsettled deliveries go back to their queues),
+ * fails publishes that are still open with CRESS_CANCELLED, then calls `closed` when no handle is
+ * left on the loop. */
 void cress_broker_close(struct cress_broker *broker, void (*closed)(void *arg), void *arg);
 
-/* The state of the connection that publishes, and why it is not ready (code and message; CRESS_OK when it is).
- * A login that the broker refuses is CRESS_DENIED; it is tried again all the same. */
-enum cress_broker_state cress_broker_state(const struct cress_broker *broker, struct cress_error *why);
+/* The state of the connection that publishes, and why it is not ready (code and message; CRESS_OK
+ * when it is). A login that the broker refuses is CRESS_DENIED; it is tried again all the same. */
+enum cress_broker_state cress_broker_state(const struct cress_broker *broker,
+                                           struct cress_error *why);
 
 /* --- publishing --- */
 
-/* `err` NULL: the broker has confirmed, the message is safe. Else: CRESS_NOT_FOUND "unroutable" (no such queue; the
- * message is nowhere), CRESS_UNAVAILABLE "nacked" (refused, nowhere), CRESS_UNAVAILABLE "unconfirmed" (the deadline passed: it may
- * or may not have arrived), CRESS_CONFLICT "queue_mismatch" (the queue exists with other arguments), CRESS_CANCELLED. */
+/* `err` NULL: the broker has confirmed, the message is safe. Else: CRESS_NOT_FOUND "unroutable" (no
+ * such queue; the message is nowhere), CRESS_UNAVAILABLE "nacked" (refused, nowhere),
+ * CRESS_UNAVAILABLE "unconfirmed" (the deadline passed: it may or may not have arrived),
+ * CRESS_CONFLICT "queue_mismatch" (the queue exists with other arguments), CRESS_CANCELLED. */
 typedef void (*cress_publish_cb)(const struct cress_error *err, void *arg);
 
-/* Publishes `message`, mandatory and persistent; it is copied before the call returns. What it is routed to is declared on
- * first use where the configuration allows: delay queues, `default` and [queue] sections with declare = active, queues that this
- * process consumes. `timeout_ms` 0 waits for ever. `done` is called exactly once, never from within this call. */
-void cress_broker_publish(struct cress_broker *broker, const struct cress_message *message, int64_t timeout_ms,
-                          cress_publish_cb done, void *arg);
+/* Publishes `message`, mandatory and persistent; it is copied before the call returns. What it is
+ * routed to is declared on first use where the configuration allows: delay queues, `default` and
+ * [queue] sections with declare = active, queues that this process consumes. `timeout_ms` 0 waits
+ * for ever. `done` is called exactly once, never from within this call. */
+void cress_broker_publish(struct cress_broker *broker, const struct cress_message *message,
+                          int64_t timeout_ms, cress_publish_cb done, void *arg);
 
 /* Publishes that have no outcome yet: the producer's flow control. */
 size_t cress_broker_in_flight(const struct cress_broker *broker);
@@ -85,7 +96,8 @@ struct cress_delivery {
     const char *queue; /* as subscribed; lives as long as the broker */
     enum cress_priority priority;
     bool redelivered;
-    int64_t delivery_count; /* x-delivery-count: earlier deliveries of this message; 0 when absent */
+    int64_t
+        delivery_count; /* x-delivery-count: earlier deliveries of this message; 0 when absent */
     uint64_t tag;
     uint64_t epoch;
     void *owner; /* the consumer's own */
@@ -99,25 +111,32 @@ enum cress_settlement {
 
 struct cress_subscription {
     const char *queue; /* base name */
-    bool raw;          /* consume just this one queue, declared by someone else: no priorities, no declaring */
-    int prefetch;      /* unsettled deliveries at most, over the priorities together; high gets the largest share */
+    bool raw; /* consume just this one queue, declared by someone else: no priorities, no declaring
+               */
+    int prefetch; /* unsettled deliveries at most, over the priorities together; high gets the
+                     largest share */
 };
 
-/* Starts consuming, now and after each reconnect. `on_deliveries` gets a list of struct cress_delivery, which it empties: it owns them
- * and settles each. A queue that cannot be consumed (absent, other arguments) is reported through `on_problem` and tried
- * again with backoff; the others go on. The subscriptions are copied. */
-void cress_broker_consume(struct cress_broker *broker, const struct cress_subscription *subscriptions, size_t count,
-                          void (*on_deliveries)(struct cress_list *deliveries, void *arg),
-                          void (*on_problem)(const char *queue, const struct cress_error *err, void *arg),
-                          void *arg);
+/* Starts consuming, now and after each reconnect. `on_deliveries` gets a list of struct
+ * cress_delivery, which it empties: it owns them and settles each. A queue that cannot be consumed
+ * (absent, other arguments) is reported through `on_problem` and tried again with backoff; the
+ * others go on. The subscriptions are copied. */
+void cress_broker_consume(
+    struct cress_broker *broker, const struct cress_subscription *subscriptions, size_t count,
+    void (*on_deliveries)(struct cress_list *deliveries, void *arg),
+    void (*on_problem)(const char *queue, const struct cress_error *err, void *arg), void *arg);
 
-/* Cancels the consumers; `stopped` is called after the last delivery has been handed over. Settling goes on. */
-void cress_broker_stop_consuming(struct cress_broker *broker, void (*stopped)(void *arg), void *arg);
+/* Cancels the consumers; `stopped` is called after the last delivery has been handed over. Settling
+ * goes on. */
+void cress_broker_stop_consuming(struct cress_broker *broker, void (*stopped)(void *arg),
+                                 void *arg);
 
 /* Settles and frees the delivery. Runs of tags are acknowledged together. */
-void cress_delivery_settle(struct cress_broker *broker, struct cress_delivery *delivery, enum cress_settlement how);
+void cress_delivery_settle(struct cress_broker *broker, struct cress_delivery *delivery,
+                           enum cress_settlement how);
 
-/* Calls `done` once everything settled so far has been written to the broker, or its connection is lost. */
+/* Calls `done` once everything settled so far has been written to the broker, or its connection is
+ * lost. */
 void cress_broker_flush(struct cress_broker *broker, void (*done)(void *arg), void *arg);
 
 /* --- looking --- */
@@ -129,15 +148,17 @@ struct cress_queue_stats {
     int64_t consumers;
 };
 
-/* Asks for each of `names` (AMQP names, NULL at the end); `stats` has one element for each and lives during the callback. */
+/* Asks for each of `names` (AMQP names, NULL at the end); `stats` has one element for each and
+ * lives during the callback. */
 void cress_broker_inspect(struct cress_broker *broker, const char *const *names, int64_t timeout_ms,
                           void (*done)(const struct cress_queue_stats *stats, size_t count,
                                        const struct cress_error *err, void *arg),
                           void *arg);
 
-/* Declares a plain durable quorum queue unless it exists in any form: for `cress send` and `cress receive`. */
-void cress_broker_ensure_queue(struct cress_broker *broker, const char *name, int64_t timeout_ms, cress_publish_cb done,
-                               void *arg);
+/* Declares a plain durable quorum queue unless it exists in any form: for `cress send` and `cress
+ * receive`. */
+void cress_broker_ensure_queue(struct cress_broker *broker, const char *name, int64_t timeout_ms,
+                               cress_publish_cb done, void *arg);
 
 /* Product and version of the server, "" before the first connection: for `cress doctor`. */
 void cress_broker_server(const struct cress_broker *broker, char *text, size_t size);

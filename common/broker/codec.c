@@ -152,7 +152,8 @@ static amqp_table_t headers_of(const amqp_basic_properties_t *properties)
     return properties->_flags & AMQP_BASIC_HEADERS_FLAG ? properties->headers : amqp_empty_table;
 }
 
-/* The texts of a delivery and where they go in its message. The two tables are walked twice: to measure, to copy. */
+/* The texts of a delivery and where they go in its message. The two tables are walked twice: to
+ * measure, to copy. */
 enum { TEXT_COUNT = 8 };
 static void list_texts(const amqp_basic_deliver_t *deliver,
                        const amqp_basic_properties_t *properties, struct cress_message *message,
@@ -188,7 +189,8 @@ static void decode_scalars(const amqp_basic_properties_t *properties, struct cre
                          properties->delivery_mode != AMQP_DELIVERY_PERSISTENT;
 }
 
-/* The block: struct cress_incoming | headers | texts | body. The headers come first because they need alignment. */
+/* The block: struct cress_incoming | headers | texts | body. The headers come first because they
+ * need alignment. */
 struct cress_incoming *cress_codec_incoming(const amqp_basic_deliver_t *deliver,
                                             const amqp_basic_properties_t *properties,
                                             size_t body_size, char **body)
@@ -200,8 +202,8 @@ struct cress_incoming *cress_codec_incoming(const amqp_basic_deliver_t *deliver,
     const amqp_table_t table = headers_of(properties);
     const size_t header_count = (size_t)table.num_entries;
 
-    size_t size = sizeof(struct cress_incoming) + header_count * sizeof(struct cress_header) +
-                  body_size;
+    size_t size =
+        sizeof(struct cress_incoming) + header_count * sizeof(struct cress_header) + body_size;
     for (size_t i = 0; i < TEXT_COUNT; i++) {
         size += from[i] ? from[i]->len + 1 : 0;
     }

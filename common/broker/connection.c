@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One AMQP connection: frames in and out, requests, heartbeats; see connection.h. Dialling and login are in dial.c.
+// One AMQP connection: frames in and out, requests, heartbeats; see connection.h. Dialling and
+// login are in dial.c.
 #include "common/broker/connection.h"
 
 #include "common/base/clock.h"
@@ -41,7 +42,8 @@ static void put_number(char *at, uint64_t number, int bytes)
     }
 }
 
-/* Completes a frame whose payload of `size` bytes already stands behind the room for its header. Returns its length. */
+/* Completes a frame whose payload of `size` bytes already stands behind the room for its header.
+ * Returns its length. */
 static size_t close_frame(char *at, int type, amqp_channel_t channel, size_t size)
 {
     at[0] = (char)type;
@@ -51,7 +53,8 @@ static size_t close_frame(char *at, int type, amqp_channel_t channel, size_t siz
     return size + FRAME_OVERHEAD;
 }
 
-/* These two write one frame to `at`, where `room` bytes are; they return its length, 0 when it cannot be encoded. */
+/* These two write one frame to `at`, where `room` bytes are; they return its length, 0 when it
+ * cannot be encoded. */
 static size_t encode_method(char *at, size_t room, amqp_channel_t channel, amqp_method_number_t id,
                             void *method)
 {
@@ -264,8 +267,8 @@ void cress_connection_control(struct cress_connection *connection, const amqp_fr
 
 /* --- request and reply --- */
 
-/* rabbitmq-c sends the request itself: everything before it must have left, and there must be room, because its send
- * blocks for as long as the socket is full. */
+/* rabbitmq-c sends the request itself: everything before it must have left, and there must be room,
+ * because its send blocks for as long as the socket is full. */
 static void drain_output(struct cress_connection *connection)
 {
     const int64_t end = cress_clock_mono_ms() + 2 * connection->heartbeat_ms;
@@ -341,7 +344,8 @@ enum cress_status cress_connection_channel_closed(struct cress_connection *conne
                                                   const amqp_channel_close_t *close,
                                                   struct cress_error *err)
 {
-    const enum cress_status status = cress_failure_by_code(close->reply_code, close->reply_text, err);
+    const enum cress_status status =
+        cress_failure_by_code(close->reply_code, close->reply_text, err);
     amqp_channel_close_ok_t ok = {0};
     cress_connection_send(connection, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
     return status;

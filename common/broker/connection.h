@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// One AMQP 0-9-1 connection on rabbitmq-c: dialling, login, TLS, heartbeats, frames out and in, and error texts.
+// One AMQP 0-9-1 connection on rabbitmq-c: dialling, login, TLS, heartbeats, frames out and in, and
+// error texts.
 //
 // DESIGN
-// Incoming frames come one at a time from cress_connection_next(), which never waits. Outgoing ones are encoded into a
-// buffer and leave by cress_connection_flush() as far as the socket takes them, so that a batch is one system call and a
-// broker that stops reading cannot stop us from reading. rabbitmq-c gives no access to its TLS stream; there each frame
-// is sent at once, and a full socket blocks for at most two heartbeats.
+// Incoming frames come one at a time from cress_connection_next(), which never waits. Outgoing ones
+// are encoded into a buffer and leave by cress_connection_flush() as far as the socket takes them,
+// so that a batch is one system call and a broker that stops reading cannot stop us from reading.
+// rabbitmq-c gives no access to its TLS stream; there each frame is sent at once, and a full socket
+// blocks for at most two heartbeats.
 //
-// rabbitmq-c would send its heartbeats in the middle of a frame that is half sent, so over plain TCP they are done here,
-// from cress_connection_tick(); the library's are on only while it waits for the reply to a call, with nothing half sent.
+// rabbitmq-c would send its heartbeats in the middle of a frame that is half sent, so over plain
+// TCP they are done here, from cress_connection_tick(); the library's are on only while it waits
+// for the reply to a call, with nothing half sent.
 //
-// A connection that failed is `broken` for good, with the reason in `error`; calls on it do nothing.
-// Private to common/broker. Owned by one thread.
+// A connection that failed is `broken` for good, with the reason in `error`; calls on it do
+// nothing. Private to common/broker. Owned by one thread.
 #ifndef CRESS_BROKER_CONNECTION_H
 #define CRESS_BROKER_CONNECTION_H
 
@@ -50,7 +53,8 @@ struct cress_connection {
 /* Checks that `url` can be read. CRESS_CONFIG. */
 CRESS_MUST_CHECK enum cress_status cress_endpoint_check(const char *url, struct cress_error *err);
 
-/* Connects the socket; blocks for connect_timeout_ms at most, not counting the resolver. CRESS_UNAVAILABLE. */
+/* Connects the socket; blocks for connect_timeout_ms at most, not counting the resolver.
+ * CRESS_UNAVAILABLE. */
 CRESS_MUST_CHECK enum cress_status cress_connection_dial(const struct cress_endpoint *endpoint,
                                                          struct cress_connection **out,
                                                          struct cress_error *err);
@@ -74,13 +78,12 @@ void cress_connection_server(const struct cress_connection *connection, char *te
 void cress_connection_send(struct cress_connection *connection, amqp_channel_t channel,
                            amqp_method_number_t id, void *method);
 
-/* Queues a mandatory publish. CRESS_INVALID: a property or the headers are too long for AMQP; nothing was queued. */
-CRESS_MUST_CHECK enum cress_status cress_connection_publish(struct cress_connection *connection,
-                                                            amqp_channel_t channel,
-                                                            amqp_basic_publish_t *method,
-                                                            amqp_basic_properties_t *properties,
-                                                            amqp_bytes_t body,
-                                                            struct cress_error *err);
+/* Queues a mandatory publish. CRESS_INVALID: a property or the headers are too long for AMQP;
+ * nothing was queued. */
+CRESS_MUST_CHECK enum cress_status
+cress_connection_publish(struct cress_connection *connection, amqp_channel_t channel,
+                         amqp_basic_publish_t *method, amqp_basic_properties_t *properties,
+                         amqp_bytes_t body, struct cress_error *err);
 
 /* Sends what the socket takes now. */
 void cress_connection_flush(struct cress_connection *connection);
@@ -89,7 +92,8 @@ size_t cress_connection_unsent(const struct cress_connection *connection);
 
 /* --- frames in --- */
 
-/* The next frame, false when there is none now or the connection broke. It lives until cress_connection_release(). */
+/* The next frame, false when there is none now or the connection broke. It lives until
+ * cress_connection_release(). */
 bool cress_connection_next(struct cress_connection *connection, amqp_frame_t *frame);
 /* Whether cress_connection_next() has something without the socket being readable. */
 bool cress_connection_has_buffered(const struct cress_connection *connection);
@@ -101,17 +105,20 @@ void cress_connection_control(struct cress_connection *connection, const amqp_fr
 
 /* --- request and reply --- */
 
-/* Sends a request and waits for `reply_id`; other frames that arrive meanwhile are kept for cress_connection_next().
- * `*reply` (may be NULL) lives until cress_connection_release(). When the server refuses by closing the channel, says why
- * in `err`; the channel must then be opened again. When the connection breaks, `err` is its error. */
-CRESS_MUST_CHECK enum cress_status
-cress_connection_call(struct cress_connection *connection, amqp_channel_t channel,
-                      amqp_method_number_t id, void *request, amqp_method_number_t reply_id,
-                      void **reply, struct cress_error *err);
+/* Sends a request and waits for `reply_id`; other frames that arrive meanwhile are kept for
+ * cress_connection_next().
+ * `*reply` (may be NULL) lives until cress_connection_release(). When the server refuses by closing
+ * the channel, says why in `err`; the channel must then be opened again. When the connection
+ * breaks, `err` is its error. */
+CRESS_MUST_CHECK enum cress_status cress_connection_call(struct cress_connection *connection,
+                                                         amqp_channel_t channel,
+                                                         amqp_method_number_t id, void *request,
+                                                         amqp_method_number_t reply_id,
+                                                         void **reply, struct cress_error *err);
 
-CRESS_MUST_CHECK enum cress_status cress_connection_open_channel(struct cress_connection *connection,
-                                                                 amqp_channel_t channel,
-                                                                 struct cress_error *err);
+CRESS_MUST_CHECK enum cress_status
+cress_connection_open_channel(struct cress_connection *connection, amqp_channel_t channel,
+                              struct cress_error *err);
 
 /* Answers a channel.close and says in `err` what the server complained about. */
 enum cress_status cress_connection_channel_closed(struct cress_connection *connection,
@@ -121,11 +128,13 @@ enum cress_status cress_connection_channel_closed(struct cress_connection *conne
 
 /* --- life signs --- */
 
-/* Switches rabbitmq-c's own heartbeats on or off. On only while whole frames are sent: see above. */
+/* Switches rabbitmq-c's own heartbeats on or off. On only while whole frames are sent: see above.
+ */
 void cress_connection_let_library_beat(struct cress_connection *connection, bool on);
 
-/* Sends a heartbeat when one is due and breaks the connection when the server was silent for two. Returns the
- * milliseconds until it must be called again. `readable`: poll() said that the socket has something. */
+/* Sends a heartbeat when one is due and breaks the connection when the server was silent for two.
+ * Returns the milliseconds until it must be called again. `readable`: poll() said that the socket
+ * has something. */
 int cress_connection_tick(struct cress_connection *connection, int64_t now_ms, bool readable);
 
 #endif

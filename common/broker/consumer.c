@@ -2,13 +2,15 @@
 // The thread that consumes and acknowledges.
 //
 // DESIGN
-// Each AMQP queue, so each priority of a subscription, is consumed on a channel of its own: a queue in trouble (deleted,
-// forbidden, without a leader) takes no other with it. For the same reason basic.consume is not waited for: RabbitMQ
-// answers it only once the queue has a leader, and its channel does nothing else until then.
+// Each AMQP queue, so each priority of a subscription, is consumed on a channel of its own: a queue
+// in trouble (deleted, forbidden, without a leader) takes no other with it. For the same reason
+// basic.consume is not waited for: RabbitMQ answers it only once the queue has a leader, and its
+// channel does nothing else until then.
 //
-// A channel's delivery tags count from 1, so the unsettled deliveries are a window over tags; what is settled in one turn is
-// acknowledged together: one ack with `multiple` up to the oldest that is open, single acks for the rest. A
-// channel that is opened again has a new epoch, and what belongs to the old one is dropped.
+// A channel's delivery tags count from 1, so the unsettled deliveries are a window over tags; what
+// is settled in one turn is acknowledged together: one ack with `multiple` up to the oldest that is
+// open, single acks for the rest. A channel that is opened again has a new epoch, and what belongs
+// to the old one is dropped.
 //
 // A queue that cannot be consumed is tried again with backoff.
 #include "common/broker/consumer.h"
@@ -232,10 +234,10 @@ static void hand_over(struct consumer *consumer, struct lane *lane)
         cress_list_init(&consumer->batch->list);
     }
     cress_list_append(&consumer->batch->list, &incoming->delivery.node);
+    consumer->batch->count++;
 }
 
-static void begin_content(struct consumer *consumer, struct lane *lane,
-                          const amqp_frame_t *frame)
+static void begin_content(struct consumer *consumer, struct lane *lane, const amqp_frame_t *frame)
 {
     const uint64_t size = frame->payload.properties.body_size;
     if (!lane->deliver || size > BODY_MAX_BYTES) {
@@ -243,8 +245,8 @@ static void begin_content(struct consumer *consumer, struct lane *lane,
                               "unexpected content of %llu bytes", (unsigned long long)size);
         return;
     }
-    lane->incoming = cress_codec_incoming(lane->deliver, frame->payload.properties.decoded, (size_t)size,
-                                       &lane->body_at);
+    lane->incoming = cress_codec_incoming(lane->deliver, frame->payload.properties.decoded,
+                                          (size_t)size, &lane->body_at);
     lane->incoming->mail.kind = CRESS_MAIL_SETTLE;
     lane->incoming->lane = (size_t)(lane->channel - CRESS_CHANNEL_FIRST);
     lane->incoming->delivery.queue = lane->queue;
@@ -254,8 +256,7 @@ static void begin_content(struct consumer *consumer, struct lane *lane,
     lane->body_left = size;
 }
 
-static void take_content(struct consumer *consumer, struct lane *lane,
-                         const amqp_frame_t *frame)
+static void take_content(struct consumer *consumer, struct lane *lane, const amqp_frame_t *frame)
 {
     if (frame->frame_type == AMQP_FRAME_HEADER) {
         begin_content(consumer, lane, frame);
@@ -300,8 +301,9 @@ static void take_method(struct consumer *consumer, struct lane *lane, amqp_metho
         if (lane->declares) {
             cress_declarer_forget_work_queue(&consumer->link.declarer, lane->queue);
         }
-        cress_error_set(&err, CRESS_NOT_FOUND, "consumer_cancelled",
-                        "the broker cancelled the consumer: the queue was deleted or has no leader");
+        cress_error_set(
+            &err, CRESS_NOT_FOUND, "consumer_cancelled",
+            "the broker cancelled the consumer: the queue was deleted or has no leader");
         report(consumer, lane, &err);
         break;
     case AMQP_CHANNEL_CLOSE_METHOD:
@@ -357,7 +359,8 @@ static void send_ack(struct cress_connection *connection, amqp_channel_t channel
 static void mark_settled(struct cress_connection *connection, struct lane *lane)
 {
     for (struct cress_list *n = lane->settled.next; n != &lane->settled; n = n->next) {
-        const struct cress_incoming *incoming = CRESS_CONTAINER(n, struct cress_incoming, mail.node);
+        const struct cress_incoming *incoming =
+            CRESS_CONTAINER(n, struct cress_incoming, mail.node);
         void **slot = cress_window_at(&lane->window, incoming->delivery.tag);
         if (!slot || *slot != &open_mark) {
             continue;
@@ -372,7 +375,8 @@ static void mark_settled(struct cress_connection *connection, struct lane *lane)
     }
 }
 
-/* Acknowledges the run from the oldest tag on; whatever in it was refused is settled already, and not touched. */
+/* Acknowledges the run from the oldest tag on; whatever in it was refused is settled already, and
+ * not touched. */
 static void ack_run(struct cress_connection *connection, struct lane *lane)
 {
     uint64_t last = 0;

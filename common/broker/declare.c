@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Queues and exchanges declared; see declare.h. The arguments are part of the contract: RabbitMQ refuses a declaration with
-// others, so changing one means a new queue name.
+// Queues and exchanges declared; see declare.h. The arguments are part of the contract: RabbitMQ
+// refuses a declaration with others, so changing one means a new queue name.
 #include "common/broker/declare.h"
 
 #include "common/base/clock.h"
@@ -182,13 +182,13 @@ static amqp_table_entry_t quorum(void)
 }
 
 /* Dead letters reach their queue at least once; RabbitMQ wants reject-publish with it. */
-#define AT_LEAST_ONCE                                          \
-    text_argument("x-dead-letter-exchange", ""),               \
+#define AT_LEAST_ONCE                                             \
+    text_argument("x-dead-letter-exchange", ""),                  \
         text_argument("x-dead-letter-strategy", "at-least-once"), \
         text_argument("x-overflow", "reject-publish")
 
 static enum cress_status declare_plain(struct cress_declarer *declarer, const char *name,
-                                      struct cress_error *err)
+                                       struct cress_error *err)
 {
     amqp_table_entry_t arguments[] = {quorum()};
     const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
@@ -214,14 +214,13 @@ static enum cress_status declare_delay(struct cress_declarer *declarer, const ch
     if (declarer->delays & delay_ms) {
         return CRESS_OK;
     }
-    amqp_exchange_declare_t exchange = {.exchange = amqp_cstring_bytes(name),
-                                        .type = amqp_cstring_bytes("fanout"),
-                                        .durable = 1};
+    amqp_exchange_declare_t exchange = {
+        .exchange = amqp_cstring_bytes(name), .type = amqp_cstring_bytes("fanout"), .durable = 1};
     enum cress_status status = call(declarer, AMQP_EXCHANGE_DECLARE_METHOD, &exchange,
                                     AMQP_EXCHANGE_DECLARE_OK_METHOD, NULL, err);
     /* No x-dead-letter-routing-key: the message keeps its own, which names the work queue. */
-    amqp_table_entry_t arguments[] = {
-        quorum(), number_argument("x-message-ttl", delay_ms), AT_LEAST_ONCE};
+    amqp_table_entry_t arguments[] = {quorum(), number_argument("x-message-ttl", delay_ms),
+                                      AT_LEAST_ONCE};
     const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
     if (!status) {
         status = declare_queue(declarer, name, table, err);
@@ -229,7 +228,8 @@ static enum cress_status declare_delay(struct cress_declarer *declarer, const ch
     amqp_queue_bind_t bind = {.queue = amqp_cstring_bytes(name),
                               .exchange = amqp_cstring_bytes(name)};
     if (!status) {
-        status = call(declarer, AMQP_QUEUE_BIND_METHOD, &bind, AMQP_QUEUE_BIND_OK_METHOD, NULL, err);
+        status =
+            call(declarer, AMQP_QUEUE_BIND_METHOD, &bind, AMQP_QUEUE_BIND_OK_METHOD, NULL, err);
     }
     if (!status) {
         declarer->delays |= delay_ms;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Declares what topology.h names, on first use, and asks the broker about queues. Private to common/broker.
+// Declares what topology.h names, on first use, and asks the broker about queues. Private to
+// common/broker.
 //
-// All of it happens on a channel of its own, because the broker answers "no" by closing the channel. The calls wait for the
-// broker's reply; when the connection breaks meanwhile, they fail with its error, so callers look at `broken` first.
-// Owned by a connection's thread.
+// All of it happens on a channel of its own, because the broker answers "no" by closing the
+// channel. The calls wait for the broker's reply; when the connection breaks meanwhile, they fail
+// with its error, so callers look at `broken` first. Owned by a connection's thread.
 #ifndef CRESS_BROKER_DECLARE_H
 #define CRESS_BROKER_DECLARE_H
 
@@ -41,14 +42,16 @@ CRESS_MUST_CHECK enum cress_status cress_declarer_work_queue(struct cress_declar
                                                              const char *queue,
                                                              struct cress_error *err);
 
-/* Declares what a message to `exchange` with `routing_key` needs, as far as it may. As above, and CRESS_NOT_FOUND
- * "unroutable" when a delayed message's queue neither exists nor may be declared. */
+/* Declares what a message to `exchange` with `routing_key` needs, as far as it may. As above, and
+ * CRESS_NOT_FOUND "unroutable" when a delayed message's queue neither exists nor may be declared.
+ */
 CRESS_MUST_CHECK enum cress_status cress_declarer_route(struct cress_declarer *declarer,
                                                         const char *exchange,
                                                         const char *routing_key,
                                                         struct cress_error *err);
 
-/* The route turned out to be gone. True when the next cress_declarer_route() will declare it again. */
+/* The route turned out to be gone. True when the next cress_declarer_route() will declare it again.
+ */
 bool cress_declarer_forget(struct cress_declarer *declarer, const char *exchange,
                            const char *routing_key);
 

@@ -18,7 +18,8 @@
 
 enum {
     FRAME_MAX = 131072, /* RabbitMQ's own default */
-    /* A little more than RabbitMQ itself gives a quorum queue's operation (channel_operation_timeout, 15 s). */
+    /* A little more than RabbitMQ itself gives a quorum queue's operation
+       (channel_operation_timeout, 15 s). */
     CALL_TIMEOUT_MS = 20000,
     OUT_MAX_BYTES = 1 << 30,
 };
@@ -31,7 +32,8 @@ static bool parse_url(const char *url, char **text, struct amqp_connection_info 
         free(*text);
         return false;
     }
-    /* "amqp://host/" is strictly the virtual host "", which nobody has: everyone means the default one. */
+    /* "amqp://host/" is strictly the virtual host "", which nobody has: everyone means the default
+     * one. */
     if (!parts->vhost[0]) {
         parts->vhost = "/";
     }
@@ -59,8 +61,9 @@ static struct timeval timeval_of(int64_t ms)
 
 /* --- the socket --- */
 
-/* OpenSSL itself compares the names, because rabbitmq-c knows nothing of certificates for IP addresses. A mismatch
- * becomes part of the verification's result, which rabbitmq-c checks before the login. */
+/* OpenSSL itself compares the names, because rabbitmq-c knows nothing of certificates for IP
+ * addresses. A mismatch becomes part of the verification's result, which rabbitmq-c checks before
+ * the login. */
 static void expect_host(SSL_CTX *context, const char *host)
 {
     X509_VERIFY_PARAM *param = SSL_CTX_get0_param(context);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What goes wrong with AMQP, as Cress's errors: the broker's reply codes and rabbitmq-c's status codes.
-// Private to common/broker.
+// What goes wrong with AMQP, as Cress's errors: the broker's reply codes and rabbitmq-c's status
+// codes. Private to common/broker.
 #ifndef CRESS_BROKER_FAILURE_H
 #define CRESS_BROKER_FAILURE_H
 
@@ -10,7 +10,8 @@
 /* The error for an AMQP reply code (0-9-1, section 1.1 constants) with the server's text. */
 enum cress_status cress_failure_by_code(int reply_code, amqp_bytes_t text, struct cress_error *err);
 
-/* The error for what rabbitmq-c answered to a login or a request; it is not AMQP_RESPONSE_NORMAL. */
+/* The error for what rabbitmq-c answered to a login or a request; it is not AMQP_RESPONSE_NORMAL.
+ */
 enum cress_status cress_failure_by_reply(amqp_rpc_reply_t reply, struct cress_error *err);
 
 /* The error for a negative status code of rabbitmq-c. */

@@ -151,8 +151,8 @@ static void clear_wake_up(const struct cress_link *link)
 
 /* --- connecting --- */
 
-/* Makes the socket known to cress_link_shut_down(); -1: it is gone. A duplicate, because rabbitmq-c may close its own
- * at any time, and the number would soon belong to something else. */
+/* Makes the socket known to cress_link_shut_down(); -1: it is gone. A duplicate, because rabbitmq-c
+ * may close its own at any time, and the number would soon belong to something else. */
 static void register_socket(struct cress_link *link, int socket)
 {
     uv_mutex_lock(&link->lock);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A connection's thread: connects, serves, reconnects with backoff, and ends. Private to common/broker.
+// A connection's thread: connects, serves, reconnects with backoff, and ends. Private to
+// common/broker.
 //
 // DESIGN
 //   the loop's thread                           this thread
@@ -8,11 +9,13 @@
 //                                               role->work()   then, once a turn
 //   outbox_wake()   <--- outbox --------------  cress_link_answer(), collected, posted once a turn
 //
-// The thread sleeps in poll() on {socket, eventfd}. While there is no connection, role->mail() still gets the mail.
+// The thread sleeps in poll() on {socket, eventfd}. While there is no connection, role->mail()
+// still gets the mail.
 //
-// rabbitmq-c blocks while it connects, logs in and waits for replies. So that closing is prompt all the same, the loop first asks
-// the thread to quit, then shuts its socket down, and at last leaves it behind: such a thread frees the
-// link itself when it returns from whatever it hangs in (a resolver, as a rule).
+// rabbitmq-c blocks while it connects, logs in and waits for replies. So that closing is prompt all
+// the same, the loop first asks the thread to quit, then shuts its socket down, and at last leaves
+// it behind: such a thread frees the link itself when it returns from whatever it hangs in (a
+// resolver, as a rule).
 #ifndef CRESS_BROKER_LINK_H
 #define CRESS_BROKER_LINK_H
 
@@ -31,7 +34,8 @@ struct cress_link_role {
     void (*mail)(struct cress_link *link, struct cress_mail *mail);
     /* A frame of a channel from CRESS_CHANNEL_FIRST on. */
     void (*frame)(struct cress_link *link, const amqp_frame_t *frame);
-    /* After mail and frames. Returns the milliseconds until it wants to be called again; -1: when something happens. */
+    /* After mail and frames. Returns the milliseconds until it wants to be called again; -1: when
+     * something happens. */
     int (*work)(struct cress_link *link);
     /* The connection is lost: hand back what it was to carry. */
     void (*lost)(struct cress_link *link);
@@ -64,7 +68,8 @@ struct cress_link {
     bool told_blocked; /* what the loop was told last */
 };
 
-/* Prepares `link`, whose memory is zeroed and will be freed by role->free(). Takes over the endpoint's texts. */
+/* Prepares `link`, whose memory is zeroed and will be freed by role->free(). Takes over the
+ * endpoint's texts. */
 void cress_link_init(struct cress_link *link, const struct cress_link_role *role,
                      struct cress_endpoint endpoint, void (*outbox_wake)(void *arg), void *arg);
 
@@ -80,7 +85,8 @@ void cress_link_quit(struct cress_link *link);
 /* Cuts short what the thread waits for. */
 void cress_link_shut_down(struct cress_link *link);
 
-/* After CRESS_MAIL_EXITED, or when there is no more time for it: frees the link, or leaves it to its thread. */
+/* After CRESS_MAIL_EXITED, or when there is no more time for it: frees the link, or leaves it to
+ * its thread. */
 void cress_link_release(struct cress_link *link);
 
 /* --- the thread's side --- */

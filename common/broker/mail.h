@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What crosses between the loop and a connection's thread. Private to common/broker.
 //
-// A piece of mail has one owner at a time: whoever posts it must not touch it again, except for the fields that are
-// marked as the loop's own.
+// A piece of mail has one owner at a time: whoever posts it must not touch it again, except for the
+// fields that are marked as the loop's own.
 #ifndef CRESS_BROKER_MAIL_H
 #define CRESS_BROKER_MAIL_H
 
@@ -50,14 +50,14 @@ struct cress_operation {
     void *arg;
 
     /* the thread's answer */
-    bool handed_back; /* not done: the connection is lost or blocked */
+    bool handed_back;        /* not done: the connection is lost or blocked */
     struct cress_error *err; /* NULL: success. Owned */
 
     /* what is asked for */
-    struct cress_message *message; /* PUBLISH. Owned */
-    bool returned;                 /* the broker has sent it back */
-    bool redeclared;               /* its queue was declared again because of that */
-    char *name;                    /* ENSURE. Owned */
+    struct cress_message *message;   /* PUBLISH. Owned */
+    bool returned;                   /* the broker has sent it back */
+    bool redeclared;                 /* its queue was declared again because of that */
+    char *name;                      /* ENSURE. Owned */
     struct cress_queue_stats *stats; /* INSPECT; `stat_count` of them. Owned */
     size_t stat_count;
 };
@@ -74,6 +74,7 @@ struct cress_incoming {
 struct cress_deliveries {
     struct cress_mail mail;
     struct cress_list list; /* of struct cress_delivery */
+    size_t count;
 };
 
 /* ALLOW, CONSUME, PROBLEM, FLUSH, STOP_CONSUMING: a queue or a callback's address. */

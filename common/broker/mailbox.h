@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A mailbox: batches of mail for one reader, which is woken only when it sleeps. Private to common/broker.
+// A mailbox: batches of mail for one reader, which is woken only when it sleeps. Private to
+// common/broker.
 //
-// Any thread may post. The wake-up is called under the lock, so that after cress_mailbox_close() it is never called again.
+// Any thread may post. The wake-up is called under the lock, so that after cress_mailbox_close() it
+// is never called again.
 #ifndef CRESS_BROKER_MAILBOX_H
 #define CRESS_BROKER_MAILBOX_H
 

@@ -56,8 +56,7 @@ static void expire(struct cress_operations *operations, struct cress_operation *
 
 static void tick(uv_timer_t *timer)
 {
-    struct cress_operations *operations =
-        CRESS_CONTAINER(timer, struct cress_operations, timer);
+    struct cress_operations *operations = CRESS_CONTAINER(timer, struct cress_operations, timer);
     struct cress_list due;
     cress_list_init(&due);
     cress_deadlines_pass(&operations->deadlines, cress_clock_mono_ms(), &due);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the loop is owed an answer for: publishes, inspections, declarations; and their deadlines. Private to common/broker.
+// What the loop is owed an answer for: publishes, inspections, declarations; and their deadlines.
+// Private to common/broker.
 //
 // DESIGN
 //   waiting --(connection ready)--> outgoing --(end of the loop's turn)--> the thread --> answered
 //      ^                                                                      |
 //      +--------------- handed back: the connection is lost or blocked -------+
 //
-// An operation whose deadline passes is answered at once. If it is with the thread then, it is freed when it comes back.
-// The loop's thread only.
+// An operation whose deadline passes is answered at once. If it is with the thread then, it is
+// freed when it comes back. The loop's thread only.
 #ifndef CRESS_BROKER_OPERATIONS_H
 #define CRESS_BROKER_OPERATIONS_H
 
@@ -19,9 +20,9 @@ struct cress_operations {
     struct cress_list outgoing; /* likewise */
     bool ready;                 /* the connection takes them */
     struct cress_deadlines deadlines;
-    size_t open;      /* not answered */
-    size_t in_flight; /* of these, publishes */
-    uv_timer_t timer; /* runs while something is open */
+    size_t open;            /* not answered */
+    size_t in_flight;       /* of these, publishes */
+    uv_timer_t timer;       /* runs while something is open */
     struct cress_error why; /* while not ready: the reason, for the answers */
 };
 

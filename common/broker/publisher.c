@@ -6,15 +6,15 @@
 //    ^                          | channel closed, or unroutable and its queue may be declared again
 //    +--------------------------+
 //
-// Returns. RabbitMQ sends basic.return before the basic.ack of the same publish, but other acks may come between, and
-// a return carries no tag. But returns come in the order of the publishes, so a return belongs to the first publish in the
-// window, after the one returned last, that has its exchange, routing key and message id (without an id: its body).
-// Should two publishes be equal in all of these, they are the same message, and it is all the same which one
-// is called unroutable.
+// Returns. RabbitMQ sends basic.return before the basic.ack of the same publish, but other acks may
+// come between, and a return carries no tag. But returns come in the order of the publishes, so a
+// return belongs to the first publish in the window, after the one returned last, that has its
+// exchange, routing key and message id (without an id: its body). Should two publishes be equal in
+// all of these, they are the same message, and it is all the same which one is called unroutable.
 //
-// Errors. A publish that RabbitMQ refuses altogether (too large, forbidden, no such exchange) closes the channel, and nothing says
-// which one it was. So the whole window is published again one by one, each waiting for its confirm, until the
-// channel has closed on the guilty one.
+// Errors. A publish that RabbitMQ refuses altogether (too large, forbidden, no such exchange)
+// closes the channel, and nothing says which one it was. So the whole window is published again one
+// by one, each waiting for its confirm, until the channel has closed on the guilty one.
 #include "common/broker/publisher.h"
 
 #include "common/base/mem.h"
@@ -27,13 +27,15 @@
 
 enum {
     CHANNEL = CRESS_CHANNEL_FIRST,
-    /* Encoded at once: large enough to make system calls rare, small enough to stay in the cache. */
+    /* Encoded at once: large enough to make system calls rare, small enough to stay in the cache.
+     */
     CHUNK_BYTES = 64 * 1024,
     CHUNKS_PER_TURN = 4,
     RETURNED_BODY_MAX = 1 << 30,
 };
 
-/* A basic.return whose content is still arriving. The pointers live until the channel's buffers are released. */
+/* A basic.return whose content is still arriving. The pointers live until the channel's buffers are
+ * released. */
 struct returning {
     const amqp_basic_return_t *method;
     const amqp_basic_properties_t *properties;
@@ -153,7 +155,8 @@ static void settle(struct publisher *publisher, struct cress_operation *operatio
 {
     struct cress_error err;
     if (!acked) {
-        cress_error_set(&err, CRESS_UNAVAILABLE, "nacked", "the broker could not store the message");
+        cress_error_set(&err, CRESS_UNAVAILABLE, "nacked",
+                        "the broker could not store the message");
     } else if (!operation->returned) {
         finish(publisher, operation, NULL);
         return;
@@ -201,9 +204,10 @@ static bool is_returned(const struct returning *returning, const struct cress_me
                       message->message_id)) {
         return false;
     }
-    return message->message_id || (message->body_size == returning->body.size &&
-                                   memcmp(message->body ? message->body : "",
-                                          cress_buf_text(&returning->body), message->body_size) == 0);
+    return message->message_id ||
+           (message->body_size == returning->body.size &&
+            memcmp(message->body ? message->body : "", cress_buf_text(&returning->body),
+                   message->body_size) == 0);
 }
 
 static void mark_returned(struct publisher *publisher)
@@ -398,7 +402,8 @@ static void take_mail(struct cress_link *link, struct cress_mail *mail)
         cress_link_ask(link, CRESS_CONTAINER(mail, struct cress_operation, mail));
         break;
     case CRESS_MAIL_ALLOW:
-        cress_declarer_allow(&link->declarer, CRESS_CONTAINER(mail, struct cress_note, mail)->queue);
+        cress_declarer_allow(&link->declarer,
+                             CRESS_CONTAINER(mail, struct cress_note, mail)->queue);
         cress_mail_free(mail);
         break;
     default:

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every exchange and queue of Cress: names, arguments, routes. Nothing else in the tree knows them.
 //
-//   work queue q     q.high, q, q.low   durable quorum queues; dead letters to q.dead, at least once
-//   dead letters     q.dead             durable quorum queue
-//   delay 2^k ms     cress.delay.<ms>   fanout exchange and quorum queue with that TTL; when it has passed, the broker
-//                                       routes the message by its first routing key, which is the work queue's name
+//   work queue q     q.high, q, q.low   durable quorum queues; dead letters to q.dead, at least
+//   once dead letters     q.dead             durable quorum queue delay 2^k ms     cress.delay.<ms>
+//   fanout exchange and quorum queue with that TTL; when it has passed, the broker
+//                                       routes the message by its first routing key, which is the
+//                                       work queue's name
 //
-// A job that is due in d ms is sent to the largest delay not above d; whoever consumes it too early sends it on to the
-// next smaller one. So a job hops at most once for each bit of d, and nothing is held in a worker's memory.
+// A job that is due in d ms is sent to the largest delay not above d; whoever consumes it too early
+// sends it on to the next smaller one. So a job hops at most once for each bit of d, and nothing is
+// held in a worker's memory.
 //
 // Pure functions; any thread. Declaring is the connection thread's: see declare.h.
 #ifndef CRESS_BROKER_TOPOLOGY_H
@@ -20,12 +22,13 @@
 
 enum { CRESS_ROUTE_NAME_MAX = 256 };
 
-/* Deliveries after which the broker itself dead-letters a message: a net below the worker's own count of crashes, and
- * high, because RabbitMQ before 4.0 counts tidy hand-backs too. Part of the queue's arguments: never change it. */
+/* Deliveries after which the broker itself dead-letters a message: a net below the worker's own
+ * count of crashes, and high, because RabbitMQ before 4.0 counts tidy hand-backs too. Part of the
+ * queue's arguments: never change it. */
 enum { CRESS_DELIVERY_LIMIT = 50 };
 
-/* The shortest and the longest delay queue: 64 ms and 2^31 ms (24.8 days). What is due sooner than the shortest
- * waits on a timer. */
+/* The shortest and the longest delay queue: 64 ms and 2^31 ms (24.8 days). What is due sooner than
+ * the shortest waits on a timer. */
 #define CRESS_DELAY_MIN_MS ((int64_t)1 << 6)
 #define CRESS_DELAY_MAX_MS ((int64_t)1 << 31)
 
@@ -35,11 +38,14 @@ struct cress_route {
     int64_t delay_ms; /* of the delay queue; 0: none */
 };
 
-/* Where a job of `queue` with `priority` that is due in `due_in_ms` (0 or less: now) is published. */
-void cress_route_job(const char *queue, enum cress_priority priority, int64_t due_in_ms, struct cress_route *route);
+/* Where a job of `queue` with `priority` that is due in `due_in_ms` (0 or less: now) is
+ * published. */
+void cress_route_job(const char *queue, enum cress_priority priority, int64_t due_in_ms,
+                     struct cress_route *route);
 
 /* The AMQP name of a work queue, and of its dead letters. */
-void cress_route_queue_name(const char *queue, enum cress_priority priority, char name[CRESS_ROUTE_NAME_MAX]);
+void cress_route_queue_name(const char *queue, enum cress_priority priority,
+                            char name[CRESS_ROUTE_NAME_MAX]);
 void cress_route_dead_name(const char *queue, char name[CRESS_ROUTE_NAME_MAX]);
 
 /* If `exchange` is a delay exchange, its delay; else 0. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A ring over a window of consecutive AMQP tags: what was sent and not confirmed, what was delivered and not settled.
+// A ring over a window of consecutive AMQP tags: what was sent and not confirmed, what was
+// delivered and not settled.
 //
 // Tags count from 1 on each channel, and confirms and settlements arrive in any order, so a slot is
 // found by its tag in constant time. Owned by one connection's thread.

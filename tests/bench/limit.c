@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The raw limits that Cress is measured against: rabbitmq-c and hiredis and nothing else, in one thread.
+// The raw limits that Cress is measured against: rabbitmq-c and hiredis and nothing else, in one
+// thread.
 //
 //   limit publish N   N persistent messages to a fresh quorum queue, with confirms, 2,000 in flight
 //   limit consume N   consume N of them, prefetch 2,000, acknowledged in runs
 //   limit both N      both at once, in two processes: the broker's own throughput
-//   limit drain N     consume N of them as a worker must at the least: two atomic Lua transitions with TTL and
+//   limit drain N     consume N of them as a worker must at the least: two atomic Lua transitions
+//   with TTL and
 //                     PUBLISH for each in pipelined batches of 250, acknowledged after the replies
 //
-// Prints one JSON object: {"jobs", "seconds", "per_second", "cpu_us_per_job"}. Servers: CRESS_BROKER_URL, CRESS_STORE_URL.
+// Prints one JSON object: {"jobs", "seconds", "per_second", "cpu_us_per_job"}. Servers:
+// CRESS_BROKER_URL, CRESS_STORE_URL.
 #include "common/base/text.h"
 #include "common/base/url.h"
 
@@ -49,8 +52,8 @@ static double cpu_seconds(int who)
 
 static void report(int n, double seconds, double cpu)
 {
-    printf("{\"jobs\": %d, \"seconds\": %.3f, \"per_second\": %.0f, \"cpu_us_per_job\": %.1f}\n", n, seconds,
-           n / seconds, 1e6 * cpu / n);
+    printf("{\"jobs\": %d, \"seconds\": %.3f, \"per_second\": %.0f, \"cpu_us_per_job\": %.1f}\n", n,
+           seconds, n / seconds, 1e6 * cpu / n);
     fflush(stdout);
 }
 
@@ -90,10 +93,12 @@ static void declare_fresh(amqp_connection_state_t c)
     }
 }
 
-/* Counts a confirm. Runs are confirmed by one frame; single ones, which the broker may send in any order, one by one. */
+/* Counts a confirm. Runs are confirmed by one frame; single ones, which the broker may send in any
+ * order, one by one. */
 static int confirmed(const amqp_frame_t *frame, int count)
 {
-    if (frame->frame_type != AMQP_FRAME_METHOD || frame->payload.method.id != AMQP_BASIC_ACK_METHOD) {
+    if (frame->frame_type != AMQP_FRAME_METHOD ||
+        frame->payload.method.id != AMQP_BASIC_ACK_METHOD) {
         die("publishing (no confirm)");
     }
     const amqp_basic_ack_t *ack = frame->payload.method.decoded;
@@ -118,14 +123,16 @@ static void publish(amqp_connection_state_t c, int n)
     int sent = 0;
     for (int done = 0; done < n;) {
         while (sent < n && sent - done < WINDOW) {
-            if (amqp_basic_publish(c, CHANNEL, amqp_empty_bytes, amqp_cstring_bytes(QUEUE), 1, 0, &properties,
-                                   (amqp_bytes_t){.len = sizeof body, .bytes = body}) != AMQP_STATUS_OK) {
+            if (amqp_basic_publish(
+                    c, CHANNEL, amqp_empty_bytes, amqp_cstring_bytes(QUEUE), 1, 0, &properties,
+                    (amqp_bytes_t){.len = sizeof body, .bytes = body}) != AMQP_STATUS_OK) {
                 die("publishing");
             }
             sent++;
             struct timeval none = {0, 0};
             amqp_frame_t frame;
-            while (sent % 64 == 0 && amqp_simple_wait_frame_noblock(c, &frame, &none) == AMQP_STATUS_OK) {
+            while (sent % 64 == 0 &&
+                   amqp_simple_wait_frame_noblock(c, &frame, &none) == AMQP_STATUS_OK) {
                 done = confirmed(&frame, done);
             }
         }
@@ -152,7 +159,8 @@ static uint64_t consume_one(amqp_connection_state_t c)
 static void start_consuming(amqp_connection_state_t c)
 {
     amqp_basic_qos(c, CHANNEL, 0, WINDOW, 0);
-    if (!amqp_basic_consume(c, CHANNEL, amqp_cstring_bytes(QUEUE), amqp_empty_bytes, 0, 0, 0, amqp_empty_table)) {
+    if (!amqp_basic_consume(c, CHANNEL, amqp_cstring_bytes(QUEUE), amqp_empty_bytes, 0, 0, 0,
+                            amqp_empty_table)) {
         die("basic.consume");
     }
 }
@@ -201,7 +209,8 @@ static redisContext *dial_store(void)
 static const char TRANSITION[] =
     "local s=redis.call('HGET',KEYS[1],'state') if s=='succeeded' or s=='failed' then return 0 end "
     "redis.call('HSET',KEYS[1],'state',ARGV[1],'t',ARGV[2],'result',ARGV[3]) "
-    "if ARGV[1]=='succeeded' then redis.call('PEXPIRE',KEYS[1],600000) redis.call('PUBLISH',KEYS[1],ARGV[1]) end "
+    "if ARGV[1]=='succeeded' then redis.call('PEXPIRE',KEYS[1],600000) "
+    "redis.call('PUBLISH',KEYS[1],ARGV[1]) end "
     "return 1";
 
 static void take_replies(redisContext *store, int count)
@@ -222,9 +231,10 @@ static void drain(amqp_connection_state_t c, redisContext *store, int n)
         const uint64_t tag = consume_one(c);
         char key[64];
         snprintf(key, sizeof key, "bench:0190b1f2-3f0e-7c19-8d9c-%012d", got);
-        redisAppendCommand(store, "EVALSHA %s 1 %s %s %s %s", sha->str, key, "running", "1234567890123", "");
-        redisAppendCommand(store, "EVALSHA %s 1 %s %s %s %s", sha->str, key, "succeeded", "1234567890123",
-                           "{\"ok\":true}");
+        redisAppendCommand(store, "EVALSHA %s 1 %s %s %s %s", sha->str, key, "running",
+                           "1234567890123", "");
+        redisAppendCommand(store, "EVALSHA %s 1 %s %s %s %s", sha->str, key, "succeeded",
+                           "1234567890123", "{\"ok\":true}");
         commands += 2;
         if (got % BATCH == 0 || got == n) {
             take_replies(store, commands);

@@ -195,9 +195,14 @@ class Redis:
         raise AssertionError("redis: " + line.decode("utf-8", "replace"))
 
     def record(self, job):
-        """The record of `job` as stored, {} when there is none."""
+        """The record of `job` as stored, {} when there is none. Its field `status`, which packs what
+        changes together, is taken apart: see common/store/fields.c."""
         flat = self.command("HGETALL", "cress:job:" + job)
-        return dict(zip(flat[::2], flat[1::2]))
+        record = dict(zip(flat[::2], flat[1::2]))
+        if "status" in record:
+            names = ("state", "version", "attempt", "crashes", "batched", "started_ms", "worker")
+            record.update(zip(names, record.pop("status").split(" ", len(names) - 1)))
+        return record
 
     def close(self):
         self.file.close()
@@ -217,8 +222,16 @@ class Broker:
         """Publishes persistently, waits for the confirm and fails when unroutable."""
         if not isinstance(body, bytes):
             body = json.dumps(body).encode()
-        self.channel.basic_publish(exchange, queue, body, mandatory=True,
-                                   properties=pika.BasicProperties(delivery_mode=2, **properties))
+
+        def publish():
+            try:
+                self.channel.basic_publish(
+                    exchange, queue, body, mandatory=True,
+                    properties=pika.BasicProperties(delivery_mode=2, **properties))
+                return True
+            except pika.exceptions.NackError:
+                return False  # a quorum queue that has no leader yet refuses
+        wait_for(publish, "the broker to take a message for " + queue)
 
     def take(self, queue, deadline=DEADLINE):
         """Waits for a message and takes it: (properties, body)."""

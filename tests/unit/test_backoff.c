@@ -9,8 +9,10 @@ static void test_bound_doubles_up_to_the_cap(void **state)
     const struct cress_backoff backoff = {.base_ms = 100, .cap_ms = 1000};
     static const int64_t bounds[] = {100, 200, 400, 800, 1000, 1000};
     for (unsigned i = 0; i < 6; i++) {
-        assert_int_equal(cress_backoff_ms(&backoff, i + 1, (uint64_t)bounds[i]), bounds[i]); /* the bound is reached */
-        assert_int_equal(cress_backoff_ms(&backoff, i + 1, (uint64_t)bounds[i] + 1), 0); /* and never passed */
+        assert_int_equal(cress_backoff_ms(&backoff, i + 1, (uint64_t)bounds[i]),
+                         bounds[i]); /* the bound is reached */
+        assert_int_equal(cress_backoff_ms(&backoff, i + 1, (uint64_t)bounds[i] + 1),
+                         0); /* and never passed */
     }
     assert_int_equal(cress_backoff_ms(&backoff, 4000000000U, 1000), 1000);
 }

@@ -48,11 +48,11 @@ static void test_durations(void **state)
         int64_t ms; /* -1: refused */
         const char *shown;
     } cases[] = {
-        {"250ms", 250, "250ms"}, {"10s", 10000, "10s"},       {"1h30m", 5400000, "1h30m"},
-        {"90", 90000, "1m30s"},  {"1.5", 1500, "1s500ms"},    {"2d", 172800000, "2d"},
-        {"0", 0, "0s"},          {"0.1s", 100, "100ms"},      {"", -1, NULL},
-        {"-1s", -1, NULL},       {"1x", -1, NULL},            {"s", -1, NULL},
-        {"1h 2m", -1, NULL},     {"200000d", -1, NULL},       {"1e9", -1, NULL},
+        {"250ms", 250, "250ms"}, {"10s", 10000, "10s"},    {"1h30m", 5400000, "1h30m"},
+        {"90", 90000, "1m30s"},  {"1.5", 1500, "1s500ms"}, {"2d", 172800000, "2d"},
+        {"0", 0, "0s"},          {"0.1s", 100, "100ms"},   {"", -1, NULL},
+        {"-1s", -1, NULL},       {"1x", -1, NULL},         {"s", -1, NULL},
+        {"1h 2m", -1, NULL},     {"200000d", -1, NULL},    {"1e9", -1, NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct cress_error err;

@@ -39,6 +39,7 @@ static void test_keeps_order_and_unlinks_from_the_middle(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_keeps_order_and_unlinks_from_the_middle)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_keeps_order_and_unlinks_from_the_middle)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,10 +46,11 @@ static void test_text_lines(void **state)
     char line[1000];
     cress_log_configure("test", CRESS_LOG_INFO, "text");
     cress_log(CRESS_LOG_DEBUG, "not written");
-    cress_log(CRESS_LOG_WARN, "lost it", CRESS_KV("peer", "a b"), CRESS_KVI("in_ms", -3), CRESS_KV("id", "x=1\n"),
-              CRESS_KV("empty", ""), CRESS_KV("plain", "a/b:c"));
+    cress_log(CRESS_LOG_WARN, "lost it", CRESS_KV("peer", "a b"), CRESS_KVI("in_ms", -3),
+              CRESS_KV("id", "x=1\n"), CRESS_KV("empty", ""), CRESS_KV("plain", "a/b:c"));
     read_line(line, sizeof line);
-    assert_non_null(strstr(line, "Z warn  lost it peer=\"a b\" in_ms=-3 id=\"x=1\\n\" empty=\"\" plain=a/b:c\n"));
+    assert_non_null(strstr(
+        line, "Z warn  lost it peer=\"a b\" in_ms=-3 id=\"x=1\\n\" empty=\"\" plain=a/b:c\n"));
 }
 
 static void test_json_lines(void **state)
@@ -101,7 +102,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_text_lines, catch_stderr, release_stderr),
         cmocka_unit_test_setup_teardown(test_json_lines, catch_stderr, release_stderr),
-        cmocka_unit_test_setup_teardown(test_a_huge_value_costs_the_pairs_not_the_event, catch_stderr, release_stderr),
+        cmocka_unit_test_setup_teardown(test_a_huge_value_costs_the_pairs_not_the_event,
+                                        catch_stderr, release_stderr),
         cmocka_unit_test(test_repeats_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,13 +51,17 @@ static const struct {
     {"<?xml version=\"1.0\"?><urlset" NS "><url><loc> http://h/a </loc><lastmod>x</lastmod></url>"
      "<url><loc>http://h/b?x=1&amp;y=2</loc></url></urlset>",
      "http://h/a\nhttp://h/b?x=1&y=2\n"},
-    {"\xEF\xBB\xBF\n <urlset><url><loc><![CDATA[http://h/c]]></loc></url></urlset>", "http://h/c\n"},
-    {"<urlset xmlns:i=\"http://www.google.com/schemas/sitemap-image/1.1\"><url><loc>http://h/a</loc>"
+    {"\xEF\xBB\xBF\n <urlset><url><loc><![CDATA[http://h/c]]></loc></url></urlset>",
+     "http://h/c\n"},
+    {"<urlset "
+     "xmlns:i=\"http://www.google.com/schemas/sitemap-image/1.1\"><url><loc>http://h/a</loc>"
      "<i:image><i:loc>http://h/a.png</i:loc></i:image></url></urlset>",
      "http://h/a\n"},
-    {"<sitemapindex" NS "><sitemap><loc>http://h/s1.xml.gz</loc></sitemap></sitemapindex>", "+http://h/s1.xml.gz\n"},
+    {"<sitemapindex" NS "><sitemap><loc>http://h/s1.xml.gz</loc></sitemap></sitemapindex>",
+     "+http://h/s1.xml.gz\n"},
     {"<urlset></urlset>", ""},
-    {"http://h/a\n\n# comment\r\n  http://h/b  \r\nhttp://h/c", "http://h/a\nhttp://h/b\nhttp://h/c\n"},
+    {"http://h/a\n\n# comment\r\n  http://h/b  \r\nhttp://h/c",
+     "http://h/a\nhttp://h/b\nhttp://h/c\n"},
     {"", ""},
     {"<html><body>no</body></html>", NULL},
     {"<!DOCTYPE html><html></html>", NULL},

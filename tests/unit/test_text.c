@@ -11,10 +11,10 @@ static void test_integers_are_read_strictly(void **state)
         bool ok;
         int64_t value;
     } cases[] = {
-        {"0", true, 0},      {"-12", true, -12},          {"9223372036854775807", true, INT64_MAX},
-        {"", false, 0},      {" 1", false, 0},            {"1 ", false, 0},
-        {"+1", false, 0},    {"1e3", false, 0},           {"9223372036854775808", false, 0},
-        {"0x10", false, 0},  {"-", false, 0},
+        {"0", true, 0},     {"-12", true, -12}, {"9223372036854775807", true, INT64_MAX},
+        {"", false, 0},     {" 1", false, 0},   {"1 ", false, 0},
+        {"+1", false, 0},   {"1e3", false, 0},  {"9223372036854775808", false, 0},
+        {"0x10", false, 0}, {"-", false, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int64_t value = 77;
@@ -87,7 +87,8 @@ static void test_utf8(void **state)
 {
     (void)state;
     assert_true(cress_text_is_utf8("a\xC3\xA4\xF4\x8F\xBF\xBF", 7));
-    static const char *const bad[] = {"\xC0\x80", "\xE0\x80\x80", "\xF4\x90\x80\x80", "\x80", "\xC3", "\xED\xBF\xBF"};
+    static const char *const bad[] = {"\xC0\x80", "\xE0\x80\x80", "\xF4\x90\x80\x80",
+                                      "\x80",     "\xC3",         "\xED\xBF\xBF"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_false(cress_text_is_utf8(bad[i], strlen(bad[i])));
     }
@@ -96,9 +97,12 @@ static void test_utf8(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_integers_are_read_strictly), cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_split_trims_and_drops_empty_parts), cmocka_unit_test(test_closest_word),
-        cmocka_unit_test(test_urls_lose_their_secrets), cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_integers_are_read_strictly),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_split_trims_and_drops_empty_parts),
+        cmocka_unit_test(test_closest_word),
+        cmocka_unit_test(test_urls_lose_their_secrets),
+        cmocka_unit_test(test_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

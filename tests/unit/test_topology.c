@@ -81,11 +81,16 @@ static void test_delay_of(void **state)
         const char *exchange;
         int64_t delay_ms;
     } cases[] = {
-        {"cress.delay.64", 64},       {"cress.delay.2147483648", INT64_C(1) << 31},
-        {"cress.delay.32", 0},        {"cress.delay.4294967296", 0},
-        {"cress.delay.65", 0},        {"cress.delay.", 0},
-        {"cress.delay.64x", 0},       {"cress.delay.-64", 0},
-        {"", 0},                      {"amq.direct", 0},
+        {"cress.delay.64", 64},
+        {"cress.delay.2147483648", INT64_C(1) << 31},
+        {"cress.delay.32", 0},
+        {"cress.delay.4294967296", 0},
+        {"cress.delay.65", 0},
+        {"cress.delay.", 0},
+        {"cress.delay.64x", 0},
+        {"cress.delay.-64", 0},
+        {"", 0},
+        {"amq.direct", 0},
         {"cress.delay.99999999999999999999", 0},
     };
     for (size_t i = 0; i < CRESS_COUNT(cases); i++) {

@@ -28,7 +28,8 @@ static void test_parts(void **state)
         assert_string_equal(url.host, cases[i].host);
         assert_string_equal(url.path, cases[i].path);
         assert_int_equal(url.port, cases[i].port);
-        assert_string_equal(url.userinfo ? url.userinfo : "-", cases[i].userinfo ? cases[i].userinfo : "-");
+        assert_string_equal(url.userinfo ? url.userinfo : "-",
+                            cases[i].userinfo ? cases[i].userinfo : "-");
         assert_string_equal(url.query ? url.query : "-", cases[i].query ? cases[i].query : "-");
         cress_url_free(&url);
     }
@@ -38,8 +39,20 @@ static void test_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "host/path", "//host", "http:/host", "://host", "1http://h", "http://h:0/", "http://h:65536/", "http://h:x/",
-        "http://[::1/", "http://[::1]x/", "http://h/a b", "http://h/\n", "http://h:/",
+        "",
+        "host/path",
+        "//host",
+        "http:/host",
+        "://host",
+        "1http://h",
+        "http://h:0/",
+        "http://h:65536/",
+        "http://h:x/",
+        "http://[::1/",
+        "http://[::1]x/",
+        "http://h/a b",
+        "http://h/\n",
+        "http://h:/",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct cress_url url;

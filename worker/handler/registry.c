@@ -7,11 +7,8 @@
 #include <string.h>
 
 static const struct cress_handler *const groups[] = {
-    cress_builtin_handlers,
-    cress_render_handlers,
-    cress_site_handlers,
-    cress_render_handlers,
-    cress_site_handlers,
+    cress_builtin_handlers, cress_render_handlers, cress_site_handlers,
+    cress_render_handlers,  cress_site_handlers,
 };
 
 const struct cress_handler *cress_handler_find(const char *task)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The task site.publish: manifest and summary of a finished batch.
 //
-// The manifest is one JSON object {"site", "batch_id", "generated_at", "pages": […], "summary": {…}}, written page by page
-// into an unlinked temporary file and uploaded from there, so that memory does not grow with the site:
+// The manifest is one JSON object {"site", "batch_id", "generated_at", "pages": […], "summary":
+// {…}}, written page by page into an unlinked temporary file and uploaded from there, so that
+// memory does not grow with the site:
 //
 //   read a chunk of results from the store -> write their lines -> next chunk … -> upload -> result
 //
@@ -65,10 +66,11 @@ static void end_with_error(struct publish *publish, const struct cress_error *er
 
 static json_t *summary(const struct publish *publish)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)publish->total, "rendered",
-                     (json_int_t)publish->rendered, "changed", (json_int_t)publish->changed, "unchanged",
-                     (json_int_t)(publish->rendered - publish->changed), "failed", (json_int_t)publish->failed, "bytes",
-                     (json_int_t)publish->bytes);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)publish->total,
+                     "rendered", (json_int_t)publish->rendered, "changed",
+                     (json_int_t)publish->changed, "unchanged",
+                     (json_int_t)(publish->rendered - publish->changed), "failed",
+                     (json_int_t)publish->failed, "bytes", (json_int_t)publish->bytes);
 }
 
 static void on_uploaded(const struct cress_error *err, void *arg)
@@ -116,7 +118,8 @@ static void on_written(uv_fs_t *fs)
     if (written < 0) {
         struct cress_error err;
         cress_error_set(&err, written == UV_ENOSPC ? CRESS_NO_SPACE : CRESS_IO, NULL,
-                        "cannot write the manifest's temporary file: %s", uv_strerror((int)written));
+                        "cannot write the manifest's temporary file: %s",
+                        uv_strerror((int)written));
         end_with_error(publish, &err);
         return;
     }
@@ -133,8 +136,8 @@ static void on_written(uv_fs_t *fs)
 static void write_on(struct publish *publish)
 {
     publish->fs.data = publish;
-    uv_fs_write(publish->run->services->loop, &publish->fs, publish->fd, &publish->write, 1, publish->size,
-                on_written);
+    uv_fs_write(publish->run->services->loop, &publish->fs, publish->fd, &publish->write, 1,
+                publish->size, on_written);
 }
 
 static void write_text(struct publish *publish)
@@ -157,7 +160,8 @@ static void write_head(struct publish *publish)
     }
     cress_buf_add_text(text, ",\"batch_id\":");
     cress_buf_add_json(text, publish->batch, strlen(publish->batch));
-    cress_buf_printf(text, ",\"generated_at\":\"%s\",\"pages\":[", cress_time_format(cress_clock_wall_ms(), now));
+    cress_buf_printf(text, ",\"generated_at\":\"%s\",\"pages\":[",
+                     cress_time_format(cress_clock_wall_ms(), now));
 }
 
 static void write_tail(struct publish *publish)
@@ -187,12 +191,14 @@ static void write_page(struct publish *publish, const char *text)
     cress_buf_add_text(&publish->text, text);
 }
 
-static void on_results(const char *const *results, size_t count, const struct cress_error *err, void *arg)
+static void on_results(const char *const *results, size_t count, const struct cress_error *err,
+                       void *arg)
 {
     struct publish *publish = arg;
     if (err || publish->stopped) {
         struct cress_error stopped;
-        cress_error_set(&stopped, CRESS_TIMEOUT, "stopped", "stopped while the manifest was written");
+        cress_error_set(&stopped, CRESS_TIMEOUT, "stopped",
+                        "stopped while the manifest was written");
         end_with_error(publish, err ? err : &stopped);
         return;
     }
@@ -210,8 +216,8 @@ static void on_results(const char *const *results, size_t count, const struct cr
     }
     if (publish->text.overflowed) {
         struct cress_error too_large;
-        cress_error_set(&too_large, CRESS_TOO_LARGE, NULL, "%d results are larger than %d bytes", CHUNK,
-                        CHUNK_MAX_BYTES);
+        cress_error_set(&too_large, CRESS_TOO_LARGE, NULL, "%d results are larger than %d bytes",
+                        CHUNK, CHUNK_MAX_BYTES);
         end_with_error(publish, &too_large);
         return;
     }
@@ -220,8 +226,8 @@ static void on_results(const char *const *results, size_t count, const struct cr
 
 static void next_chunk(struct publish *publish)
 {
-    cress_store_batch_results(publish->run->services->store, publish->batch, publish->read, CHUNK, on_results,
-                              publish);
+    cress_store_batch_results(publish->run->services->store, publish->batch, publish->read, CHUNK,
+                              on_results, publish);
 }
 
 /* --- start and stop --- */
@@ -231,7 +237,8 @@ static int open_temporary(void)
 {
     const char *folder = getenv("TMPDIR");
     char name[4096];
-    const int n = snprintf(name, sizeof name, "%s/cress-manifest-XXXXXX", folder && *folder ? folder : "/tmp");
+    const int n = snprintf(name, sizeof name, "%s/cress-manifest-XXXXXX",
+                           folder && *folder ? folder : "/tmp");
     if (n < 0 || (size_t)n >= sizeof name) {
         errno = ENAMETOOLONG;
         return -1;
@@ -248,19 +255,21 @@ static enum cress_status prepare(struct publish *publish, struct cress_error *er
 {
     const struct cress_services *services = publish->run->services;
     json_error_t problem;
-    if (json_unpack_ex(publish->run->payload, &problem, JSON_STRICT, "{s:s, s:s, s?s}", "batch_id", &publish->batch,
-                       "to", &publish->to, "site", &publish->site) != 0) {
-        return cress_error_set(err, CRESS_INVALID, "invalid_payload",
-                               "the payload of site.publish is wrong: %s; it is made by site.prerender", problem.text);
+    if (json_unpack_ex(publish->run->payload, &problem, JSON_STRICT, "{s:s, s:s, s?s}", "batch_id",
+                       &publish->batch, "to", &publish->to, "site", &publish->site) != 0) {
+        return cress_error_set(
+            err, CRESS_INVALID, "invalid_payload",
+            "the payload of site.publish is wrong: %s; it is made by site.prerender", problem.text);
     }
-    const enum cress_status status = cress_object_store_open(services->loop, services->http, services->config,
-                                                             publish->to, &publish->objects, err);
+    const enum cress_status status = cress_object_store_open(
+        services->loop, services->http, services->config, publish->to, &publish->objects, err);
     if (status) {
         return status;
     }
     publish->fd = open_temporary();
     if (publish->fd < 0) {
-        return cress_error_set(err, CRESS_IO, NULL, "cannot make a temporary file for the manifest (TMPDIR): %s",
+        return cress_error_set(err, CRESS_IO, NULL,
+                               "cannot make a temporary file for the manifest (TMPDIR): %s",
                                strerror(errno));
     }
     return CRESS_OK;
@@ -288,10 +297,12 @@ void cress_publish_stop(struct cress_run *run, enum cress_stop_reason reason)
     publish->stopped = true; /* seen between two chunks */
 }
 
-char *cress_publish_request(const char *id, const char *queue, const char *batch, const char *site, const char *to)
+char *cress_publish_request(const char *id, const char *queue, const char *batch, const char *site,
+                            const char *to)
 {
-    json_t *request = json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:s*}}", "id", id, "task", "site.publish", "queue", queue,
-                                "payload", "batch_id", batch, "to", to, "site", site);
+    json_t *request =
+        json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:s*}}", "id", id, "task", "site.publish", "queue",
+                  queue, "payload", "batch_id", batch, "to", to, "site", site);
     char *text = json_dumps(request, JSON_COMPACT);
     json_decref(request);
     return text;

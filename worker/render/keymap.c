@@ -43,15 +43,18 @@ static void write_part(struct cress_buf *key, const char *bytes, size_t size, co
     }
 }
 
-/* The extension of a segment with its dot, or "": a few letters or digits, at least one letter ("1.2" has none). */
+/* The extension of a segment with its dot, or "": a few letters or digits, at least one letter
+ * ("1.2" has none). */
 static const char *extension_of(const char *segment)
 {
     const char *dot = strrchr(segment, '.');
     if (!dot || dot == segment) {
         return "";
     }
-    const size_t size = strspn(dot + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
-    const bool has_letter = strpbrk(dot + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != NULL;
+    const size_t size =
+        strspn(dot + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+    const bool has_letter =
+        strpbrk(dot + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != NULL;
     return size > 0 && size < EXTENSION_MAX && !dot[1 + size] && has_letter ? dot : "";
 }
 
@@ -88,7 +91,8 @@ static bool is_exactly(const struct cress_buf *bytes, const char *text)
     return bytes->size == strlen(text) && memcmp(cress_buf_text(bytes), text, bytes->size) == 0;
 }
 
-/* Adds one segment of the URL's path as it was written. True when the path now ends in a file name. */
+/* Adds one segment of the URL's path as it was written. True when the path now ends in a file
+ * name. */
 static bool add_segment(struct cress_buf *path, const char *raw, size_t size)
 {
     struct cress_buf bytes = cress_buf_make(CRESS_URL_MAX);
@@ -146,15 +150,18 @@ enum cress_status cress_key_from_url(const char *text, char **key, struct cress_
     if (status) {
         return status;
     }
-    if ((strcmp(url.scheme, "http") != 0 && strcmp(url.scheme, "https") != 0) || !*url.host || url.userinfo) {
+    if ((strcmp(url.scheme, "http") != 0 && strcmp(url.scheme, "https") != 0) || !*url.host ||
+        url.userinfo) {
         char shown[200];
         cress_text_redact_url(text, shown, sizeof shown);
         cress_url_free(&url);
         return cress_error_set(err, CRESS_INVALID, "bad_url",
-                               "\"%s\" cannot be rendered: expected http://host/… or https://host/… without user and password",
+                               "\"%s\" cannot be rendered: expected http://host/… or "
+                               "https://host/… without user and password",
                                shown);
     }
-    struct cress_buf buf = cress_buf_make(8 * CRESS_URL_MAX); /* an escape writes three bytes for one, a hash adds 33 */
+    struct cress_buf buf = cress_buf_make(
+        8 * CRESS_URL_MAX); /* an escape writes three bytes for one, a hash adds 33 */
     write_key(&url, &buf);
     *key = cress_buf_take(&buf);
     cress_url_free(&url);

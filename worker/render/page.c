@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The task page.render: fetch a page -> check it -> compare with what is stored -> upload -> report.
+// The task page.render: fetch a page -> check it -> compare with what is stored -> upload ->
+// report.
 //
-// A good page is never replaced by an error: whatever is not a 200 with an accepted type and a body ends the attempt,
-// and the object stored earlier stays. What another try may cure (429, 5xx, timeouts, resets) is retried, and the
-// origin's Retry-After is obeyed.
+// A good page is never replaced by an error: whatever is not a 200 with an accepted type and a body
+// ends the attempt, and the object stored earlier stays. What another try may cure (429, 5xx,
+// timeouts, resets) is retried, and the origin's Retry-After is obeyed.
 #include "worker/render/page.h"
 
 #include "common/base/clock.h"
@@ -16,7 +17,12 @@
 #include <string.h>
 #include <strings.h>
 
-enum { HTTP_OK = 200, HTTP_TOO_MANY_REQUESTS = 429, HTTP_REQUEST_TIMEOUT = 408, HEADER_VALUE_MAX = 2000 };
+enum {
+    HTTP_OK = 200,
+    HTTP_TOO_MANY_REQUESTS = 429,
+    HTTP_REQUEST_TIMEOUT = 408,
+    HEADER_VALUE_MAX = 2000
+};
 
 /* One page on its way. */
 struct page {
@@ -65,10 +71,11 @@ static void end_with_result(struct page *page, bool changed)
 {
     struct cress_run *run = page->run;
     const int64_t upload_ms = changed ? cress_clock_mono_ms() - page->upload_started_ms : 0;
-    json_t *result = json_pack("{s:s, s:s, s:i, s:I, s:s, s:b, s:i, s:I, s:I}", "url", page->url, "key", page->key,
-                               "status", HTTP_OK, "bytes", (json_int_t)page->size, "sha256", page->sha256, "changed",
-                               (int)changed, "redirects", page->redirects, "render_ms", (json_int_t)page->fetch_ms,
-                               "upload_ms", (json_int_t)upload_ms);
+    json_t *result =
+        json_pack("{s:s, s:s, s:i, s:I, s:s, s:b, s:i, s:I, s:I}", "url", page->url, "key",
+                  page->key, "status", HTTP_OK, "bytes", (json_int_t)page->size, "sha256",
+                  page->sha256, "changed", (int)changed, "redirects", page->redirects, "render_ms",
+                  (json_int_t)page->fetch_ms, "upload_ms", (json_int_t)upload_ms);
     page_free(page);
     cress_run_succeed(run, result);
 }
@@ -116,12 +123,13 @@ static void on_head(const struct cress_object_info *info, const struct cress_err
         return;
     }
     if (page->stopped) {
-        cress_error_set(&context, CRESS_CANCELLED, NULL, "stopped before the upload of %s", page->key);
+        cress_error_set(&context, CRESS_CANCELLED, NULL, "stopped before the upload of %s",
+                        page->key);
         end_with_error(page, &context, 0);
         return;
     }
-    const bool same = info->exists && info->sha256 && strcmp(info->sha256, page->sha256) == 0 && info->content_type &&
-                      strcmp(info->content_type, page->content_type) == 0;
+    const bool same = info->exists && info->sha256 && strcmp(info->sha256, page->sha256) == 0 &&
+                      info->content_type && strcmp(info->content_type, page->content_type) == 0;
     if (same) {
         end_with_result(page, false);
     } else {
@@ -131,15 +139,19 @@ static void on_head(const struct cress_object_info *info, const struct cress_err
 
 /* --- checks --- */
 
-/* The seconds of a Retry-After header as milliseconds; its other form, a date, and nonsense are 0. */
+/* The seconds of a Retry-After header as milliseconds; its other form, a date, and nonsense are
+ * 0. */
 static int64_t retry_after_ms(const struct cress_http_response *response)
 {
     const char *value = cress_http_header_value(response, "retry-after");
     int64_t seconds;
-    return value && cress_text_to_int(value, &seconds) && seconds > 0 && seconds <= 86400 ? seconds * 1000 : 0;
+    return value && cress_text_to_int(value, &seconds) && seconds > 0 && seconds <= 86400
+               ? seconds * 1000
+               : 0;
 }
 
-/* Whether `type` ("text/html; charset=utf-8") matches one of `accepted` ("text/html", "text/ *" without the blank). */
+/* Whether `type` ("text/html; charset=utf-8") matches one of `accepted` ("text/html", "text/ *"
+ * without the blank). */
 static bool type_is_accepted(const char *type, char *const *accepted)
 {
     const size_t size = strcspn(type, "; \t");
@@ -162,27 +174,31 @@ static enum cress_status check(const struct page *page, const struct cress_http_
 {
     const int status = response->status;
     if (status != HTTP_OK) {
-        const bool temporary = status >= 500 || status == HTTP_TOO_MANY_REQUESTS || status == HTTP_REQUEST_TIMEOUT;
+        const bool temporary =
+            status >= 500 || status == HTTP_TOO_MANY_REQUESTS || status == HTTP_REQUEST_TIMEOUT;
         return cress_error_set(err, temporary ? CRESS_TEMPORARY : CRESS_INVALID, "origin_status",
-                               "%s answered %d; what was stored earlier is kept", page->url, status);
+                               "%s answered %d; what was stored earlier is kept", page->url,
+                               status);
     }
     const char *type = cress_http_header_value(response, "content-type");
     if (!type || !type_is_accepted(type, page->run->services->config->render_accept)) {
         return cress_error_set(err, CRESS_INVALID, "content_type",
-                               "%s is of type %s; accepted are the types of render.accept", page->url,
-                               type ? type : "unknown (no Content-Type)");
+                               "%s is of type %s; accepted are the types of render.accept",
+                               page->url, type ? type : "unknown (no Content-Type)");
     }
     if (response->body_size == 0) {
-        return cress_error_set(err, CRESS_INVALID, "empty_page", "%s answered 200 without a body", page->url);
+        return cress_error_set(err, CRESS_INVALID, "empty_page", "%s answered 200 without a body",
+                               page->url);
     }
     if (strlen(type) > HEADER_VALUE_MAX) {
-        return cress_error_set(err, CRESS_INVALID, "content_type", "%s has a Content-Type over %d bytes", page->url,
-                               HEADER_VALUE_MAX);
+        return cress_error_set(err, CRESS_INVALID, "content_type",
+                               "%s has a Content-Type over %d bytes", page->url, HEADER_VALUE_MAX);
     }
     return CRESS_OK;
 }
 
-static void on_fetched(const struct cress_http_response *response, const struct cress_error *failure, void *arg)
+static void on_fetched(const struct cress_http_response *response,
+                       const struct cress_error *failure, void *arg)
 {
     struct page *page = arg;
     page->fetch = NULL;
@@ -226,7 +242,8 @@ static void page_start(struct cress_run *run)
     struct cress_error err;
     if (cress_page_payload_read(run->payload, &page->url, &to, &err) ||
         cress_key_from_url(page->url, &page->key, &err) ||
-        cress_object_store_open(services->loop, services->http, services->config, to, &page->objects, &err)) {
+        cress_object_store_open(services->loop, services->http, services->config, to,
+                                &page->objects, &err)) {
         end_with_error(page, &err, 0);
         return;
     }
@@ -254,16 +271,18 @@ static void page_stop(struct cress_run *run, enum cress_stop_reason reason)
     /* an upload under way goes on to its own deadline: half an upload helps nobody */
 }
 
-enum cress_status cress_page_payload_read(json_t *payload, const char **url, const char **to, struct cress_error *err)
+enum cress_status cress_page_payload_read(json_t *payload, const char **url, const char **to,
+                                          struct cress_error *err)
 {
     const char *cache_control = NULL;
     json_error_t problem;
-    if (json_unpack_ex(payload, &problem, JSON_STRICT, "{s:s, s:s, s?s}", "url", url, "to", to, "cache_control",
-                       &cache_control) != 0) {
-        return cress_error_set(err, CRESS_INVALID, "invalid_payload",
-                               "the payload of page.render is wrong: %s; expected {\"url\": \"https://…\", \"to\": "
-                               "\"s3://bucket/prefix\"} and perhaps \"cache_control\"",
-                               problem.text);
+    if (json_unpack_ex(payload, &problem, JSON_STRICT, "{s:s, s:s, s?s}", "url", url, "to", to,
+                       "cache_control", &cache_control) != 0) {
+        return cress_error_set(
+            err, CRESS_INVALID, "invalid_payload",
+            "the payload of page.render is wrong: %s; expected {\"url\": \"https://…\", \"to\": "
+            "\"s3://bucket/prefix\"} and perhaps \"cache_control\"",
+            problem.text);
     }
     return CRESS_OK;
 }

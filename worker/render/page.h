@@ -7,8 +7,10 @@
 
 #include <jansson.h>
 
-/* Reads {"url", "to", "cache_control"?}. The texts are the payload's. CRESS_INVALID "invalid_payload". */
-CRESS_MUST_CHECK enum cress_status cress_page_payload_read(json_t *payload, const char **url, const char **to,
+/* Reads {"url", "to", "cache_control"?}. The texts are the payload's. CRESS_INVALID
+ * "invalid_payload". */
+CRESS_MUST_CHECK enum cress_status cress_page_payload_read(json_t *payload, const char **url,
+                                                           const char **to,
                                                            struct cress_error *err);
 
 #endif

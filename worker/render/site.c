@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The task site.prerender: read a sitemap or a list, submit one page.render job for each URL as a batch, close the batch.
+// The task site.prerender: read a sitemap or a list, submit one page.render job for each URL as a
+// batch, close the batch.
 //
 // DESIGN
 //
-//   sources (the URL given, then the sitemaps of an index) -> sitemap reader -> submit, at most IN_FLIGHT_MAX at once
+//   sources (the URL given, then the sitemaps of an index) -> sitemap reader -> submit, at most
+//   IN_FLIGHT_MAX at once
 //
-// Memory is constant however long the list is: when too many submissions are under way, the reader is not asked for
-// more and the HTTP call is paused. Everything may be run twice: the batch has the job's own id, and a page's job id is
-// derived from that and its URL, so a second run (after a crash, or a retry) finds the jobs there and counts none twice.
-// For the same reason a URL that a sitemap lists twice is one job.
+// Memory is constant however long the list is: when too many submissions are under way, the reader
+// is not asked for more and the HTTP call is paused. Everything may be run twice: the batch has the
+// job's own id, and a page's job id is derived from that and its URL, so a second run (after a
+// crash, or a retry) finds the jobs there and counts none twice. For the same reason a URL that a
+// sitemap lists twice is one job.
 #include "worker/batch.h"
 #include "worker/handler/handler.h"
 #include "worker/publish/publish.h"
@@ -26,7 +29,8 @@
 #include <string.h>
 
 enum {
-    IN_FLIGHT_MAX = 512, /* submissions under way: enough to fill a round trip to broker and store */
+    IN_FLIGHT_MAX =
+        512, /* submissions under way: enough to fill a round trip to broker and store */
     SOURCES_MAX = 50000, /* sitemaps of one index: the protocol's own limit */
     HTTP_OK = 200,
 };
@@ -96,10 +100,11 @@ static void on_completed(const struct cress_error *err, void *arg)
     }
     struct cress_run *run = site->run;
     const json_int_t pages = site->submitted + site->existing;
-    json_t *result = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "batch_id", run->job.id, "publish_id",
-                               site->publish_id, "pages", pages, "submitted",
-                               (json_int_t)site->submitted, "existing", (json_int_t)site->existing, "skipped_foreign",
-                               (json_int_t)site->foreign, "skipped_invalid", (json_int_t)site->invalid);
+    json_t *result =
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "batch_id", run->job.id, "publish_id",
+                  site->publish_id, "pages", pages, "submitted", (json_int_t)site->submitted,
+                  "existing", (json_int_t)site->existing, "skipped_foreign",
+                  (json_int_t)site->foreign, "skipped_invalid", (json_int_t)site->invalid);
     site_free(site);
     cress_run_succeed(run, result);
 }
@@ -130,9 +135,10 @@ static void conclude(struct site *site)
     }
     if (site->submitted + site->existing == 0) {
         struct cress_error err;
-        cress_error_set(&err, CRESS_INVALID, "no_urls",
-                        "%s names no page that can be rendered (%lld on other hosts, %lld not usable)",
-                        site->url ? site->url : "the list", (long long)site->foreign, (long long)site->invalid);
+        cress_error_set(
+            &err, CRESS_INVALID, "no_urls",
+            "%s names no page that can be rendered (%lld on other hosts, %lld not usable)",
+            site->url ? site->url : "the list", (long long)site->foreign, (long long)site->invalid);
         end_with_error(site, &err);
         return;
     }
@@ -152,7 +158,8 @@ static void set_failure(struct site *site, const struct cress_error *err)
 
 /* --- one page --- */
 
-static void on_submitted(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void on_submitted(const struct cress_record *record, const struct cress_error *err,
+                         void *arg)
 {
     (void)record;
     struct site *site = arg;
@@ -171,7 +178,8 @@ static void submit_page(struct site *site, const char *url)
 {
     const struct cress_run *run = site->run;
     const struct cress_services *services = run->services;
-    struct cress_buf payload = cress_buf_make(4 * CRESS_URL_MAX + (size_t)services->config->job_max_payload_bytes);
+    struct cress_buf payload =
+        cress_buf_make(4 * CRESS_URL_MAX + (size_t)services->config->job_max_payload_bytes);
     cress_buf_add_text(&payload, "{\"url\":");
     cress_buf_add_json(&payload, url, strlen(url));
     cress_buf_add_text(&payload, ",\"to\":");
@@ -208,12 +216,14 @@ static void on_page_url(struct site *site, const char *text)
         return;
     }
     /* a sitemap speaks for its own host only (sitemaps.org, "Sitemap file location") */
-    if (site->origin.host && (strcmp(url.host, site->origin.host) != 0 || url.port != site->origin.port)) {
+    if (site->origin.host &&
+        (strcmp(url.host, site->origin.host) != 0 || url.port != site->origin.port)) {
         site->foreign++;
     } else if (site->submitted + site->existing + (int64_t)site->in_flight >=
                site->run->services->config->site_max_urls) {
         struct cress_error err;
-        cress_error_set(&err, CRESS_INVALID, "too_many_urls", "more than %lld pages; see site.max_urls",
+        cress_error_set(&err, CRESS_INVALID, "too_many_urls",
+                        "more than %lld pages; see site.max_urls",
                         (long long)site->run->services->config->site_max_urls);
         set_failure(site, &err);
     } else {
@@ -226,8 +236,8 @@ static void add_source(struct site *site, const char *url)
 {
     if (site->source_count >= SOURCES_MAX) {
         struct cress_error err;
-        cress_error_set(&err, CRESS_INVALID, "too_many_sitemaps", "%s leads to more than %d sitemaps", site->url,
-                        SOURCES_MAX);
+        cress_error_set(&err, CRESS_INVALID, "too_many_sitemaps",
+                        "%s leads to more than %d sitemaps", site->url, SOURCES_MAX);
         set_failure(site, &err);
         return;
     }
@@ -280,7 +290,8 @@ static bool read_source(struct site *site)
 
 static void read_list(struct site *site)
 {
-    while (site->next_url < json_array_size(site->urls) && site->in_flight < IN_FLIGHT_MAX && !site->failure.status) {
+    while (site->next_url < json_array_size(site->urls) && site->in_flight < IN_FLIGHT_MAX &&
+           !site->failure.status) {
         on_page_url(site, json_string_value(json_array_get(site->urls, site->next_url++)));
     }
 }
@@ -312,7 +323,8 @@ static bool on_data(const void *data, size_t size, void *arg)
     return !site->failure.status;
 }
 
-static void on_fetched(const struct cress_http_response *response, const struct cress_error *failure, void *arg)
+static void on_fetched(const struct cress_http_response *response,
+                       const struct cress_error *failure, void *arg)
 {
     struct site *site = arg;
     site->fetch = NULL;
@@ -346,7 +358,8 @@ static void next_source(struct site *site)
             .method = "GET",
             .url = source->url,
             .user_agent = services->config->render_user_agent,
-            .timeout_ms = site->run->job.timeout_ms, /* it is read as fast as its pages can be submitted */
+            .timeout_ms =
+                site->run->job.timeout_ms, /* it is read as fast as its pages can be submitted */
             .max_bytes = SITEMAP_MAX_BYTES,
             .max_redirects = (int)services->config->render_max_redirects,
             .guard = services->guard,
@@ -395,21 +408,23 @@ static enum cress_status read_payload(struct site *site, struct cress_error *err
 {
     json_error_t problem = {.text = ""};
     json_t *urls = NULL;
-    const int failed = json_unpack_ex(site->run->payload, &problem, JSON_STRICT, "{s?s, s?o, s:s, s?s}", "url",
-                                      &site->url, "urls", &urls, "to", &site->to, "cache_control",
-                                      &site->cache_control);
+    const int failed = json_unpack_ex(site->run->payload, &problem, JSON_STRICT,
+                                      "{s?s, s?o, s:s, s?s}", "url", &site->url, "urls", &urls,
+                                      "to", &site->to, "cache_control", &site->cache_control);
     if (failed || (site->url != NULL) == (urls != NULL) || (urls && !all_strings(urls))) {
-        return cress_error_set(err, CRESS_INVALID, "invalid_payload",
-                               "the payload of site.prerender is wrong: %s; expected {\"url\": \"https://…/sitemap.xml\", "
-                               "\"to\": \"s3://bucket/prefix\"}, or \"urls\": [\"https://…\", …] in place of \"url\"",
-                               failed ? problem.text : "exactly one of \"url\" and \"urls\" is needed");
+        return cress_error_set(
+            err, CRESS_INVALID, "invalid_payload",
+            "the payload of site.prerender is wrong: %s; expected {\"url\": "
+            "\"https://…/sitemap.xml\", "
+            "\"to\": \"s3://bucket/prefix\"}, or \"urls\": [\"https://…\", …] in place of \"url\"",
+            failed ? problem.text : "exactly one of \"url\" and \"urls\" is needed");
     }
     site->urls = urls;
     /* a destination that cannot work is refused once here, not by every page */
     struct cress_object_store *objects;
     const struct cress_services *services = site->run->services;
-    const enum cress_status status =
-        cress_object_store_open(services->loop, services->http, services->config, site->to, &objects, err);
+    const enum cress_status status = cress_object_store_open(
+        services->loop, services->http, services->config, site->to, &objects, err);
     if (!status) {
         cress_object_store_close(objects);
     }
@@ -428,8 +443,10 @@ static void site_start(struct cress_run *run)
         end_with_error(site, &err);
         return;
     }
-    char *completion = cress_publish_request(site->publish_id, run->job.queue, run->job.id, site->url, site->to);
-    cress_store_batch_open(run->services->store, run->job.id, completion, cress_clock_wall_ms(), on_batch_open, site);
+    char *completion =
+        cress_publish_request(site->publish_id, run->job.queue, run->job.id, site->url, site->to);
+    cress_store_batch_open(run->services->store, run->job.id, completion, cress_clock_wall_ms(),
+                           on_batch_open, site);
     free(completion);
 }
 

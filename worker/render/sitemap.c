@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A reader of sitemaps and URL lists in constant memory; see sitemap.h.
 //
-// DESIGN. Input passes through at most three stages: pending bytes -> (inflate) -> XML or lines. Each turn of the loop
-// in cress_sitemap_read() takes one slice of at most SLICE_BYTES of plain text through the last stage; so a gzip
-// bomb costs time in slices, never memory, and the caller's budget is looked at between slices.
+// DESIGN. Input passes through at most three stages: pending bytes -> (inflate) -> XML or lines.
+// Each turn of the loop in cress_sitemap_read() takes one slice of at most SLICE_BYTES of plain
+// text through the last stage; so a gzip bomb costs time in slices, never memory, and the caller's
+// budget is looked at between slices.
 #include "worker/render/sitemap.h"
 
 #include "common/base/buf.h"
@@ -33,10 +34,10 @@ struct cress_sitemap {
 
     enum format format;
     xmlParserCtxtPtr xml;
-    int depth;          /* of elements: 1 is <urlset>, 2 <url>, 3 <loc> */
-    bool is_index;      /* the root is <sitemapindex> */
+    int depth;     /* of elements: 1 is <urlset>, 2 <url>, 3 <loc> */
+    bool is_index; /* the root is <sitemapindex> */
     bool in_loc;
-    struct cress_buf text; /* of the <loc> or line being read */
+    struct cress_buf text;    /* of the <loc> or line being read */
     struct cress_error error; /* status CRESS_OK: none so far */
 };
 
@@ -74,9 +75,9 @@ static void emit(struct cress_sitemap *sitemap)
 
 /* --- XML: SAX callbacks of libxml2 --- */
 
-static void on_start_element(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
-                             int namespace_count, const xmlChar **namespaces, int attribute_count,
-                             int default_count, const xmlChar **attributes)
+static void on_start_element(void *arg, const xmlChar *name, const xmlChar *prefix,
+                             const xmlChar *uri, int namespace_count, const xmlChar **namespaces,
+                             int attribute_count, int default_count, const xmlChar **attributes)
 {
     (void)prefix, (void)uri, (void)namespace_count, (void)namespaces;
     (void)attribute_count, (void)default_count, (void)attributes;
@@ -86,14 +87,16 @@ static void on_start_element(void *arg, const xmlChar *name, const xmlChar *pref
     if (sitemap->depth == 1) {
         sitemap->is_index = strcmp(element, "sitemapindex") == 0;
         if (!sitemap->is_index && strcmp(element, "urlset") != 0) {
-            fail(sitemap, "not_a_sitemap", "its root element is neither <urlset> nor <sitemapindex>");
+            fail(sitemap, "not_a_sitemap",
+                 "its root element is neither <urlset> nor <sitemapindex>");
         }
     }
     /* images and videos of a page have a <loc> too, one level deeper */
     sitemap->in_loc = sitemap->depth == 3 && strcmp(element, "loc") == 0;
 }
 
-static void on_end_element(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri)
+static void on_end_element(void *arg, const xmlChar *name, const xmlChar *prefix,
+                           const xmlChar *uri)
 {
     (void)name, (void)prefix, (void)uri;
     struct cress_sitemap *sitemap = arg;
@@ -112,10 +115,12 @@ static void on_characters(void *arg, const xmlChar *text, int size)
     }
 }
 
-static void on_doctype(void *arg, const xmlChar *name, const xmlChar *public_id, const xmlChar *system_id)
+static void on_doctype(void *arg, const xmlChar *name, const xmlChar *public_id,
+                       const xmlChar *system_id)
 {
     (void)name, (void)public_id, (void)system_id;
-    fail(arg, "not_a_sitemap", "it has a document type declaration (an HTML page?), which a sitemap must not have");
+    fail(arg, "not_a_sitemap",
+         "it has a document type declaration (an HTML page?), which a sitemap must not have");
 }
 
 /* libxml2 prints errors to stderr unless told otherwise. */
@@ -126,8 +131,8 @@ static void on_xml_error(void *arg, xmlErrorPtr error)
         char message[200] = "";
         snprintf(message, sizeof message, "%s", error->message ? error->message : "");
         message[strcspn(message, "\n")] = '\0';
-        cress_error_set(&sitemap->error, CRESS_INVALID, "not_a_sitemap", "its XML is broken in line %d: %s", error->line,
-                        message);
+        cress_error_set(&sitemap->error, CRESS_INVALID, "not_a_sitemap",
+                        "its XML is broken in line %d: %s", error->line, message);
     }
 }
 
@@ -264,7 +269,8 @@ static bool detect_encoding(struct cress_sitemap *sitemap)
     return sitemap->encoding_known;
 }
 
-struct cress_sitemap *cress_sitemap_new(void (*on_url)(const char *url, bool is_sitemap, void *arg), void *arg)
+struct cress_sitemap *cress_sitemap_new(void (*on_url)(const char *url, bool is_sitemap, void *arg),
+                                        void *arg)
 {
     struct cress_sitemap *sitemap = CRESS_NEW(struct cress_sitemap);
     sitemap->on_url = on_url;

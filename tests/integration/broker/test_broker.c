@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The broker room against a real RabbitMQ, which is killed, paused and put under memory pressure.
 //
-// CRESS_BROKER_URL is the server; the tests that harm it, and those that look from outside, need CRESS_TEST_STACK, the folder
-// of its scripts/stack, and are skipped without. Run from the top of the checkout.
+// CRESS_BROKER_URL is the server; the tests that harm it, and those that look from outside, need
+// CRESS_TEST_STACK, the folder of its scripts/stack, and are skipped without. Run from the top of
+// the checkout.
 #include "common/base/clock.h"
 #include "common/base/id.h"
 #include "common/base/mem.h"
@@ -71,7 +72,8 @@ static struct rig *rig_new(void)
     uv_loop_init(&rig->loop);
     uv_timer_init(&rig->loop, &rig->watch);
     snprintf(rig->queue, sizeof rig->queue, "test-broker-%d-%d", (int)getpid(), ++rigs_made);
-    rig->queues[0] = (struct cress_queue_config){.name = "default", .task = "", .declare = "active"};
+    rig->queues[0] =
+        (struct cress_queue_config){.name = "default", .task = "", .declare = "active"};
     rig->queues[1] = rig->queues[0];
     rig->queues[1].name = rig->queue;
     rig->config = (struct cress_config){
@@ -469,8 +471,8 @@ static void test_a_killed_server_loses_nothing(void **state)
     struct rig *rig = rig_new();
     rig_open(rig, CRESS_BROKER_PUBLISH | CRESS_BROKER_CONSUME);
     consume(rig, 100);
-    /* Something through each of its queues: one that is killed while still empty and seconds old may come back without
-     * a leader (RabbitMQ 3.10). */
+    /* Something through each of its queues: one that is killed while still empty and seconds old
+     * may come back without a leader (RabbitMQ 3.10). */
     for (int i = 0; i < CRESS_PRIORITY_COUNT; i++) {
         struct cress_route route;
         cress_route_job(rig->queue, (enum cress_priority)i, 0, &route);
