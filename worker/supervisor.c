@@ -74,7 +74,8 @@ static void bury(struct supervisor *supervisor, struct child *child, int status)
 {
     const int64_t now = cress_clock_mono_ms();
     const int64_t lived_ms = now - child->born_ms;
-    const bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    /* SIGTERM itself ends a worker only before it listens, when it has nothing in hand */
+    const bool well = WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGTERM;
     const pid_t pid = child->pid;
     child->pid = 0;
     if (supervisor->stopping) {

@@ -48,7 +48,7 @@ struct cress_broker_options {
     const char *name; /* shown as the connection's name in RabbitMQ: "cress-worker host:1234" */
     unsigned roles;   /* which connections to make: CRESS_BROKER_PUBLISH | CRESS_BROKER_CONSUME */
     /* Told about each change of the publishing connection's state (the consuming one's when it is
-     * the only one); `err` says why it is CONNECTING. May be NULL. */
+     * the only one); `err` says why it is CONNECTING. May be NULL: then losses are logged. */
     void (*on_state)(enum cress_broker_state state, const struct cress_error *err, void *arg);
     void *arg;
 };
@@ -131,7 +131,8 @@ void cress_broker_consume(
 void cress_broker_stop_consuming(struct cress_broker *broker, void (*stopped)(void *arg),
                                  void *arg);
 
-/* Settles and frees the delivery. Runs of tags are acknowledged together. */
+/* Settles and frees the delivery, which is in no list any more. Runs of tags are acknowledged
+ * together. */
 void cress_delivery_settle(struct cress_broker *broker, struct cress_delivery *delivery,
                            enum cress_settlement how);
 

@@ -214,9 +214,9 @@ static enum cress_status declare_delay(struct cress_declarer *declarer, const ch
     if (declarer->delays & delay_ms) {
         return CRESS_OK;
     }
-    amqp_exchange_declare_t exchange = {
+    amqp_exchange_declare_t declare = {
         .exchange = amqp_cstring_bytes(name), .type = amqp_cstring_bytes("fanout"), .durable = 1};
-    enum cress_status status = call(declarer, AMQP_EXCHANGE_DECLARE_METHOD, &exchange,
+    enum cress_status status = call(declarer, AMQP_EXCHANGE_DECLARE_METHOD, &declare,
                                     AMQP_EXCHANGE_DECLARE_OK_METHOD, NULL, err);
     /* No x-dead-letter-routing-key: the message keeps its own, which names the work queue. */
     amqp_table_entry_t arguments[] = {quorum(), number_argument("x-message-ttl", delay_ms),

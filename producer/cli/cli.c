@@ -244,10 +244,10 @@ static enum cress_status connect_parts(struct cress_cli *cli, struct cress_error
 {
     const unsigned needs = cli->verb->needs;
     enum cress_status status = CRESS_OK;
-    if (needs & CRESS_NEEDS_STORE) {
+    if (needs & (CRESS_NEEDS_STORE | CRESS_OPENS_BOTH)) {
         status = open_store(cli, err);
     }
-    if (status == CRESS_OK && needs & (CRESS_NEEDS_BROKER | CRESS_NEEDS_CONSUMER)) {
+    if (status == CRESS_OK && needs & (CRESS_NEEDS_BROKER | CRESS_NEEDS_CONSUMER | CRESS_OPENS_BOTH)) {
         status = open_broker(cli, err);
     }
     return status;
@@ -427,8 +427,8 @@ static const char *take_verb(int argc, char **argv)
 
 static int refuse_verb(const char *name, const char *closest)
 {
-    fprintf(stderr, "cress: unknown verb \"%s\"%s%s%s; see cress --help\n", name,
-            closest ? ", did you mean \"" : "", closest ? closest : "", closest ? "\"?" : "");
+    fprintf(stderr, "cress: unknown verb \"%s\"%s%s%s\n", name,
+            closest ? ", did you mean \"" : "", closest ? closest : "", closest ? "\"?" : "; see cress --help");
     return cress_status_exit_code(CRESS_USAGE);
 }
 

@@ -11,12 +11,14 @@
 struct cress_cli;
 
 /* What must be there before run() is called. A broker or store that is not there within
- * --connect-timeout, then or later, ends the program. */
+ * --connect-timeout, then or later, ends the program. CRESS_OPENS_BOTH: both are opened, but the verb
+ * itself looks whether they are there. */
 enum cress_need {
     CRESS_NEEDS_CONFIG = 1,
     CRESS_NEEDS_STORE = 2,
     CRESS_NEEDS_BROKER = 4,
     CRESS_NEEDS_CONSUMER = 8, /* the broker, with a connection that consumes too */
+    CRESS_OPENS_BOTH = 16,
 };
 
 struct cress_verb {

@@ -90,7 +90,7 @@ static enum cress_status prepare_job(struct cress_cli *cli, struct enqueue *enqu
         return cress_error_set(err, CRESS_INVALID, NULL, "the task's name is not UTF-8");
     }
     if (args->operand_count > 1) {
-        json_t *payload;
+        json_t *payload = NULL;
         if (read_payload(args->operands[1], &payload, err) != CRESS_OK) {
             return err->status;
         }

@@ -8,6 +8,7 @@
 // All are followed by the root's id, which is the batch's too. The publishing job's record appears only when the
 // batch is done, so its absence is no error here.
 #include "common/base/clock.h"
+#include "common/base/id.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
 #include "common/base/url.h"
@@ -175,9 +176,8 @@ static void on_batch(const struct cress_batch *batch, const struct cress_error *
     }
     const int64_t ended = batch->succeeded + batch->failed + batch->cancelled + batch->expired;
     char text[128];
-    snprintf(text, sizeof text, "%" PRId64 " of %" PRId64 "%s pages%s%.0" PRId64 "%s", ended, batch->total,
-             batch->closed ? "" : "+", batch->failed ? ", " : "", batch->failed,
-             batch->failed ? " failed" : "");
+    snprintf(text, sizeof text, "%" PRId64 " of %" PRId64 "%s pages, %" PRId64 " failed", ended, batch->total,
+             batch->closed ? "" : " or more", batch->failed);
     cress_output_progress(&prerender->cli->output, ended, batch->closed ? batch->total : 0, text);
 }
 

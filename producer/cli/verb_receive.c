@@ -3,9 +3,8 @@
 //
 // A message is acknowledged after it has been written to stdout, so none is lost when the program ends; those that
 // were fetched and not printed go back to their queue.
-#include "producer/cli/cli.h"
-
 #include "common/base/mem.h"
+#include "producer/cli/cli.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // cress send: one plain text message to a queue, as in RabbitMQ's first tutorial.
+#include "common/base/mem.h"
 #include "producer/cli/cli.h"
 #include "producer/cli/input.h"
 
-#include "common/base/mem.h"
-
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,16 +27,25 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
     return cress_input_read("-", body, err);
 }
 
+static void print_json(const struct cress_cli *cli)
+{
+    const struct cress_buf *body = cli->state;
+    json_t *json = json_pack("{s:s, s:I}", "queue", cli->args.operands[0], "bytes", (json_int_t)body->size);
+    json_dumpf(json, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(json);
+}
+
 static void on_published(const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
-    if (!cress_cli_failed(cli, err)) {
-        if (cress_cli_json(cli)) {
-            const struct cress_buf *body = cli->state;
-            printf("{\"queue\":\"%s\",\"bytes\":%zu}\n", cli->args.operands[0], body->size);
-        }
-        cress_cli_end(cli, 0);
+    if (cress_cli_failed(cli, err)) {
+        return;
     }
+    if (cress_cli_json(cli)) {
+        print_json(cli);
+    }
+    cress_cli_end(cli, 0);
 }
 
 static void on_ensured(const struct cress_error *err, void *arg)

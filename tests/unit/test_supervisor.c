@@ -23,19 +23,6 @@ static void on_term(int number)
     told = 1;
 }
 
-static void wait_for_term(void)
-{
-    sigset_t block, before;
-    sigemptyset(&block);
-    sigaddset(&block, SIGTERM);
-    sigprocmask(SIG_BLOCK, &block, &before);
-    sigdelset(&before, SIGTERM);
-    signal(SIGTERM, on_term);
-    while (!told) {
-        sigsuspend(&before);
-    }
-}
-
 static void say(int fd, char word)
 {
     if (write(fd, &word, 1) != 1) {
@@ -43,12 +30,26 @@ static void say(int fd, char word)
     }
 }
 
+/* `ready_fd` learns when the signal would be noticed. */
+static void wait_for_term(int ready_fd)
+{
+    sigset_t block, before;
+    sigemptyset(&block);
+    sigaddset(&block, SIGTERM);
+    sigprocmask(SIG_BLOCK, &block, &before);
+    sigdelset(&before, SIGTERM);
+    signal(SIGTERM, on_term);
+    say(ready_fd, 'b');
+    while (!told) {
+        sigsuspend(&before);
+    }
+}
+
 /* Says that it was born, and ends well when told to. */
 static int obedient(int parent_fd, void *arg)
 {
     (void)parent_fd;
-    say(*(int *)arg, 'b');
-    wait_for_term();
+    wait_for_term(*(int *)arg);
     return 0;
 }
 

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// cress doctor: looks at broker, store and object store, and says what to do.
+//
+// The checks run side by side, each with --connect-timeout; they are printed together, in order.
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/base/text.h"
+#include "common/object/object.h"
+#include "producer/cli/cli.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOOK_MS = 20, URL_TEXT_MAX = 256, CONNECTIONS = 2 };
+
+enum verdict { PENDING, GOOD, DOUBTFUL, BAD };
+static const char *const verdict_words[] = {"pending", "ok", "warn", "fail"};
+
+enum check { CHECK_BROKER, CHECK_STORE, CHECK_WORKERS, CHECK_OBJECTS, CHECK_COUNT };
+static const char *const check_names[] = {"broker", "store", "workers", "objects"};
+
+struct doctor {
+    struct cress_cli *cli;
+    struct {
+        enum verdict verdict;
+        char text[CRESS_ERROR_MESSAGE_MAX + URL_TEXT_MAX];
+    } checks[CHECK_COUNT];
+    bool store_asked;
+    int64_t started_ms, asked_ms;
+    struct cress_http *http;
+    struct cress_object_store *objects;
+};
+
+/* --- verdicts ------------------------------------------------------------------------------------- */
+
+static void print_json(const struct doctor *doctor)
+{
+    json_t *json = json_array();
+    for (size_t i = 0; i < CHECK_COUNT; i++) {
+        json_array_append_new(json, json_pack("{s:s, s:s, s:s}", "check", check_names[i], "status",
+                                              verdict_words[doctor->checks[i].verdict], "detail",
+                                              doctor->checks[i].text));
+    }
+    json_dumpf(json, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(json);
+}
+
+static void print_table(const struct doctor *doctor)
+{
+    static const char *const columns[] = {"CHECK", "STATUS", "DETAIL", NULL};
+    struct cress_table *table = cress_table_new(columns);
+    for (size_t i = 0; i < CHECK_COUNT; i++) {
+        cress_table_add(table, (const char *const[]){check_names[i], verdict_words[doctor->checks[i].verdict],
+                                                     doctor->checks[i].text});
+    }
+    cress_table_print(table, &doctor->cli->output);
+}
+
+static void conclude(struct doctor *doctor)
+{
+    bool is_bad = false;
+    for (size_t i = 0; i < CHECK_COUNT; i++) {
+        if (doctor->checks[i].verdict == PENDING) {
+            return;
+        }
+        is_bad |= doctor->checks[i].verdict == BAD;
+    }
+    if (cress_cli_json(doctor->cli)) {
+        print_json(doctor);
+    } else {
+        print_table(doctor);
+    }
+    cress_cli_end(doctor->cli, is_bad ? cress_status_exit_code(CRESS_UNAVAILABLE) : 0);
+}
+
+static void judge(struct doctor *doctor, enum check check, enum verdict verdict, const char *format, ...)
+    CRESS_PRINTF(4, 5);
+static void judge(struct doctor *doctor, enum check check, enum verdict verdict, const char *format, ...)
+{
+    if (doctor->checks[check].verdict != PENDING || cress_cli_over(doctor->cli)) {
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    vsnprintf(doctor->checks[check].text, sizeof doctor->checks[check].text, format, args);
+    va_end(args);
+    doctor->checks[check].verdict = verdict;
+    conclude(doctor);
+}
+
+/* --- broker --------------------------------------------------------------------------------------- */
+
+/* Dead letters that are passed on at least once, and TTLs in quorum queues, came with 3.10. */
+static bool is_too_old(const char *server)
+{
+    const char *digits = server + strcspn(server, "0123456789");
+    char *end;
+    const long major = strtol(digits, &end, 10);
+    const long minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
+    return *digits && (major < 3 || (major == 3 && minor < 10));
+}
+
+static void look_at_broker(struct doctor *doctor)
+{
+    struct cress_error why;
+    char url[URL_TEXT_MAX], server[128], heartbeat[CRESS_TIME_TEXT_MAX];
+    const struct cress_config *config = doctor->cli->config;
+    cress_text_redact_url(config->broker_url, url, sizeof url);
+    const int64_t took_ms = cress_clock_mono_ms() - doctor->started_ms;
+    switch (cress_broker_state(doctor->cli->broker, &why)) {
+    case CRESS_BROKER_READY:
+        cress_broker_server(doctor->cli->broker, server, sizeof server);
+        judge(doctor, CHECK_BROKER, is_too_old(server) ? BAD : GOOD,
+              "%s at %s, logged in within %" PRId64 " ms, heartbeat %s%s", server, url, took_ms,
+              cress_duration_format(config->broker_heartbeat_ms, heartbeat),
+              is_too_old(server) ? "; Cress needs RabbitMQ 3.10 or later" : "");
+        return;
+    case CRESS_BROKER_BLOCKED:
+        judge(doctor, CHECK_BROKER, BAD,
+              "%s takes no messages: memory or disk alarm; free some, see rabbitmqctl status", url);
+        return;
+    case CRESS_BROKER_CONNECTING:
+        if (!cress_status_is_temporary(why.status) || took_ms >= doctor->cli->connect_timeout_ms) {
+            judge(doctor, CHECK_BROKER, BAD, "%s: %s; set it with --broker-url or CRESS_BROKER_URL", url,
+                  why.message);
+        }
+        return;
+    }
+}
+
+/* --- store ---------------------------------------------------------------------------------------- */
+
+static void on_workers(const char *const *reports, size_t count, const struct cress_error *err, void *arg)
+{
+    struct doctor *doctor = arg;
+    (void)reports;
+    if (err) {
+        judge(doctor, CHECK_WORKERS, BAD, "%s", err->message);
+    } else {
+        judge(doctor, CHECK_WORKERS, count > 0 ? GOOD : DOUBTFUL,
+              count > 0 ? "%zu alive" : "%zu alive: jobs wait; start one with cress-worker", count);
+    }
+}
+
+static void on_server(const char *version, const struct cress_error *err, void *arg)
+{
+    struct doctor *doctor = arg;
+    char url[URL_TEXT_MAX];
+    cress_text_redact_url(doctor->cli->config->store_url, url, sizeof url);
+    if (err) {
+        judge(doctor, CHECK_STORE, BAD, "%s", err->message);
+        judge(doctor, CHECK_WORKERS, DOUBTFUL, "unknown without the store");
+    } else {
+        judge(doctor, CHECK_STORE, GOOD, "Redis %s at %s, answers within %.1f ms", version, url,
+              (double)((int64_t)uv_hrtime() - doctor->asked_ms) / 1e6);
+    }
+}
+
+static void look_at_store(struct doctor *doctor)
+{
+    struct cress_error why;
+    char url[URL_TEXT_MAX];
+    if (doctor->store_asked) {
+        return;
+    }
+    if (cress_store_is_ready(doctor->cli->store, &why)) {
+        doctor->store_asked = true;
+        doctor->asked_ms = (int64_t)uv_hrtime();
+        cress_store_server(doctor->cli->store, on_server, doctor);
+        cress_store_workers(doctor->cli->store, on_workers, doctor);
+        return;
+    }
+    const int64_t took_ms = cress_clock_mono_ms() - doctor->started_ms;
+    if (!cress_status_is_temporary(why.status) || took_ms >= doctor->cli->connect_timeout_ms) {
+        cress_text_redact_url(doctor->cli->config->store_url, url, sizeof url);
+        judge(doctor, CHECK_STORE, BAD, "%s: %s; set it with --store-url or CRESS_STORE_URL", url, why.message);
+        judge(doctor, CHECK_WORKERS, DOUBTFUL, "unknown without the store");
+    }
+}
+
+/* --- object store --------------------------------------------------------------------------------- */
+
+static void on_objects(const struct cress_error *err, void *arg)
+{
+    struct doctor *doctor = arg;
+    if (err) {
+        judge(doctor, CHECK_OBJECTS, BAD, "%s: %s", err->code, err->message);
+    } else {
+        judge(doctor, CHECK_OBJECTS, GOOD, "reachable, and the credentials are good");
+    }
+}
+
+static void look_at_objects(struct doctor *doctor)
+{
+    struct cress_cli *cli = doctor->cli;
+    const char *bucket = getenv("CRESS_S3_BUCKET"), *to = cress_args_text(&cli->args, "to");
+    if (!to && (!bucket || !*bucket)) {
+        judge(doctor, CHECK_OBJECTS, GOOD, "not looked at: name one with --to s3://bucket");
+        return;
+    }
+    char *url = to ? cress_strdup(to) : cress_format("s3://%s", bucket);
+    struct cress_error err;
+    cli->config->s3_attempts = 1; /* someone is waiting for the answer */
+    cli->config->s3_timeout_ms = cli->connect_timeout_ms;
+    doctor->http = cress_http_open(&cli->loop, CONNECTIONS);
+    if (cress_object_store_open(&cli->loop, doctor->http, cli->config, url, &doctor->objects, &err) == CRESS_OK) {
+        cress_object_check(doctor->objects, on_objects, doctor);
+    } else {
+        on_objects(&err, doctor);
+    }
+    free(url);
+}
+
+/* --- the verb ------------------------------------------------------------------------------------- */
+
+static void look(void *arg)
+{
+    struct doctor *doctor = arg;
+    look_at_broker(doctor);
+    look_at_store(doctor);
+}
+
+static void run(struct cress_cli *cli)
+{
+    struct doctor *doctor = cli->state = CRESS_NEW(struct doctor);
+    doctor->cli = cli;
+    doctor->started_ms = cress_clock_mono_ms();
+    cress_cli_every(cli, LOOK_MS, look, doctor);
+    look_at_objects(doctor);
+}
+
+static void on_http_closed(void *arg)
+{
+    (void)arg;
+}
+
+static void close_handles(struct cress_cli *cli)
+{
+    struct doctor *doctor = cli->state;
+    if (doctor->objects) {
+        cress_object_store_close(doctor->objects);
+    }
+    if (doctor->http) {
+        cress_http_close(doctor->http, on_http_closed, NULL);
+    }
+}
+
+static void release(struct cress_cli *cli)
+{
+    free(cli->state);
+}
+
+static const struct cress_flag flags[] = {
+    {.name = "to", .kind = CRESS_FLAG_TEXT, .value = "URL",
+     .help = "the object store to look at (default: s3://$CRESS_S3_BUCKET, if that is set)"},
+    {.name = NULL},
+};
+
+const struct cress_verb cress_verb_doctor = {
+    .name = "doctor",
+    .operands = "",
+    .summary = "check broker, store, workers and object store",
+    .about = "One line a check: ok, warn or fail, and what to do. Exit code 69 when one fails.\n",
+    .examples = "  cress doctor\n"
+                "  cress doctor --to s3://bucket --connect-timeout 3s\n",
+    .flags = flags,
+    .needs = CRESS_NEEDS_CONFIG | CRESS_OPENS_BOTH,
+    .run = run,
+    .close = close_handles,
+    .release = release,
+};

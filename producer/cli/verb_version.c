@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// cress version.
+#include "common/base/version.h"
+#include "producer/cli/cli.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+static void run(struct cress_cli *cli)
+{
+    const char *commit = cress_commit();
+    if (cress_cli_json(cli)) {
+        printf("{\"version\":\"%s\",\"commit\":\"%s\",\"libuv\":\"%s\",\"jansson\":\"%s\"}\n",
+               cress_version(), commit, uv_version_string(), JANSSON_VERSION);
+    } else {
+        printf("cress %s%s%s%s\n", cress_version(), *commit ? " (" : "", commit, *commit ? ")" : "");
+    }
+    cress_cli_end(cli, 0);
+}
+
+const struct cress_verb cress_verb_version = {
+    .name = "version",
+    .operands = "",
+    .summary = "print the version",
+    .about = "",
+    .examples = "  cress version --json\n",
+    .run = run,
+};
