@@ -3,7 +3,7 @@
 #include "worker/settle.h"
 
 #include "common/base/clock.h"
-#include "worker/batch.h"
+#include "worker/completion.h"
 #include "worker/dispatch.h"
 #include "worker/outgoing.h"
 #include "worker/retry.h"
@@ -49,12 +49,40 @@ static void reply(struct cress_attempt *attempt)
     cress_broker_publish(attempt->worker->services.broker, &out.message, 0, replied_cb, attempt);
 }
 
+/* --- the end of a batch --- */
+
+static void complete_batch(struct cress_attempt *attempt);
+
+static void completed_cb(const struct cress_error *err, void *arg)
+{
+    struct cress_attempt *attempt = arg;
+    if (err) {
+        cress_attempt_again(attempt, complete_batch, "complete the batch", err);
+        return;
+    }
+    attempt->failures = 0;
+    attempt->after_batch(attempt);
+}
+
+static void complete_batch(struct cress_attempt *attempt)
+{
+    cress_completion_submit(&attempt->worker->services, attempt->run.job.batch, completed_cb,
+                            attempt);
+}
+
+/* The delivery is not settled before the batch's completion job is safe: a crash repeats it. */
+static void finish_batch(struct cress_attempt *attempt, void (*next)(struct cress_attempt *attempt))
+{
+    attempt->after_batch = next;
+    complete_batch(attempt);
+}
+
 void cress_settle_drop(struct cress_attempt *attempt, bool batch_complete)
 {
     cress_attempt_leave_place(attempt);
     attempt->phase = CRESS_ATTEMPT_SETTLING;
     if (batch_complete) {
-        cress_batch_finish(attempt, acknowledge);
+        finish_batch(attempt, acknowledge);
     } else {
         acknowledge(attempt);
     }
@@ -126,7 +154,7 @@ static void ended_cb(enum cress_verdict verdict, bool batch_complete, const stru
     }
     count_end(attempt);
     if (batch_complete) {
-        cress_batch_finish(attempt, reply);
+        finish_batch(attempt, reply);
     } else {
         reply(attempt);
     }

@@ -13,7 +13,7 @@
 //   send on    publish to the next delay -> ack
 //   hand back  record queued -> requeue
 //
-// [batch]: if this was the batch's last open job, its completion job is published (batch.h).
+// [batch]: if this was the batch's last open job, its completion job is published (completion.h).
 // [reply]: if the job names reply_to. A crash between two effects repeats the first one when the
 // message is redelivered: a second copy in the dead-letter queue or of the next attempt does no
 // harm, because the record says which attempt counts and what has ended. The other order would lose

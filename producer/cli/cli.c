@@ -22,6 +22,21 @@ enum { CONNECT_TIMEOUT_MS = 10000 };
 
 /* --- the end ------------------------------------------------------------------------------------- */
 
+/* 0, or the exit code of a stdout that cannot be written. */
+static int flush_output(struct cress_output *output)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return 0;
+    }
+    if (errno == EPIPE) {
+        return CRESS_EXIT_PIPE;
+    }
+    struct cress_error err;
+    cress_error_set(&err, CRESS_IO, NULL, "cannot write to standard output: %s", strerror(errno));
+    cress_output_error(output, &err);
+    return cress_status_exit_code(err.status);
+}
+
 static void on_part_closed(void *arg)
 {
     (void)arg;
@@ -31,6 +46,8 @@ static void on_part_closed(void *arg)
 static void close_everything(uv_timer_t *timer)
 {
     struct cress_cli *cli = timer->data;
+    const int code = flush_output(&cli->output); /* readers need not wait for the goodbyes */
+    cli->exit_code = cli->exit_code ? cli->exit_code : code;
     if (cli->verb->close && cli->running) {
         cli->verb->close(cli);
     }
@@ -79,21 +96,6 @@ bool cress_cli_failed(struct cress_cli *cli, const struct cress_error *err)
         cress_cli_fail(cli, err);
     }
     return cli->over;
-}
-
-/* 0, or the exit code of a stdout that cannot be written. */
-static int flush_output(struct cress_output *output)
-{
-    if (fflush(stdout) == 0 && !ferror(stdout)) {
-        return 0;
-    }
-    if (errno == EPIPE) {
-        return CRESS_EXIT_PIPE;
-    }
-    struct cress_error err;
-    cress_error_set(&err, CRESS_IO, NULL, "cannot write to standard output: %s", strerror(errno));
-    cress_output_error(output, &err);
-    return cress_status_exit_code(err.status);
 }
 
 bool cress_cli_flush(struct cress_cli *cli)
@@ -393,8 +395,7 @@ static int run(const struct cress_verb *verb, int argc, char **argv)
         verb->release(&cli);
     }
     cress_config_free(cli.config);
-    const int code = flush_output(&cli.output);
-    return cli.exit_code ? cli.exit_code : code;
+    return cli.exit_code;
 }
 
 /* Whether `word` stands among the words before "--". */

@@ -12,7 +12,7 @@
 // job's own id, and a page's job id is derived from that and its URL, so a second run (after a
 // crash, or a retry) finds the jobs there and counts none twice. For the same reason a URL that a
 // sitemap lists twice is one job.
-#include "worker/batch.h"
+#include "worker/completion.h"
 #include "worker/handler/handler.h"
 #include "worker/publish/publish.h"
 #include "worker/render/page.h"
@@ -113,7 +113,7 @@ static void on_batch_closed(bool complete, const struct cress_error *err, void *
 {
     struct site *site = arg;
     if (!err && complete) { /* every page was done before the list was */
-        cress_batch_complete(site->run->services, site->run->job.id, on_completed, site);
+        cress_completion_submit(site->run->services, site->run->job.id, on_completed, site);
         return;
     }
     on_completed(err, site);

@@ -3,7 +3,7 @@
 -- KEYS: job, and its batch if it is to be counted there. ARGV: field, value, ...
 -- Returns 1 made, 0 no such batch, -1 the batch is closed, or the fields of the record that was there.
 local job, batch = KEYS[1], KEYS[2]
-if redis.call('EXISTS', job) == 1 then
+if redis.call('HEXISTS', job, 'status') == 1 then
     return redis.call('HGETALL', job)
 end
 if batch then

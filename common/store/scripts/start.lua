@@ -26,6 +26,10 @@ local function start(job, attempt, worker, now, redelivered, max_crashes)
             return POISON
         end
     end
+    -- Its successor is on the way: the worker died between recording that and acknowledging this one.
+    if state == 'retrying' and last == attempt then
+        return STALE
+    end
     if not may_become(state, 'running') then
         return STALE
     end

@@ -445,6 +445,8 @@ static void test_outcomes(void **state)
     assert_int_equal(last.record->run_at_ms, 9000);
     assert_int_equal(last.record->attempt, 1);
     assert_int_equal(last.record->finished_ms, 0);
+    /* redelivered: its worker died before it could acknowledge; the second attempt is on its way */
+    assert_int_equal(start_as("j", "host:2", 1, true, 6000), CRESS_VERDICT_STALE);
     assert_int_equal(start("j", 2), CRESS_VERDICT_APPLIED);
     assert_int_equal(change("j", CRESS_STATE_SUCCEEDED, 2), CRESS_VERDICT_APPLIED);
     assert_string_equal(get("j")->result, "[1,2]");

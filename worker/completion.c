@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What follows the end of a batch's last job; see batch.h.
+// What follows the end of a batch's last job; see completion.h.
 //
 // read the batch -> submit its completion job -> note that it was submitted
-#include "worker/batch.h"
+#include "worker/completion.h"
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/submit/submit.h"
 
 #include <stdlib.h>
@@ -100,7 +101,7 @@ static void read_cb(const struct cress_batch *batch, const struct cress_error *e
     }
 }
 
-void cress_batch_complete(const struct cress_services *services, const char *batch,
+void cress_completion_submit(const struct cress_services *services, const char *batch,
                           cress_store_done_cb done, void *arg)
 {
     struct completion *completion = CRESS_NEW(struct completion);
@@ -109,30 +110,4 @@ void cress_batch_complete(const struct cress_services *services, const char *bat
     completion->done = done;
     completion->arg = arg;
     cress_store_batch_get(services->store, batch, read_cb, completion);
-}
-
-/* --- for an attempt: again and again --- */
-
-static void finish(struct cress_attempt *attempt);
-
-static void completed_cb(const struct cress_error *err, void *arg)
-{
-    struct cress_attempt *attempt = arg;
-    if (err) {
-        cress_attempt_again(attempt, finish, "complete the batch", err);
-        return;
-    }
-    attempt->failures = 0;
-    attempt->after_batch(attempt);
-}
-
-static void finish(struct cress_attempt *attempt)
-{
-    cress_batch_complete(&attempt->worker->services, attempt->run.job.batch, completed_cb, attempt);
-}
-
-void cress_batch_finish(struct cress_attempt *attempt, void (*next)(struct cress_attempt *attempt))
-{
-    attempt->after_batch = next;
-    finish(attempt);
 }
