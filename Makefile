@@ -2,20 +2,26 @@
 # Builds Cress with GNU make and a C11 compiler. `make help` lists the targets.
 #
 # Files are found by folder: a new .c file is built, linked and linted without an edit here.
-#   common/*/*.c                          -> libcress.a
+#   common/*/*.c                          -> libcommon.a, which all programs share
+#   library/*.c                           -> libcress.so and libcress.a: the C library
 #   producer/*.c producer/cli/*.c         -> cress
 #   producer/*.c producer/gateway/*.c     -> cress-gateway
 #   worker/*.c worker/*/*.c               -> cress-worker
 #   examples/{hello,quickstart}/X.c       -> examples/{hello,quickstart}/X
+#   examples/library/X.c                  -> examples/library/X, and task_X.so from task_X.c
+#   examples/tutorials/X.c                -> examples/tutorials/X, each with tutorial.c
 #   tests/{unit/test_,bench/,fuzz/fuzz_}X.c, tests/integration/*/test_X.c -> one program each
 # A program's main() lives in a file called main.c; everything else can be linked into tests.
 
 PREFIX     ?= /usr/local
 BINDIR     ?= $(PREFIX)/bin
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
 MANDIR     ?= $(PREFIX)/share/man
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
 BUILD      ?= build
 PKG_CONFIG ?= pkg-config
+OBJCOPY    ?= objcopy
 CFLAGS     ?= -O2 -g
 # WERROR=1: warnings are errors.  V=1: print whole commands.  SANITIZE=address,...: see `make asan`.
 # TEST=word: only unit tests whose name contains it.  LINT_FILES="a.c b.c": lint only these.
@@ -57,12 +63,15 @@ HARDENING := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-po
     -Wno-maybe-uninitialized -Wno-unknown-warning-option
 HARDENING_LD := -fsanitize=$(SANITIZE)
 else
-HARDENING := -fstack-protector-strong -fPIE $(if $(OPTIMISED),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDENING := -fstack-protector-strong $(if $(OPTIMISED),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 HARDENING_LD := -pie -Wl,-z,relro,-z,now
 endif
 
-ALL_CPPFLAGS = -D_POSIX_C_SOURCE=200809L -I. -I$(BUILD)/gen $(PKG_CFLAGS) $(CPPFLAGS)
-ALL_CFLAGS   = -std=c11 $(WARNINGS) $(if $(WERROR),-Werror) $(HARDENING) $(CFLAGS)
+# One set of objects serves the programs and libcress.so: with hidden symbols, -fPIC costs what -fPIE does.
+PIC := -fPIC -fvisibility=hidden
+
+ALL_CPPFLAGS = -D_POSIX_C_SOURCE=200809L -I. -Iinclude -I$(BUILD)/gen $(PKG_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS   = -std=c11 $(WARNINGS) $(if $(WERROR),-Werror) $(HARDENING) $(PIC) $(CFLAGS)
 ALL_LDFLAGS  = $(HARDENING_LD) -Wl,--as-needed $(CFLAGS) $(LDFLAGS)
 
 # One file knows the version and the commit, so that a commit recompiles one file.
@@ -78,10 +87,14 @@ compile = $(CC) $(if $(filter $(VERSION_FILE),$1),$(VERSION_FLAGS)) $(ALL_CPPFLA
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
 
 COMMON_SRC  := $(wildcard common/*/*.c)
+LIBRARY_SRC := $(wildcard library/*.c)
 CLI_SRC     := $(wildcard producer/*.c producer/cli/*.c)
 GATEWAY_SRC := $(wildcard producer/*.c producer/gateway/*.c)
 WORKER_SRC  := $(wildcard worker/*.c worker/*/*.c)
-EXAMPLE_SRC := $(wildcard examples/hello/*.c examples/quickstart/*.c)
+EXAMPLE_SRC := $(wildcard examples/hello/*.c examples/quickstart/*.c examples/tutorials/*.c)
+# What users of the C library write: programs, and tasks for the plug-in handler.
+USER_SRC    := $(filter-out %/task_%,$(wildcard examples/library/*.c))
+TASK_SRC    := $(wildcard examples/library/task_*.c)
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 CLIENT_SRC  := $(wildcard tests/integration/*/test_*.c)
 # What integration tests share; it may use what common/ uses, and lies in a library of its own.
@@ -90,14 +103,16 @@ BENCH_SRC   := $(wildcard tests/bench/*.c)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 STANDALONE_SRC := $(wildcard tests/fuzz/standalone.c)
 
-PRODUCT_SRC := $(sort $(COMMON_SRC) $(CLI_SRC) $(GATEWAY_SRC) $(WORKER_SRC))
-SOURCES     := $(PRODUCT_SRC) $(EXAMPLE_SRC) $(UNIT_SRC) $(CLIENT_SRC) $(SUPPORT_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(STANDALONE_SRC)
+PRODUCT_SRC := $(sort $(COMMON_SRC) $(LIBRARY_SRC) $(CLI_SRC) $(GATEWAY_SRC) $(WORKER_SRC))
+SOURCES     := $(PRODUCT_SRC) $(EXAMPLE_SRC) $(USER_SRC) $(TASK_SRC) $(UNIT_SRC) $(CLIENT_SRC) $(SUPPORT_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(STANDALONE_SRC)
 # What tests can reach of the programs: all but main(). `make unit TESTABLE_SRC=` tests common/ alone.
 TESTABLE_SRC := $(filter-out %/main.c,$(filter-out $(COMMON_SRC),$(PRODUCT_SRC)))
 
 MAINS    := cress:producer/cli cress-gateway:producer/gateway cress-worker:worker
 PROGRAMS := $(foreach m,$(MAINS),$(if $(wildcard $(lastword $(subst :, ,$m))/main.c),$(BUILD)/$(firstword $(subst :, ,$m))))
-EXAMPLES := $(EXAMPLE_SRC:%.c=$(BUILD)/%)
+EXAMPLES := $(patsubst %.c,$(BUILD)/%,$(filter-out %/tutorial.c,$(EXAMPLE_SRC)))
+USERS    := $(USER_SRC:%.c=$(BUILD)/%)
+TASKS    := $(TASK_SRC:%.c=$(BUILD)/%.so)
 UNIT     := $(UNIT_SRC:%.c=$(BUILD)/%)
 CHOSEN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*$(TEST)*.c))
 CLIENTS  := $(CLIENT_SRC:%.c=$(BUILD)/%)
@@ -106,12 +121,17 @@ CORPUS   := $(if $(STANDALONE_SRC),$(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(BUILD)/tests
 BENCH    := $(BENCH_SRC:%.c=$(BUILD)/%)
 FUZZ     := $(FUZZ_SRC:%.c=$(BUILD)/%)
 
+# The number in the soname is the library's ABI, which the header states.
+ABI     := $(shell sed -n 's/^.define CRESS_ABI //p' include/cress/cress.h)
+SHARED  := $(BUILD)/libcress.so.$(ABI)
+LIBRARY := $(BUILD)/libcress.so $(BUILD)/libcress.a $(BUILD)/cress.pc
+
 # Editors look for it at the top; a build elsewhere keeps its own.
 COMPILE_COMMANDS := $(if $(filter build,$(BUILD)),,$(BUILD)/)compile_commands.json
 
 # --- Targets --------------------------------------------------------------------------------------
 
-all: $(PROGRAMS) $(BUILD)/libcress.a $(EXAMPLES) $(COMPILE_COMMANDS) ## build the programs, the library and the examples (the default)
+all: $(PROGRAMS) $(LIBRARY) $(EXAMPLES) $(USERS) $(TASKS) $(COMPILE_COMMANDS) ## build the programs, the library and the examples (the default)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | sort | expand -t 18
@@ -185,6 +205,10 @@ format: ## lay the C files out with clang-format
 install: all ## install under $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(BINDIR)
+	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR)/cress
+	install -m 644 $(SHARED) $(BUILD)/libcress.a $(DESTDIR)$(LIBDIR)
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/libcress.so
+	install -m 644 $(PUBLIC_HEADERS) $(DESTDIR)$(INCLUDEDIR)/cress
 	for unit in $(notdir $(SYSTEMD_UNITS)); do \
 	    sed 's|/usr/bin/cress|$(BINDIR)/cress|' dist/systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit && \
 	    chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
@@ -193,6 +217,8 @@ install: all ## install under $(DESTDIR)$(PREFIX)
 
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,$(notdir $(PROGRAMS)))
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libcress.so $(notdir $(SHARED)) libcress.a)
+	rm -rf $(DESTDIR)$(INCLUDEDIR)/cress
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(SYSTEMD_UNITS)))
 	rm -f $(foreach f,$(EXTRAS),$(DESTDIR)$(call extra-target,$f))
 
@@ -211,8 +237,11 @@ missing: ## print the Debian packages that the build and its tests lack, one a l
     fuzz fuzz-run coverage coverage-run lint format install uninstall dist clean missing FORCE
 
 # What install copies besides programs and units, as source:target.
+PUBLIC_HEADERS := $(wildcard include/cress/*.h)
 SYSTEMD_UNITS := $(wildcard dist/systemd/*.service)
 EXTRAS := \
+    $(BUILD)/cress.pc:$(LIBDIR)/pkgconfig/cress.pc \
+    $(foreach f,$(wildcard dist/man/*.3),$f:$(MANDIR)/man3/$(notdir $f)) \
     $(foreach f,$(wildcard dist/man/*.1),$f:$(MANDIR)/man1/$(notdir $f)) \
     $(foreach f,$(wildcard dist/man/*.5),$f:$(MANDIR)/man5/$(notdir $f)) \
     $(foreach f,$(wildcard dist/completion/*.bash),$f:$(PREFIX)/share/bash-completion/completions/$(basename $(notdir $f))) \
@@ -304,7 +333,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/.compiler | $(GENERATED)
 	@echo "  CC      $<"
 	$(Q)$(call compile,$<) -MMD -MP -o $@
 
-$(BUILD)/libcress.a: $(call objects,$(COMMON_SRC))
+$(BUILD)/libcommon.a: $(call objects,$(COMMON_SRC))
 $(BUILD)/libprograms.a: $(call objects,$(TESTABLE_SRC))
 
 $(BUILD)/libsupport.a: $(call objects,$(SUPPORT_SRC))
@@ -312,6 +341,45 @@ $(BUILD)/libsupport.a: $(call objects,$(SUPPORT_SRC))
 $(BUILD)/lib%.a: $(BUILD)/.sources
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+
+# --- The C library: what it needs of common/, with the public symbols alone -------------------------
+
+SHARED_LDFLAGS = -shared $(filter-out -pie,$(ALL_LDFLAGS))
+
+$(SHARED): $(call objects,$(LIBRARY_SRC)) $(BUILD)/libcommon.a library/libcress.map $(BUILD)/.linker $(BUILD)/.sources
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(SHARED_LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script,library/libcress.map -o $@ \
+	    $(filter %.o,$^) $(BUILD)/libcommon.a $(LIBS_COMMON)
+
+$(BUILD)/libcress.so: $(SHARED)
+	$(Q)ln -sf $(<F) $@
+
+# One object, in which hidden symbols have become local: an archive has no other way to hide them.
+$(BUILD)/obj/library.o: $(call objects,$(LIBRARY_SRC)) $(BUILD)/libcommon.a $(BUILD)/.sources
+	@echo "  LD      $@"
+	$(Q)$(LD) -r -o $@ $(filter %.o,$^) $(BUILD)/libcommon.a && $(OBJCOPY) --localize-hidden $@
+
+$(BUILD)/libcress.a: $(BUILD)/obj/library.o
+
+# What a program that links statically needs besides.
+LIBRARY_MODULES := librabbitmq jansson libuv hiredis inih openssl
+PC_VALUES = PREFIX LIBDIR INCLUDEDIR VERSION LIBRARY_MODULES
+$(BUILD)/.pc: FORCE | $(BUILD)/.packages
+	$(call stamp,$(foreach v,$(PC_VALUES),$($v)))
+$(BUILD)/cress.pc: dist/pkgconfig/cress.pc.in $(BUILD)/.pc
+	$(Q)sed $(foreach v,$(PC_VALUES),-e 's|@$v@|$($v)|') $< >$@
+
+$(USERS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libcress.so $(BUILD)/.linker
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(BUILD) -lcress -Wl,-rpath,$(abspath $(BUILD))
+
+$(TASKS): $(BUILD)/%.so: $(BUILD)/obj/%.o $(BUILD)/.linker
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(SHARED_LDFLAGS) -o $@ $< $(call pkg-libs,jansson)
+
+# --- Programs and tests ----------------------------------------------------------------------------
 
 $(BUILD)/cress: $(call objects,$(CLI_SRC))
 $(BUILD)/cress-gateway: $(call objects,$(GATEWAY_SRC))
@@ -326,13 +394,14 @@ $(FUZZ): LINK_FLAGS = -fsanitize=fuzzer
 # A unit test may put a function of its own in the place of a room's: the first definition counts.
 $(UNIT): LINK_FLAGS = -Wl,--allow-multiple-definition
 $(EXAMPLES) $(filter-out $(CORPUS),$(TESTS)): $(BUILD)/%: $(BUILD)/obj/%.o
+$(filter $(BUILD)/examples/tutorials/%,$(EXAMPLES)): $(BUILD)/obj/examples/tutorials/tutorial.o
 $(CORPUS): $(BUILD)/tests/corpus/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/standalone.o
 
-$(PROGRAMS) $(EXAMPLES) $(TESTS): $(BUILD)/libcress.a $(BUILD)/.linker $(BUILD)/.sources
+$(PROGRAMS) $(EXAMPLES) $(TESTS): $(BUILD)/libcommon.a $(BUILD)/.linker $(BUILD)/.sources
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) $(LINK_FLAGS) -o $@ $(filter %.o,$^) $(filter %/libsupport.a,$^) $(filter %/libprograms.a,$^) \
-	    $(BUILD)/libcress.a $(LIBS) $(LIBS_COMMON)
+	    $(BUILD)/libcommon.a $(LIBS) $(LIBS_COMMON)
 
 # Written by make itself: with hundreds of files the text would be too long for a shell's command line.
 json = $(subst ",\",$(subst \,\\,$1))

@@ -102,7 +102,7 @@ static void read_cb(const struct cress_batch *batch, const struct cress_error *e
 }
 
 void cress_completion_submit(const struct cress_services *services, const char *batch,
-                          cress_store_done_cb done, void *arg)
+                             cress_store_done_cb done, void *arg)
 {
     struct completion *completion = CRESS_NEW(struct completion);
     completion->services = services;

@@ -24,8 +24,13 @@ enum {
 /* Once, when the first job could be taken. */
 static void announce_when_ready(struct cress_worker *worker)
 {
-    if (worker->announced || !worker->broker_was_ready || !worker->store_was_ready) {
+    if (worker->announced || !worker->store_was_ready) {
         return;
+    }
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        if (!worker->queues[i].was_consumed) {
+            return;
+        }
     }
     worker->announced = true;
     struct cress_buf names = cress_buf_make(CRESS_ERROR_MESSAGE_MAX);
@@ -43,14 +48,23 @@ static void broker_state_cb(enum cress_broker_state state, const struct cress_er
     struct cress_worker *worker = arg;
     if (state == CRESS_BROKER_READY) {
         cress_log(CRESS_LOG_INFO, "broker connected");
-        worker->broker_was_ready = true;
-        announce_when_ready(worker);
     } else if (state == CRESS_BROKER_BLOCKED) {
         cress_log(CRESS_LOG_WARN,
                   "the broker takes no messages now (memory or disk alarm); retries wait");
     } else if (err && worker->phase != CRESS_WORKER_CLOSING) {
         cress_log(CRESS_LOG_WARN, "no broker connection, trying on", CRESS_KV_ERROR(err));
     }
+}
+
+static void queue_consumed_cb(const char *queue, void *arg)
+{
+    struct cress_worker *worker = arg;
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        if (strcmp(worker->queues[i].name, queue) == 0) {
+            worker->queues[i].was_consumed = true;
+        }
+    }
+    announce_when_ready(worker);
 }
 
 static void queue_problem_cb(const char *queue, const struct cress_error *err, void *arg)
@@ -101,8 +115,13 @@ static void consume(struct cress_worker *worker)
             .prefetch = prefetch < PREFETCH_MAX ? (int)prefetch : PREFETCH_MAX,
         };
     }
-    cress_broker_consume(worker->services.broker, subscriptions, worker->queue_count,
-                         cress_dispatch_deliveries_cb, queue_problem_cb, worker);
+    const struct cress_consumer consumer = {
+        .on_deliveries = cress_dispatch_deliveries_cb,
+        .on_consuming = queue_consumed_cb,
+        .on_problem = queue_problem_cb,
+        .arg = worker,
+    };
+    cress_broker_consume(worker->services.broker, subscriptions, worker->queue_count, &consumer);
     worker->consuming = true;
     free(subscriptions);
 }

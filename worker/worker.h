@@ -36,6 +36,7 @@ struct cress_worker_queue {
     const char *name;
     const char *default_task; /* NULL: none */
     int64_t unacked;          /* deliveries in hand */
+    bool was_consumed;        /* the broker has begun to deliver from it */
     uint64_t epoch;           /* of the newest delivery */
 };
 
@@ -62,7 +63,7 @@ struct cress_worker {
     int64_t started_ms;
 
     bool consuming;
-    bool broker_was_ready, store_was_ready, announced;
+    bool store_was_ready, announced;
     uv_timer_t beat;  /* presence */
     uv_timer_t limit; /* of the current phase of stopping */
     size_t closing_step;

@@ -2,13 +2,17 @@
 // Logging to stderr, for the operator at 3 a.m.: what happened, to which job, queue or peer, what
 // is done now.
 //
-//   cress_log(CRESS_LOG_WARN, "broker connection lost, reconnecting", CRESS_KV("peer", peer),
-//   CRESS_KVI("in_ms", 250));
+//   cress_log(CRESS_LOG_WARN, "broker connection lost", CRESS_KV("peer", peer), CRESS_KVI("ms", 250));
 //
-// writes   2026-11-23T18:00:00.123Z warn  broker connection lost, reconnecting peer=127.0.0.1:5672
-// in_ms=250 or, with the format "json", one object a line. Under systemd (JOURNAL_STREAM is set)
-// the time is left out and the line starts with the journal's <n> priority (sd-daemon(3)). A value
-// is quoted when it needs it. Any thread; a line is one write(2). Never pass a secret.
+// writes
+//
+//   2026-11-23T18:00:00.123Z warn  broker connection lost peer=127.0.0.1:5672 ms=250
+//
+// or, with the format "json", one object a line. Under systemd (JOURNAL_STREAM is set) the time is
+// left out and the line starts with the journal's <n> priority (sd-daemon(3)). A value is quoted
+// when it needs it.
+//
+// Any thread; a line is one write(2). Never pass a secret.
 #ifndef CRESS_BASE_LOG_H
 #define CRESS_BASE_LOG_H
 

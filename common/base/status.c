@@ -22,6 +22,9 @@ static const struct status_info {
 #undef CRESS_STATUS
 };
 
+/* Every status of the public header has its row here. */
+_Static_assert(sizeof infos / sizeof infos[0] == CRESS_CONFIG + 1, "status.def misses a status");
+
 /* A cut text must not end inside a UTF-8 sequence. */
 static void trim_partial_character(char *text)
 {

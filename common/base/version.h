@@ -3,7 +3,9 @@
 #ifndef CRESS_BASE_VERSION_H
 #define CRESS_BASE_VERSION_H
 
-const char *cress_version(void); /* "0.1.0" */
-const char *cress_commit(void);  /* abbreviated git commit, "" when built outside a checkout */
+#include "include/cress/error.h"
+
+CRESS_API const char *cress_version(void); /* "0.1.0" */
+const char *cress_commit(void);            /* abbreviated git commit, "" when built outside a checkout */
 
 #endif

@@ -49,9 +49,7 @@ struct cress_broker {
 
     char **queues; /* subscribed to, by source */
     size_t queue_count;
-    void (*on_deliveries)(struct cress_list *deliveries, void *arg);
-    void (*on_problem)(const char *queue, const struct cress_error *err, void *arg);
-    void *consume_arg;
+    struct cress_consumer told; /* zeroed before cress_broker_consume() */
 
     uv_async_t wake;       /* a thread has posted something */
     uv_prepare_t turn_end; /* before the loop sleeps */
@@ -107,7 +105,21 @@ static void take_deliveries(struct cress_broker *broker, struct cress_deliveries
 {
     if (!broker->closing) {
         broker->unacknowledged += deliveries->count;
-        broker->on_deliveries(&deliveries->list, broker->consume_arg);
+        broker->told.on_deliveries(&deliveries->list, broker->told.arg);
+    }
+}
+
+static void tell_about_queue(struct cress_broker *broker, const struct cress_note *note)
+{
+    const char *queue = broker->queues[note->source];
+    const struct cress_consumer *told = &broker->told;
+    if (broker->closing) {
+        return;
+    }
+    if (note->mail.kind == CRESS_MAIL_PROBLEM && told->on_problem) {
+        told->on_problem(queue, &note->err, told->arg);
+    } else if (note->mail.kind == CRESS_MAIL_CONSUMING && told->on_consuming) {
+        told->on_consuming(queue, told->arg);
     }
 }
 
@@ -128,13 +140,10 @@ static void take_mail(struct cress_broker *broker, struct side *side, struct cre
     case CRESS_MAIL_STATE:
         change_state(broker, side, CRESS_CONTAINER(mail, struct cress_state_note, mail));
         break;
-    case CRESS_MAIL_PROBLEM: {
-        const struct cress_note *note = CRESS_CONTAINER(mail, struct cress_note, mail);
-        if (broker->on_problem && !broker->closing) {
-            broker->on_problem(broker->queues[note->source], &note->err, broker->consume_arg);
-        }
+    case CRESS_MAIL_CONSUMING:
+    case CRESS_MAIL_PROBLEM:
+        tell_about_queue(broker, CRESS_CONTAINER(mail, struct cress_note, mail));
         break;
-    }
     case CRESS_MAIL_FLUSH:
     case CRESS_MAIL_STOP_CONSUMING: {
         const struct cress_note *note = CRESS_CONTAINER(mail, struct cress_note, mail);
@@ -477,15 +486,12 @@ static void subscribe(struct cress_broker *broker, const struct cress_subscripti
     }
 }
 
-void cress_broker_consume(
-    struct cress_broker *broker, const struct cress_subscription *subscriptions, size_t count,
-    void (*on_deliveries)(struct cress_list *deliveries, void *arg),
-    void (*on_problem)(const char *queue, const struct cress_error *err, void *arg), void *arg)
+void cress_broker_consume(struct cress_broker *broker,
+                          const struct cress_subscription *subscriptions, size_t count,
+                          const struct cress_consumer *consumer)
 {
-    assert(broker->consumer.link && !broker->on_deliveries);
-    broker->on_deliveries = on_deliveries;
-    broker->on_problem = on_problem;
-    broker->consume_arg = arg;
+    assert(broker->consumer.link && !broker->told.on_deliveries);
+    broker->told = *consumer;
     broker->queues = cress_realloc_array(NULL, count, sizeof *broker->queues);
     broker->queue_count = count;
     for (size_t i = 0; i < count; i++) {

@@ -117,14 +117,23 @@ struct cress_subscription {
                      largest share */
 };
 
-/* Starts consuming, now and after each reconnect. `on_deliveries` gets a list of struct
- * cress_delivery, which it empties: it owns them and settles each. A queue that cannot be consumed
- * (absent, other arguments) is reported through `on_problem` and tried again with backoff; the
- * others go on. The subscriptions are copied. */
-void cress_broker_consume(
-    struct cress_broker *broker, const struct cress_subscription *subscriptions, size_t count,
-    void (*on_deliveries)(struct cress_list *deliveries, void *arg),
-    void (*on_problem)(const char *queue, const struct cress_error *err, void *arg), void *arg);
+/* What a consumer is told. The queue's name is as subscribed and lives as long as the broker. */
+struct cress_consumer {
+    /* Gets a list of struct cress_delivery, which it empties: it owns them and settles each. */
+    void (*on_deliveries)(struct cress_list *deliveries, void *arg);
+    /* The queue is there and consumed, with all its priorities; told again after each interruption.
+     * May be NULL. */
+    void (*on_consuming)(const char *queue, void *arg);
+    /* The queue cannot be consumed (absent, other arguments). It is tried again with backoff; the
+     * others go on. May be NULL. */
+    void (*on_problem)(const char *queue, const struct cress_error *err, void *arg);
+    void *arg;
+};
+
+/* Starts consuming, now and after each reconnect. Once for a broker. What it is given is copied. */
+void cress_broker_consume(struct cress_broker *broker,
+                          const struct cress_subscription *subscriptions, size_t count,
+                          const struct cress_consumer *consumer);
 
 /* Cancels the consumers; `stopped` is called after the last delivery has been handed over. Settling
  * goes on. */

@@ -127,6 +127,18 @@ static void forget_channel(struct lane *lane)
     lane->deliver = NULL;
 }
 
+static void note_source(struct consumer *consumer, const struct lane *lane,
+                        enum cress_mail_kind kind, const struct cress_error *err)
+{
+    struct cress_note *note = CRESS_NEW(struct cress_note);
+    note->mail.kind = kind;
+    note->source = lane->source;
+    if (err) {
+        note->err = *err;
+    }
+    cress_link_answer(&consumer->link, &note->mail);
+}
+
 static void report(struct consumer *consumer, struct lane *lane, const struct cress_error *err)
 {
     const struct cress_backoff backoff = {.base_ms = RETRY_BASE_MS,
@@ -134,11 +146,7 @@ static void report(struct consumer *consumer, struct lane *lane, const struct cr
     lane->failures++;
     lane->retry_at_ms =
         cress_clock_mono_ms() + cress_backoff_ms(&backoff, lane->failures, cress_random());
-    struct cress_note *note = CRESS_NEW(struct cress_note);
-    note->mail.kind = CRESS_MAIL_PROBLEM;
-    note->source = lane->source;
-    note->err = *err;
-    cress_link_answer(&consumer->link, &note->mail);
+    note_source(consumer, lane, CRESS_MAIL_PROBLEM, err);
 }
 
 static void ask_to_consume(struct consumer *consumer, struct lane *lane)
@@ -279,6 +287,20 @@ static void end_cancelling(struct consumer *consumer, struct lane *lane)
     }
 }
 
+/* The last priority of a subscription makes it whole. */
+static void activate(struct consumer *consumer, struct lane *lane)
+{
+    lane->state = LANE_ACTIVE;
+    lane->failures = 0;
+    for (size_t i = 0; i < consumer->lane_count; i++) {
+        const struct lane *other = consumer->lanes[i];
+        if (other->source == lane->source && other->state != LANE_ACTIVE) {
+            return;
+        }
+    }
+    note_source(consumer, lane, CRESS_MAIL_CONSUMING, NULL);
+}
+
 static void take_method(struct consumer *consumer, struct lane *lane, amqp_method_t method)
 {
     struct cress_error err;
@@ -291,8 +313,7 @@ static void take_method(struct consumer *consumer, struct lane *lane, amqp_metho
         break;
     case AMQP_BASIC_CONSUME_OK_METHOD:
         if (lane->state == LANE_ASKED) {
-            lane->state = LANE_ACTIVE;
-            lane->failures = 0;
+            activate(consumer, lane);
         }
         break;
     case AMQP_BASIC_CANCEL_METHOD:

@@ -25,6 +25,7 @@ enum cress_mail_kind {
     /* to the loop */
     CRESS_MAIL_STATE,
     CRESS_MAIL_DELIVERIES,
+    CRESS_MAIL_CONSUMING,
     CRESS_MAIL_PROBLEM,
     CRESS_MAIL_EXITED,
 };
@@ -77,13 +78,13 @@ struct cress_deliveries {
     size_t count;
 };
 
-/* ALLOW, CONSUME, PROBLEM, FLUSH, STOP_CONSUMING: a queue or a callback's address. */
+/* ALLOW, CONSUME, CONSUMING, PROBLEM, FLUSH, STOP_CONSUMING: a queue or a callback's address. */
 struct cress_note {
     struct cress_mail mail;
     char *queue; /* ALLOW, CONSUME. Owned */
     bool single; /* CONSUME: just this queue, not declared */
     int prefetch;
-    size_t source;          /* CONSUME, PROBLEM: which subscription */
+    size_t source;          /* CONSUME, CONSUMING, PROBLEM: which subscription */
     struct cress_error err; /* PROBLEM */
     void (*done)(void *arg);
     void *arg;

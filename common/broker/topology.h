@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every exchange and queue of Cress: names, arguments, routes. Nothing else in the tree knows them.
 //
-//   work queue q     q.high, q, q.low   durable quorum queues; dead letters to q.dead, at least
-//   once dead letters     q.dead             durable quorum queue delay 2^k ms     cress.delay.<ms>
-//   fanout exchange and quorum queue with that TTL; when it has passed, the broker
-//                                       routes the message by its first routing key, which is the
-//                                       work queue's name
+//   work queue q    q.high, q, q.low   durable quorum queues; dead letters to q.dead, at least once
+//   dead letters    q.dead             durable quorum queue
+//   delay 2^k ms    cress.delay.<ms>   fanout exchange and quorum queue with that TTL; when it has
+//                                      passed, the broker routes the message by its first routing
+//                                      key, which is the work queue's name
 //
 // A job that is due in d ms is sent to the largest delay not above d; whoever consumes it too early
 // sends it on to the next smaller one. So a job hops at most once for each bit of d, and nothing is

@@ -3,13 +3,11 @@
 //
 // DESIGN
 //
-//   cress_submit() --> store: create --> on_created() --> broker: publish --> on_published() -->
-//   finish()
-//         |                   |                                                    |
-//         | invalid           | refused, or another job                            | nowhere:
-//         store: discard
-//         +-------------------+----------------------------------------------------+--> finish()
-//         with the error
+//   cress_submit() -> store: create -> on_created() -> broker: publish -> on_published() -> finish()
+//        |                                 |                                 |               ^
+//        | invalid                         | refused, another job's id       | nowhere:      |
+//        |                                 |                                 | discard       |
+//        +---------------------------------+---------------------------------+---------------+
 //
 // The record comes first: once a worker can see the message, a status can be asked for. A message
 // that certainly reached no queue takes its record with it; one that may have arrived keeps it, for
@@ -25,6 +23,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { REFUSALS_MAX = 4, REFUSAL_PAUSE_MS = 50 }; /* 50, 100, 200, 400 ms */
+
 struct submission {
     struct cress_submit_options options;
     struct cress_message *message; /* owned */
@@ -33,7 +33,8 @@ struct submission {
     bool taken;                    /* `record` is another job's */
     bool broker_was_ready;         /* when the message was handed over */
     struct cress_error err;        /* CRESS_OK while all is well */
-    uv_timer_t later;              /* for an answer without a round trip */
+    unsigned refusals;             /* of the broker, so far */
+    uv_timer_t later;              /* for an answer without a round trip, or another try */
     cress_submit_cb done;
     void *arg;
 };
@@ -92,10 +93,39 @@ static bool explain(struct submission *submission, const struct cress_error *err
     return false;
 }
 
+static void publish(struct submission *submission);
+
+static void on_pause_closed(uv_handle_t *handle)
+{
+    publish(handle->data);
+}
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    uv_close((uv_handle_t *)timer, on_pause_closed);
+}
+
+/* A queue that was just declared, or whose leader has just died, refuses for a moment: that is no
+ * news for the caller yet. */
+static bool try_again(struct submission *submission, const struct cress_error *err)
+{
+    if (strcmp(err->code, "nacked") != 0 || submission->refusals == REFUSALS_MAX) {
+        return false;
+    }
+    uv_timer_init(cress_store_loop(submission->options.store), &submission->later);
+    submission->later.data = submission;
+    uv_timer_start(&submission->later, on_pause_over,
+                   (uint64_t)REFUSAL_PAUSE_MS << submission->refusals++, 0);
+    return true;
+}
+
 static void on_published(const struct cress_error *err, void *arg)
 {
     struct submission *submission = arg;
 
+    if (err && try_again(submission, err)) {
+        return;
+    }
     if (err && explain(submission, err)) {
         discard(submission);
     } else {
@@ -111,8 +141,9 @@ static void publish(struct submission *submission)
     if (options->timeout_ms > 0) {
         left_ms = options->timeout_ms - (cress_clock_mono_ms() - submission->started_ms);
         if (left_ms <= 0) {
-            cress_error_set(&submission->err, CRESS_UNAVAILABLE, "store_unavailable",
-                            "the store took longer than %lld ms", (long long)options->timeout_ms);
+            cress_error_set(&submission->err, CRESS_UNAVAILABLE, "too_slow",
+                            "store and broker took longer than %lld ms",
+                            (long long)options->timeout_ms);
             discard(submission);
             return;
         }

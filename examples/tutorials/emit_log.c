@@ -11,8 +11,8 @@ int main(int argc, char **argv)
     char *text = tutorial_words(argc, argv, 1, "info: Hello World!");
     amqp_connection_state_t conn = tutorial_connect();
 
-    // A fanout exchange copies each message into all queues that are bound to it. If there are none,
-    // the message is gone: nobody was listening.
+    // A fanout exchange copies each message into all queues that are bound to it. If there are
+    // none, the message is gone: nobody was listening.
     const amqp_bytes_t exchange = amqp_cstring_bytes("logs");
     amqp_exchange_declare(conn, 1, exchange, amqp_cstring_bytes("fanout"), 0, 0, 0, 0,
                           amqp_empty_table);

@@ -14,8 +14,8 @@ int main(void)
 
     // A queue of our own: the broker invents a name for it, and deletes it when we are gone.
     const amqp_boolean_t exclusive = 1;
-    const amqp_queue_declare_ok_t *own = amqp_queue_declare(conn, 1, amqp_empty_bytes, 0, 0,
-                                                            exclusive, 0, amqp_empty_table);
+    const amqp_queue_declare_ok_t *own =
+        amqp_queue_declare(conn, 1, amqp_empty_bytes, 0, 0, exclusive, 0, amqp_empty_table);
     tutorial_check(conn, "make a queue");
     amqp_queue_bind(conn, 1, own->queue, exchange, amqp_empty_bytes, amqp_empty_table);
     tutorial_check(conn, "bind the queue to exchange logs");

@@ -20,8 +20,8 @@ int main(int argc, char **argv)
     tutorial_check(conn, "declare exchange topic_logs");
 
     const amqp_boolean_t exclusive = 1;
-    const amqp_queue_declare_ok_t *own = amqp_queue_declare(conn, 1, amqp_empty_bytes, 0, 0,
-                                                            exclusive, 0, amqp_empty_table);
+    const amqp_queue_declare_ok_t *own =
+        amqp_queue_declare(conn, 1, amqp_empty_bytes, 0, 0, exclusive, 0, amqp_empty_table);
     tutorial_check(conn, "make a queue");
     for (int i = 1; i < argc; i++) { // a message that fits several patterns still comes once
         amqp_queue_bind(conn, 1, own->queue, exchange, amqp_cstring_bytes(argv[i]),

@@ -20,8 +20,8 @@ int main(void)
     }
     tutorial_check(conn, "declare queue hello");
 
-    // Messages go to an exchange, never straight to a queue. The nameless exchange "" hands each one
-    // to the queue that its routing key names.
+    // Messages go to an exchange, never straight to a queue. The nameless exchange "" hands each
+    // one to the queue that its routing key names.
     int status = amqp_basic_publish(conn, 1, amqp_empty_bytes, queue, 0, 0, NULL,
                                     amqp_cstring_bytes("Hello World!"));
     tutorial_check_status(status, "send the message");

@@ -123,7 +123,10 @@ amqp_connection_state_t tutorial_connect(void)
     snprintf(url, sizeof url, "%s", given ? given : "amqp://guest:guest@localhost:5672/");
     struct amqp_connection_info to;
     tutorial_check_status(amqp_parse_url(url, &to), "read CRESS_BROKER_URL");
-    tutorial_check_status(to.ssl ? AMQP_STATUS_BAD_URL : AMQP_STATUS_OK, "connect by amqps");
+    if (to.ssl) {
+        tutorial_die("connect to the broker", amqp_cstring_bytes("the tutorials do without TLS"),
+                     "Set CRESS_BROKER_URL to an address that begins with amqp://.");
+    }
 
     amqp_connection_state_t conn = amqp_new_connection();
     amqp_socket_t *socket = amqp_tcp_socket_new(conn); // belongs to conn
@@ -167,6 +170,27 @@ bool tutorial_next(amqp_connection_state_t conn, amqp_envelope_t *message)
         }
     }
     return false;
+}
+
+bool tutorial_confirm(amqp_connection_state_t conn, int seconds, amqp_basic_ack_t *confirm)
+{
+    const char *what = "get a confirm";
+    amqp_maybe_release_buffers(conn);
+    amqp_frame_t frame;
+    const struct timeval wait = {.tv_sec = seconds};
+    const int status = amqp_simple_wait_frame_noblock(conn, &frame, &wait);
+    if (status == AMQP_STATUS_TIMEOUT && seconds == 0) {
+        return false;
+    }
+    tutorial_check_status(status, what);
+    tutorial_check_frame(&frame, what);
+    if (frame.frame_type != AMQP_FRAME_METHOD ||
+        frame.payload.method.id != AMQP_BASIC_ACK_METHOD) { // else it is basic.nack
+        tutorial_die(what, amqp_cstring_bytes("the broker could not keep the message"),
+                     "The broker's log says why. Publish it again later.");
+    }
+    *confirm = *(const amqp_basic_ack_t *)frame.payload.method.decoded;
+    return true;
 }
 
 void tutorial_print(const char *before, amqp_bytes_t text)

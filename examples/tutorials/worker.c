@@ -25,14 +25,14 @@ int main(void)
     amqp_queue_declare(conn, 1, queue, 0, durable, 0, 0, tutorial_quorum);
     tutorial_check(conn, "declare queue task_queue");
 
-    // One message at a time: the next one comes when this one is acknowledged. Without it the broker
-    // would deal all tasks out in turn, to workers that are busy as well as to idle ones.
+    // One message at a time: the next one comes when this one is acknowledged. Without it the
+    // broker would deal all tasks out in turn, to workers that are busy as well as to idle ones.
     const uint16_t prefetch = 1;
     amqp_basic_qos(conn, 1, 0, prefetch, 0);
     tutorial_check(conn, "limit the unacknowledged messages");
 
-    // With acknowledgements, the broker keeps a task until we say that it is done. If the connection
-    // breaks before that, the task goes to another worker.
+    // With acknowledgements, the broker keeps a task until we say that it is done. If the
+    // connection breaks before that, the task goes to another worker.
     const amqp_boolean_t no_ack = 0;
     amqp_basic_consume(conn, 1, queue, amqp_empty_bytes, 0, no_ack, 0, amqp_empty_table);
     tutorial_check(conn, "consume queue task_queue");

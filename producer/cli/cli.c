@@ -158,12 +158,20 @@ static bool broker_is_ready(const struct cress_cli *cli, struct cress_error *why
     return state == CRESS_BROKER_READY;
 }
 
+static void add_hint(struct cress_error *why, const char *hint)
+{
+    const size_t used = strlen(why->message);
+    snprintf(why->message + used, sizeof why->message - used, "; %s", hint);
+}
+
 static bool is_ready(const struct cress_cli *cli, struct cress_error *why)
 {
     if (!broker_is_ready(cli, why)) {
         char url[256];
         cress_text_redact_url(cli->config->broker_url, url, sizeof url);
         cress_error_prefix(why, "broker %s", url);
+        add_hint(why, why->status == CRESS_DENIED ? "check user, password and virtual host in CRESS_BROKER_URL"
+                                                  : "is it running? See --broker-url and CRESS_BROKER_URL");
         return false;
     }
     return store_is_ready(cli, why);
@@ -176,10 +184,10 @@ static void on_patience_over(uv_timer_t *timer)
     if (is_ready(cli, &why)) {
         return;
     }
-    char text[CRESS_TIME_TEXT_MAX];
-    const size_t used = strlen(why.message);
-    snprintf(why.message + used, sizeof why.message - used, "; gave up after %s (`cress doctor` looks closer)",
+    char text[CRESS_TIME_TEXT_MAX], hint[96];
+    snprintf(hint, sizeof hint, "gave up after %s (`cress doctor` looks closer)",
              cress_duration_format(cli->connect_timeout_ms, text));
+    add_hint(&why, hint);
     stop(cli, &why, cress_status_exit_code(why.status));
 }
 

@@ -163,7 +163,6 @@ static void on_server(const char *version, const struct cress_error *err, void *
 static void look_at_store(struct doctor *doctor)
 {
     struct cress_error why;
-    char url[URL_TEXT_MAX];
     if (doctor->store_asked) {
         return;
     }
@@ -176,8 +175,7 @@ static void look_at_store(struct doctor *doctor)
     }
     const int64_t took_ms = cress_clock_mono_ms() - doctor->started_ms;
     if (!cress_status_is_temporary(why.status) || took_ms >= doctor->cli->connect_timeout_ms) {
-        cress_text_redact_url(doctor->cli->config->store_url, url, sizeof url);
-        judge(doctor, CHECK_STORE, BAD, "%s: %s; set it with --store-url or CRESS_STORE_URL", url, why.message);
+        judge(doctor, CHECK_STORE, BAD, "%s", why.message);
         judge(doctor, CHECK_WORKERS, DOUBTFUL, "unknown without the store");
     }
 }

@@ -119,7 +119,8 @@ static void on_silence(void *arg)
 {
     struct receiving *receiving = arg;
     if (receiving->wanted > 0) {
-        cress_output_say(&receiving->cli->output, "cress: received %" PRId64 " of %" PRId64 " messages in time",
+        cress_output_say(&receiving->cli->output,
+                         "cress: received %" PRId64 " of %" PRId64 " messages in time",
                          receiving->received, receiving->wanted);
     }
     end(receiving, receiving->wanted > 0 ? cress_status_exit_code(CRESS_TIMEOUT) : 0);
@@ -145,7 +146,8 @@ static void await_more(struct receiving *receiving)
     }
 }
 
-static enum cress_settlement receive(struct receiving *receiving, const struct cress_delivery *delivery)
+static enum cress_settlement receive(struct receiving *receiving,
+                                     const struct cress_delivery *delivery)
 {
     struct cress_cli *cli = receiving->cli;
     if (receiving->ending || cress_cli_over(cli)) {
@@ -200,8 +202,11 @@ static void on_ensured(const struct cress_error *err, void *arg)
     const bool is_few = receiving->wanted > 0 && receiving->wanted < PREFETCH;
     const struct cress_subscription subscription = {.queue = cli->args.operands[0],
                                                     .raw = true,
-                                                    .prefetch = is_few ? (int)receiving->wanted : PREFETCH};
-    cress_broker_consume(cli->broker, &subscription, 1, on_deliveries, on_problem, receiving);
+                                                    .prefetch =
+                                                        is_few ? (int)receiving->wanted : PREFETCH};
+    const struct cress_consumer consumer = {
+        .on_deliveries = on_deliveries, .on_problem = on_problem, .arg = receiving};
+    cress_broker_consume(cli->broker, &subscription, 1, &consumer);
     await_more(receiving);
 }
 
@@ -210,8 +215,8 @@ static void run(struct cress_cli *cli)
     struct receiving *receiving = cli->state = CRESS_NEW(struct receiving);
     receiving->cli = cli;
     receiving->wanted = cress_args_number(&cli->args, "count", 0);
-    cress_broker_ensure_queue(cli->broker, cli->args.operands[0], cli->connect_timeout_ms, on_ensured,
-                              receiving);
+    cress_broker_ensure_queue(cli->broker, cli->args.operands[0], cli->connect_timeout_ms,
+                              on_ensured, receiving);
 }
 
 static void release(struct cress_cli *cli)
@@ -220,9 +225,15 @@ static void release(struct cress_cli *cli)
 }
 
 static const struct cress_flag flags[] = {
-    {.name = "count", .kind = CRESS_FLAG_NUMBER, .value = "N", .min = 1, .max = INT64_MAX,
+    {.name = "count",
+     .kind = CRESS_FLAG_NUMBER,
+     .value = "N",
+     .min = 1,
+     .max = INT64_MAX,
      .help = "end after N messages"},
-    {.name = "timeout", .kind = CRESS_FLAG_DURATION, .value = "TIME",
+    {.name = "timeout",
+     .kind = CRESS_FLAG_DURATION,
+     .value = "TIME",
      .help = "end after TIME without a message; exit code 5 when that is before --count"},
     {.name = NULL},
 };
@@ -231,9 +242,12 @@ const struct cress_verb cress_verb_receive = {
     .name = "receive",
     .operands = "QUEUE",
     .summary = "print the messages of a queue as they come",
-    .about = "Each body is a line on stdout; --json prints one object a message, with its properties. A\n"
-             "message is acknowledged once it has been written; Ctrl-C ends tidily. The queue is made as\n"
-             "by `cress send` when there is none. Do not use it on a queue of jobs: it takes them.\n",
+    .about =
+        "Each body is a line on stdout; --json prints one object a message, with its properties. "
+        "A\n"
+        "message is acknowledged once it has been written; Ctrl-C ends tidily. The queue is made "
+        "as\n"
+        "by `cress send` when there is none. Do not use it on a queue of jobs: it takes them.\n",
     .examples = "  cress receive hello\n"
                 "  cress receive hello --count 1 --timeout 5s\n"
                 "  cress receive default.dead --json --timeout 1s\n",

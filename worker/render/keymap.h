@@ -4,11 +4,11 @@
 //
 //   https://site/                      index.html
 //   https://site/blog/                 blog/index.html
-//   https://site/blog                  blog/index.html       a last segment without an extension is
-//   a directory https://site/a/page.html           a/page.html https://site/list?page=2
-//   list/index.html?page=2 https://site/caf%C3%A9             café/index.html       escapes are
-//   decoded where that loses nothing https://site/a/../../b//c.css      b/c.css               dot
-//   segments (RFC 3986, 5.2.4) and empty ones vanish
+//   https://site/blog                  blog/index.html   (no extension: a directory)
+//   https://site/a/page.html           a/page.html
+//   https://site/list?page=2           list/index.html?page=2
+//   https://site/caf%C3%A9             café/index.html   (decoded where that loses nothing)
+//   https://site/a/../../b//c.css      b/c.css           (dot segments: RFC 3986, 5.2.4)
 //
 // Scheme, host, port and fragment do not matter: one site goes to one prefix. What is kept as %XX
 // (upper case): control characters, bytes that are not UTF-8, / ? % and \ - so that different pages

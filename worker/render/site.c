@@ -4,8 +4,9 @@
 //
 // DESIGN
 //
-//   sources (the URL given, then the sitemaps of an index) -> sitemap reader -> submit, at most
-//   IN_FLIGHT_MAX at once
+//   sources -> sitemap reader -> submit, at most IN_FLIGHT_MAX at once
+//      ^              |
+//      +-- sitemaps --+   of an index; the first source is the URL given
 //
 // Memory is constant however long the list is: when too many submissions are under way, the reader
 // is not asked for more and the HTTP call is paused. Everything may be run twice: the batch has the

@@ -236,7 +236,9 @@ static void on_problem(const char *queue, const struct cress_error *err, void *a
 static void consume(struct rig *rig, int prefetch)
 {
     const struct cress_subscription subscription = {.queue = rig->queue, .prefetch = prefetch};
-    cress_broker_consume(rig->broker, &subscription, 1, on_deliveries, on_problem, rig);
+    const struct cress_consumer consumer = {
+        .on_deliveries = on_deliveries, .on_problem = on_problem, .arg = rig};
+    cress_broker_consume(rig->broker, &subscription, 1, &consumer);
 }
 
 static void on_inspected(const struct cress_queue_stats *stats, size_t stat_count,
