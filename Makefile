@@ -202,7 +202,7 @@ lint: $(COMPILE_COMMANDS) $(BUILD)/gen/scripts.h $(BUILD)/gen/web.h ## check inc
 format: ## lay the C files out with clang-format
 	git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
-install: all ## install under $(DESTDIR)$(PREFIX)
+install: all $(BUILD)/cress.pc ## install under $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(BINDIR)
 	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR)/cress
