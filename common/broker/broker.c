@@ -19,9 +19,9 @@ enum {
     /* A thread that has not ended by then is cut short, and as much later left behind. */
     CLOSE_STEP_MS = 500,
     LOG_INTERVAL_MS = 10000,
-    /* Acknowledgements may wait this long to become a batch, as long as that keeps no delivery
-       waiting. */
-    SETTLE_DELAY_MS = 1,
+    /* Acknowledgements wait at most this long to become a batch of prefetch / SETTLE_PARTS. */
+    SETTLE_DELAY_MS = 2,
+    SETTLE_PARTS = 16,
     HANDLES = 5,
 };
 
@@ -44,7 +44,6 @@ struct cress_broker {
     bool settle_now;           /* at the end of this turn */
     uv_timer_t settle_timer;   /* or then */
     size_t settled_count;      /* deliveries in `settled` */
-    size_t unacknowledged;     /* deliveries whose settlement the consumer has not been given */
     size_t prefetch;           /* over all subscriptions */
 
     char **queues; /* subscribed to, by source */
@@ -104,7 +103,6 @@ static void change_state(struct cress_broker *broker, struct side *side,
 static void take_deliveries(struct cress_broker *broker, struct cress_deliveries *deliveries)
 {
     if (!broker->closing) {
-        broker->unacknowledged += deliveries->count;
         broker->told.on_deliveries(&deliveries->list, broker->told.arg);
     }
 }
@@ -194,15 +192,15 @@ static void on_settle_time(uv_timer_t *timer)
     CRESS_CONTAINER(timer, struct cress_broker, settle_timer)->settle_now = true;
 }
 
-/* Waking the consumer costs more than an acknowledgement. So it is left asleep for a moment, unless
- * a queue's prefetch (at least a sixth of its subscription's) could be used up: then RabbitMQ sends
- * nothing more until it hears from us. */
+/* Each acknowledgement that leaves is an entry in a quorum queue's log, however many deliveries it
+ * covers. So they are held for a moment, until they are a sizable part of the prefetch: early enough
+ * for RabbitMQ to send on without a pause. */
 static void send_settled(struct cress_broker *broker)
 {
     if (cress_list_is_empty(&broker->settled) || !broker->consumer.link) {
         return;
     }
-    if (!broker->settle_now && broker->unacknowledged * 6 < broker->prefetch) {
+    if (!broker->settle_now && broker->settled_count * SETTLE_PARTS < broker->prefetch) {
         if (!uv_is_active((uv_handle_t *)&broker->settle_timer)) {
             uv_timer_start(&broker->settle_timer, on_settle_time, SETTLE_DELAY_MS, 0);
         }
@@ -210,7 +208,6 @@ static void send_settled(struct cress_broker *broker)
     }
     broker->settle_now = false;
     uv_timer_stop(&broker->settle_timer);
-    broker->unacknowledged -= broker->settled_count;
     broker->settled_count = 0;
     cress_link_post(broker->consumer.link, &broker->settled);
 }

@@ -242,7 +242,6 @@ static void hand_over(struct consumer *consumer, struct lane *lane)
         cress_list_init(&consumer->batch->list);
     }
     cress_list_append(&consumer->batch->list, &incoming->delivery.node);
-    consumer->batch->count++;
 }
 
 static void begin_content(struct consumer *consumer, struct lane *lane, const amqp_frame_t *frame)

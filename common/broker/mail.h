@@ -75,7 +75,6 @@ struct cress_incoming {
 struct cress_deliveries {
     struct cress_mail mail;
     struct cress_list list; /* of struct cress_delivery */
-    size_t count;
 };
 
 /* ALLOW, CONSUME, CONSUMING, PROBLEM, FLUSH, STOP_CONSUMING: a queue or a callback's address. */
