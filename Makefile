@@ -93,8 +93,8 @@ GATEWAY_SRC := $(wildcard producer/*.c producer/gateway/*.c)
 WORKER_SRC  := $(wildcard worker/*.c worker/*/*.c)
 EXAMPLE_SRC := $(wildcard examples/hello/*.c examples/quickstart/*.c examples/tutorials/*.c)
 # What users of the C library write: programs, and tasks for the plug-in handler.
-USER_SRC    := $(filter-out %/task_%,$(wildcard examples/library/*.c))
 TASK_SRC    := $(wildcard examples/library/task_*.c)
+USER_SRC    := $(filter-out $(TASK_SRC),$(wildcard examples/library/*.c))
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 CLIENT_SRC  := $(wildcard tests/integration/*/test_*.c)
 # What integration tests share; it may use what common/ uses, and lies in a library of its own.
@@ -386,6 +386,8 @@ $(BUILD)/cress-gateway: $(call objects,$(GATEWAY_SRC))
 $(BUILD)/cress-gateway: LIBS = $(LIBS_GATEWAY)
 $(BUILD)/cress-worker: $(call objects,$(WORKER_SRC))
 $(BUILD)/cress-worker: LIBS = $(LIBS_WORKER)
+# Plug-ins call what <cress/task.h> declares: the program's only symbols that are not hidden.
+$(BUILD)/cress-worker: LINK_FLAGS = -rdynamic
 TESTS := $(UNIT) $(CLIENTS) $(CORPUS) $(BENCH) $(FUZZ)
 $(TESTS): LIBS = $(LIBS_TESTS)
 $(CLIENTS): $(BUILD)/libsupport.a

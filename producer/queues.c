@@ -73,7 +73,8 @@ static void collect_names(struct survey *survey, const char *const *stored, size
 
 static void collect_amqp_names(struct survey *survey)
 {
-    survey->amqp_names = cress_alloc((survey->count * AMQP_QUEUES + 1) * sizeof *survey->amqp_names);
+    survey->amqp_names =
+        cress_alloc((survey->count * AMQP_QUEUES + 1) * sizeof *survey->amqp_names);
     char **next = survey->amqp_names;
     for (size_t i = 0; i < survey->count; i++) {
         char name[CRESS_ROUTE_NAME_MAX];
@@ -120,7 +121,8 @@ static void on_stats(const struct cress_queue_stats *stats, size_t count,
     free(queues);
 }
 
-static void on_workers(const char *const *reports, size_t count, const struct cress_error *err, void *arg)
+static void on_workers(const char *const *reports, size_t count, const struct cress_error *err,
+                       void *arg)
 {
     struct survey *survey = arg;
     if (err) {
@@ -136,7 +138,8 @@ static void on_workers(const char *const *reports, size_t count, const struct cr
                          survey->options.timeout_ms, on_stats, survey);
 }
 
-static void on_names(const char *const *names, size_t count, const struct cress_error *err, void *arg)
+static void on_names(const char *const *names, size_t count, const struct cress_error *err,
+                     void *arg)
 {
     struct survey *survey = arg;
     if (err) {
@@ -147,14 +150,16 @@ static void on_names(const char *const *names, size_t count, const struct cress_
     cress_store_workers(survey->options.store, on_workers, survey);
 }
 
-void cress_queues_survey(const struct cress_queues_options *options, cress_queues_cb done, void *arg)
+void cress_queues_survey(const struct cress_queues_options *options, cress_queues_cb done,
+                         void *arg)
 {
     struct survey *survey = CRESS_NEW(struct survey);
     *survey = (struct survey){.options = *options, .done = done, .arg = arg};
     cress_store_queues(options->store, on_names, survey);
 }
 
-void cress_queues_write_json(const struct cress_queue_summary *queues, size_t count, struct cress_buf *out)
+void cress_queues_write_json(const struct cress_queue_summary *queues, size_t count,
+                             struct cress_buf *out)
 {
     cress_buf_add_char(out, '[');
     for (size_t i = 0; i < count; i++) {

@@ -27,9 +27,11 @@ typedef void (*cress_queues_cb)(const struct cress_queue_summary *queues, size_t
 
 /* Surveys the queues that the store knows and those of the configuration. Loop thread; `done` is called
  * once, never from within. */
-void cress_queues_survey(const struct cress_queues_options *options, cress_queues_cb done, void *arg);
+void cress_queues_survey(const struct cress_queues_options *options, cress_queues_cb done,
+                         void *arg);
 
 /* As a JSON array of objects with the members' names. */
-void cress_queues_write_json(const struct cress_queue_summary *queues, size_t count, struct cress_buf *out);
+void cress_queues_write_json(const struct cress_queue_summary *queues, size_t count,
+                             struct cress_buf *out);
 
 #endif

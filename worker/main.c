@@ -2,6 +2,7 @@
 // cress-worker: reads its arguments, and runs one worker, or several under a supervisor, until
 // SIGTERM.
 #include "common/base/version.h"
+#include "worker/handler/plugin_host.h"
 #include "worker/supervisor.h"
 #include "worker/worker.h"
 
@@ -176,6 +177,9 @@ static int run(const struct cress_config *config, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], CRESS_PLUGIN_HOST_FLAG) == 0) {
+        return cress_plugin_host(argv[2]);
+    }
     if (has_flag(argc, argv, "--help")) {
         print_help();
         return 0;

@@ -45,7 +45,9 @@ static inline struct cress_list *cress_list_shift(struct cress_list *list)
     if (node == list) {
         return NULL;
     }
-    cress_list_remove(node);
+    list->next = node->next;
+    node->next->prev = list;
+    cress_list_init(node);
     return node;
 }
 

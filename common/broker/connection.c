@@ -282,7 +282,7 @@ static void drain_output(struct cress_connection *connection)
         if (cress_clock_mono_ms() > end) {
             cress_connection_fail(connection, CRESS_UNAVAILABLE, "heartbeat",
                                   "the broker has taken no data for %lld ms",
-                                  (long long)(2 * connection->heartbeat_ms));
+                                  2 * (long long)connection->heartbeat_ms);
         }
     }
 }

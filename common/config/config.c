@@ -10,18 +10,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Slots and queues ---------------------------------------------------------------------------
+/* --- Slots and sections -------------------------------------------------------------------------
  */
 
 struct cress_slot cress_config_slot(struct cress_config *config, size_t option)
 {
-    return (struct cress_slot){&cress_options[option], config, &config->origins->options[option]};
+    return (struct cress_slot){&cress_options[option], NULL, config,
+                               &config->origins->options[option]};
 }
 
-struct cress_slot cress_config_queue_slot(struct cress_config *config, size_t queue, size_t option)
+static void *section_at(const struct cress_config *config, enum cress_kind kind, size_t section)
 {
-    return (struct cress_slot){&cress_queue_options[option], &config->queues[queue],
-                               &config->origins->queues[queue][option]};
+    return kind == CRESS_KIND_QUEUE ? (void *)&config->queues[section]
+                                    : (void *)&config->tasks[section];
+}
+
+/* The name is the first member of every section. */
+static char **name_at(const struct cress_config *config, enum cress_kind kind, size_t section)
+{
+    return section_at(config, kind, section);
+}
+
+size_t cress_config_count(const struct cress_config *config, enum cress_kind kind)
+{
+    return kind == CRESS_KIND_QUEUE ? config->queue_count : config->task_count;
+}
+
+const char *cress_config_name(const struct cress_config *config, enum cress_kind kind,
+                              size_t section)
+{
+    return *name_at(config, kind, section);
+}
+
+struct cress_slot cress_config_named_slot(struct cress_config *config, enum cress_kind kind,
+                                          size_t section, size_t option)
+{
+    return (struct cress_slot){&cress_kinds[kind].options[option], *name_at(config, kind, section),
+                               section_at(config, kind, section),
+                               &config->origins->sections[kind][section][option]};
 }
 
 static void set_default(const struct cress_slot *slot)
@@ -31,37 +57,46 @@ static void set_default(const struct cress_slot *slot)
     (void)status;
 }
 
-const struct cress_queue_config *cress_config_queue(const struct cress_config *config,
-                                                    const char *name)
+size_t cress_config_find(const struct cress_config *config, enum cress_kind kind, const char *name)
 {
-    for (size_t i = 0; i < config->queue_count; i++) {
-        if (strcmp(config->queues[i].name, name) == 0) {
-            return &config->queues[i];
-        }
+    const size_t count = cress_config_count(config, kind);
+    size_t section = 0;
+    while (section < count && strcmp(cress_config_name(config, kind, section), name) != 0) {
+        section++;
     }
-    return NULL;
+    return section;
 }
 
-size_t cress_config_add_queue(struct cress_config *config, const char *name)
+static void make_room(struct cress_config *config, enum cress_kind kind)
 {
-    const struct cress_queue_config *known = cress_config_queue(config, name);
-    if (known) {
-        return (size_t)(known - config->queues);
+    if (kind == CRESS_KIND_QUEUE) {
+        config->queues =
+            cress_realloc_array(config->queues, ++config->queue_count, sizeof(*config->queues));
+        memset(&config->queues[config->queue_count - 1], 0, sizeof(*config->queues));
+    } else {
+        config->tasks =
+            cress_realloc_array(config->tasks, ++config->task_count, sizeof(*config->tasks));
+        memset(&config->tasks[config->task_count - 1], 0, sizeof(*config->tasks));
     }
-    struct cress_config_origins *origins = config->origins;
-    const size_t index = config->queue_count++;
-    config->queues =
-        cress_realloc_array(config->queues, config->queue_count, sizeof(*config->queues));
-    origins->queues =
-        cress_realloc_array(origins->queues, config->queue_count, sizeof(*origins->queues));
-    memset(&config->queues[index], 0, sizeof(config->queues[index]));
-    memset(&origins->queues[index], 0, sizeof(origins->queues[index]));
-    config->queues[index].name = cress_strdup(name);
-    for (size_t i = 0; i < CRESS_QUEUE_OPTION_COUNT; i++) {
-        const struct cress_slot slot = cress_config_queue_slot(config, index, i);
+}
+
+size_t cress_config_add(struct cress_config *config, enum cress_kind kind, const char *name)
+{
+    const size_t section = cress_config_find(config, kind, name);
+    if (section < cress_config_count(config, kind)) {
+        return section;
+    }
+    char ****origins = &config->origins->sections[kind];
+    const size_t options = cress_kinds[kind].option_count;
+    make_room(config, kind);
+    *origins = cress_realloc_array(*origins, section + 1, sizeof(**origins));
+    (*origins)[section] = cress_alloc(options * sizeof(***origins));
+    *name_at(config, kind, section) = cress_strdup(name);
+    for (size_t i = 0; i < options; i++) {
+        const struct cress_slot slot = cress_config_named_slot(config, kind, section, i);
         set_default(&slot);
     }
-    return index;
+    return section;
 }
 
 struct cress_config *cress_config_make(void)
@@ -72,8 +107,21 @@ struct cress_config *cress_config_make(void)
         const struct cress_slot slot = cress_config_slot(config, i);
         set_default(&slot);
     }
-    cress_config_add_queue(config, "default");
+    cress_config_add(config, CRESS_KIND_QUEUE, "default");
     return config;
+}
+
+static void free_sections(struct cress_config *config, enum cress_kind kind)
+{
+    for (size_t section = 0; section < cress_config_count(config, kind); section++) {
+        for (size_t i = 0; i < cress_kinds[kind].option_count; i++) {
+            const struct cress_slot slot = cress_config_named_slot(config, kind, section, i);
+            cress_slot_free(&slot);
+        }
+        free(*name_at(config, kind, section));
+        free(config->origins->sections[kind][section]);
+    }
+    free(config->origins->sections[kind]);
 }
 
 void cress_config_free(struct cress_config *config)
@@ -85,17 +133,64 @@ void cress_config_free(struct cress_config *config)
         const struct cress_slot slot = cress_config_slot(config, i);
         cress_slot_free(&slot);
     }
-    for (size_t queue = 0; queue < config->queue_count; queue++) {
-        for (size_t i = 0; i < CRESS_QUEUE_OPTION_COUNT; i++) {
-            const struct cress_slot slot = cress_config_queue_slot(config, queue, i);
-            cress_slot_free(&slot);
-        }
-        free(config->queues[queue].name);
+    for (enum cress_kind kind = 0; kind < CRESS_KIND_COUNT; kind++) {
+        free_sections(config, kind);
     }
     free(config->queues);
-    free(config->origins->queues);
+    free(config->tasks);
     free(config->origins);
     free(config);
+}
+
+/* --- Queues and tasks ---------------------------------------------------------------------------
+ */
+
+const struct cress_queue_config *cress_config_queue(const struct cress_config *config,
+                                                    const char *name)
+{
+    const size_t section = cress_config_find(config, CRESS_KIND_QUEUE, name);
+    return section < config->queue_count ? &config->queues[section] : NULL;
+}
+
+const struct cress_task_config *cress_config_task(const struct cress_config *config,
+                                                  const char *name)
+{
+    const size_t section = cress_config_find(config, CRESS_KIND_TASK, name);
+    return section < config->task_count ? &config->tasks[section] : NULL;
+}
+
+enum cress_status cress_config_set_task(struct cress_config *config, const char *name,
+                                        const char *key, const char *value, const char *origin,
+                                        struct cress_error *err)
+{
+    const struct cress_kind_table *kind = &cress_kinds[CRESS_KIND_TASK];
+    const size_t section = cress_config_add(config, CRESS_KIND_TASK, name);
+    for (size_t i = 0; i < kind->option_count; i++) {
+        if (strcmp(kind->options[i].key, key) == 0) {
+            const struct cress_slot slot =
+                cress_config_named_slot(config, CRESS_KIND_TASK, section, i);
+            return cress_slot_set(&slot, value, origin, err);
+        }
+    }
+    return cress_error_set(err, CRESS_CONFIG, NULL, "%s: a task has no option %s", origin, key);
+}
+
+static int64_t first_set(int64_t task, int64_t job)
+{
+    return task ? task : job;
+}
+
+struct cress_job_limits cress_config_limits(const struct cress_config *config,
+                                            const struct cress_task_config *task)
+{
+    static const struct cress_task_config nothing;
+    const struct cress_task_config *own = task ? task : &nothing;
+    return (struct cress_job_limits){
+        .max_attempts = (int)first_set(own->max_attempts, config->job_max_attempts),
+        .timeout_ms = first_set(own->timeout_ms, config->job_timeout_ms),
+        .backoff_base_ms = first_set(own->backoff_base_ms, config->job_backoff_base_ms),
+        .backoff_cap_ms = first_set(own->backoff_cap_ms, config->job_backoff_cap_ms),
+    };
 }
 
 /* --- Flags --------------------------------------------------------------------------------------

@@ -37,6 +37,14 @@ struct cress_queue_config {
 #undef CRESS_QUEUE_OPTION
 };
 
+/* A [task NAME] section. NAME "*" is for any task that has no section and is not built in. */
+struct cress_task_config {
+    char *name;
+#define CRESS_TASK_OPTION(field, type, key, fallback, allowed, help) CRESS_CONFIG_##type field;
+#include "common/config/task_options.def"
+#undef CRESS_TASK_OPTION
+};
+
 struct cress_config {
 #define CRESS_OPTION(field, type, section, key, env, flag, programs, fallback, allowed, help) \
     CRESS_CONFIG_##type field;
@@ -44,6 +52,8 @@ struct cress_config {
 #undef CRESS_OPTION
     struct cress_queue_config *queues; /* always holds `default` */
     size_t queue_count;
+    struct cress_task_config *tasks;
+    size_t task_count;
     struct cress_config_origins *origins; /* where each value came from; for cress_config_show() */
 };
 
@@ -66,8 +76,37 @@ void cress_config_free(struct cress_config *config);
 const struct cress_queue_config *cress_config_queue(const struct cress_config *config,
                                                     const char *name);
 
-/* Calls `each` for every option in the order of the table, then for those of the queues. `value` is
- * as it would be written in the file, secrets masked; `origin` says where it came from ("default",
+/* The section of task `name` itself ("*" for the one of all others), or NULL. */
+const struct cress_task_config *cress_config_task(const struct cress_config *config,
+                                                  const char *name);
+
+/* Sets `key` in the section of task `name` as a line of the file would, for programs whose
+ * arguments describe a task; `origin` is what errors and cress_config_show() call it. Only before
+ * anyone else reads the configuration. CRESS_CONFIG says what is wrong. */
+CRESS_MUST_CHECK enum cress_status cress_config_set_task(struct cress_config *config,
+                                                         const char *name, const char *key,
+                                                         const char *value, const char *origin,
+                                                         struct cress_error *err);
+
+/* What applies to a job that names none of these itself: what its task's section (may be NULL)
+ * says, else [job]. */
+struct cress_job_limits {
+    int max_attempts;
+    int64_t timeout_ms, backoff_base_ms, backoff_cap_ms;
+};
+struct cress_job_limits cress_config_limits(const struct cress_config *config,
+                                            const struct cress_task_config *task);
+
+/* Calls `each` for every value that differs between two configurations, secrets masked. A value of
+ * a section that only one of them has is NULL in the other, and named only when it is not the
+ * default. */
+void cress_config_diff(const struct cress_config *before, const struct cress_config *after,
+                       void (*each)(const char *section, const char *key, const char *before,
+                                    const char *after, void *arg),
+                       void *arg);
+
+/* Calls `each` for every option in the order of the table, then for those of the queues and tasks.
+ * `value` is as it would be written in the file, secrets masked; `origin` says where it came from ("default",
  * "cress.conf:12", "environment CRESS_STORE_URL", "flag --listen"). */
 void cress_config_show(const struct cress_config *config,
                        void (*each)(const char *section, const char *key, const char *value,

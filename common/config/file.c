@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_NAME_MAX = 200, QUEUE_NAME_MAX = 200 };
+enum { FILE_NAME_MAX = 200, SECTION_NAME_MAX = 200 };
 
 struct parse {
     struct cress_config *config;
@@ -25,8 +25,9 @@ struct parse {
     const char *name;
     int line; /* the last one read, from 1 */
     bool indented;
-    const char *section;    /* of the table; NULL in a queue's, and before the first */
-    int queue;              /* -1: not in a queue's section */
+    const char *section;    /* of the table; NULL in a named one, and before the first */
+    enum cress_kind kind;   /* of the named section; CRESS_KIND_COUNT: in none */
+    size_t named;           /* its index */
     struct cress_slot last; /* of the last key in this section; no option: none yet */
     bool failed;
     struct cress_error error;
@@ -50,8 +51,10 @@ static bool fail(struct parse *parse, const char *format, ...)
 /* --- Sections -----------------------------------------------------------------------------------
  */
 
+enum { SECTION_MAX = CRESS_OPTION_COUNT + CRESS_KIND_COUNT };
+
 /* The distinct sections of the table, in its order, NULL at the end. */
-static void list_sections(const char *sections[CRESS_OPTION_COUNT + 2])
+static void list_sections(const char *sections[SECTION_MAX + 1])
 {
     size_t n = 0;
     for (size_t i = 0; i < CRESS_OPTION_COUNT; i++) {
@@ -59,30 +62,37 @@ static void list_sections(const char *sections[CRESS_OPTION_COUNT + 2])
             sections[n++] = cress_options[i].section;
         }
     }
-    sections[n++] = "queue NAME";
+    for (enum cress_kind kind = 0; kind < CRESS_KIND_COUNT; kind++) {
+        sections[n++] = cress_kinds[kind].header;
+    }
     sections[n] = NULL;
 }
 
-static bool begin_queue(struct parse *parse, const char *name)
+/* `name` is what follows the word of `kind`. */
+static bool begin_named_section(struct parse *parse, enum cress_kind kind, const char *name)
 {
+    const struct cress_kind_table *table = &cress_kinds[kind];
     const size_t size = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                      "0123456789._-");
-    if (size == 0 || size > QUEUE_NAME_MAX || name[size] != '\0') {
-        return fail(parse, "[queue %s]: a queue's name is 1 to %d of A-Z a-z 0-9 . _ -", name,
-                    QUEUE_NAME_MAX);
+    const bool is_other = table->other_name && strcmp(name, table->other_name) == 0;
+    if (!is_other && (size == 0 || size > SECTION_NAME_MAX || name[size] != '\0')) {
+        return fail(parse, "[%s %s]: a %s's name is 1 to %d of A-Z a-z 0-9 . _ -", table->word,
+                    name, table->word, SECTION_NAME_MAX);
     }
-    parse->queue = (int)cress_config_add_queue(parse->config, name);
+    parse->kind = kind;
+    parse->named = cress_config_add(parse->config, kind, name);
     return true;
 }
 
-static bool begin_named_section(struct parse *parse, const char *name)
+static bool begin_section(struct parse *parse, const char *name)
 {
-    static const char queue[] = "queue ";
-    const char *sections[CRESS_OPTION_COUNT + 2];
-    if (cress_text_starts_with(name, queue)) {
-        name += sizeof(queue) - 1;
-        return begin_queue(parse, name + strspn(name, " \t"));
+    const size_t word = strcspn(name, " \t");
+    for (enum cress_kind kind = 0; name[word] && kind < CRESS_KIND_COUNT; kind++) {
+        if (strncmp(name, cress_kinds[kind].word, word) == 0 && !cress_kinds[kind].word[word]) {
+            return begin_named_section(parse, kind, name + word + strspn(name + word, " \t"));
+        }
     }
+    const char *sections[SECTION_MAX + 1];
     list_sections(sections);
     for (size_t i = 0; sections[i]; i++) {
         if (strcmp(sections[i], name) == 0) {
@@ -101,10 +111,10 @@ static bool begin_named_section(struct parse *parse, const char *name)
 }
 
 /* `text` begins with a bracket. */
-static bool begin_section(struct parse *parse, const char *text)
+static bool take_header(struct parse *parse, const char *text)
 {
     parse->section = NULL;
-    parse->queue = -1;
+    parse->kind = CRESS_KIND_COUNT;
     parse->last.option = NULL;
     const char *end = strchr(text, ']');
     if (!end) {
@@ -119,7 +129,7 @@ static bool begin_section(struct parse *parse, const char *text)
         end--;
     }
     char *name = cress_strndup(text, (size_t)(end - text));
-    const bool good = begin_named_section(parse, name);
+    const bool good = begin_section(parse, name);
     free(name);
     return good;
 }
@@ -141,7 +151,7 @@ static bool take_line(struct parse *parse, const char *line)
     if (parse->indented && !parse->last.option) {
         return fail(parse, "an indented line continues the list above it, but there is none");
     }
-    return *text == '[' && !parse->indented ? begin_section(parse, text) : true;
+    return *text == '[' && !parse->indented ? take_header(parse, text) : true;
 }
 
 /* inih's reader: like fgets(), but one whole line, or none. */
@@ -175,11 +185,19 @@ static char *read_line(char *line, int size, void *arg)
 /* --- Keys ---------------------------------------------------------------------------------------
  */
 
+/* The kind of the section that is being read; without options when it has no name. */
+static const struct cress_kind_table *current_kind(const struct parse *parse)
+{
+    static const struct cress_kind_table none;
+    return parse->kind < CRESS_KIND_COUNT ? &cress_kinds[parse->kind] : &none;
+}
+
 static bool find_key(struct parse *parse, const char *key, struct cress_slot *slot)
 {
-    for (size_t i = 0; parse->queue >= 0 && i < CRESS_QUEUE_OPTION_COUNT; i++) {
-        if (strcmp(cress_queue_options[i].key, key) == 0) {
-            *slot = cress_config_queue_slot(parse->config, (size_t)parse->queue, i);
+    const struct cress_kind_table *kind = current_kind(parse);
+    for (size_t i = 0; i < kind->option_count; i++) {
+        if (strcmp(kind->options[i].key, key) == 0) {
+            *slot = cress_config_named_slot(parse->config, parse->kind, parse->named, i);
             return true;
         }
     }
@@ -195,10 +213,11 @@ static bool find_key(struct parse *parse, const char *key, struct cress_slot *sl
 
 static bool refuse_key(struct parse *parse, const char *key)
 {
-    const char *keys[CRESS_OPTION_COUNT + CRESS_QUEUE_OPTION_COUNT + 1] = {NULL};
+    const struct cress_kind_table *kind = current_kind(parse);
+    const char *keys[CRESS_OPTION_COUNT + 1] = {NULL}; /* more than any section has */
     size_t n = 0;
-    for (size_t i = 0; parse->queue >= 0 && i < CRESS_QUEUE_OPTION_COUNT; i++) {
-        keys[n++] = cress_queue_options[i].key;
+    for (size_t i = 0; i < kind->option_count; i++) {
+        keys[n++] = kind->options[i].key;
     }
     for (size_t i = 0; parse->section && i < CRESS_OPTION_COUNT; i++) {
         if (strcmp(cress_options[i].section, parse->section) == 0) {
@@ -208,7 +227,7 @@ static bool refuse_key(struct parse *parse, const char *key)
     if (n == 0) {
         return fail(parse, "%s: stands before the first [section]", key);
     }
-    const char *section = parse->section ? parse->section : "queue";
+    const char *section = parse->section ? parse->section : kind->word;
     const char *closest = cress_text_closest(key, keys);
     if (closest) {
         return fail(parse, "%s.%s: unknown key, did you mean %s?", section, key, closest);
@@ -263,7 +282,7 @@ static int take_pair(void *arg, const char *section, const char *key, const char
 enum cress_status cress_config_read(struct cress_config *config, FILE *file, const char *name,
                                     struct cress_error *err)
 {
-    struct parse parse = {.config = config, .file = file, .name = name, .queue = -1};
+    struct parse parse = {.config = config, .file = file, .name = name, .kind = CRESS_KIND_COUNT};
     const int fault = ini_parse_stream(read_line, &parse, take_pair, &parse);
     if (ferror(file)) {
         return cress_error_set(err, CRESS_CONFIG, NULL, "%s: %s", name, strerror(errno));

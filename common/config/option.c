@@ -25,14 +25,32 @@ const struct cress_option cress_options[CRESS_OPTION_COUNT] = {
 #undef CRESS_OPTION
 };
 
-const struct cress_option cress_queue_options[CRESS_QUEUE_OPTION_COUNT] = {
+static const struct cress_option queue_options[] = {
 #define CRESS_QUEUE_OPTION(field, type, key, fallback, allowed, help) \
     {offsetof(struct cress_queue_config, field), CRESS_TYPE_##type, \
-     NULL, key, NULL, NULL, NULL, fallback, allowed, help},
+     "queue", key, NULL, NULL, NULL, fallback, allowed, help},
 #include "common/config/queue_options.def"
 #undef CRESS_QUEUE_OPTION
 };
+
+static const struct cress_option task_options[] = {
+#define CRESS_TASK_OPTION(field, type, key, fallback, allowed, help) \
+    {offsetof(struct cress_task_config, field), CRESS_TYPE_##type, \
+     "task", key, NULL, NULL, NULL, fallback, allowed, help},
+#include "common/config/task_options.def"
+#undef CRESS_TASK_OPTION
+};
 // clang-format on
+
+const struct cress_kind_table cress_kinds[CRESS_KIND_COUNT] = {
+    [CRESS_KIND_QUEUE] = {"queue", "queue NAME",
+                          "One section for each queue that differs from the defaults.",
+                          queue_options, CRESS_COUNT(queue_options), NULL},
+    [CRESS_KIND_TASK] = {"task", "task NAME",
+                         "One section for each task of your own. NAME is the task's, or `*` for "
+                         "any task that has no section and is not built in.",
+                         task_options, CRESS_COUNT(task_options), "*"},
+};
 
 const struct cress_option cress_config_option = {
     .type = CRESS_TYPE_STRING,
@@ -233,8 +251,8 @@ static bool read_value(const struct cress_option *option, const char *text, unio
         return cress_duration_parse(text, &value->number, NULL) == CRESS_OK;
     case CRESS_TYPE_BOOL:
         return read_bool(text, &value->truth);
-    case CRESS_TYPE_URL:
-        if (!read_url(text, option->allowed.words)) {
+    case CRESS_TYPE_URL: /* empty only where that is the default */
+        if (*(*text ? text : option->fallback) && !read_url(text, option->allowed.words)) {
             return false;
         }
         break;
@@ -312,11 +330,10 @@ enum cress_status cress_slot_set(const struct cress_slot *slot, const char *text
     const enum cress_status status = set_value(slot, text, err);
     if (status == CRESS_OK) {
         *slot->origin = cress_strdup(origin);
-    } else if (option->section) {
-        cress_error_prefix(err, "%s: %s.%s", origin, option->section, option->key);
+    } else if (slot->name) {
+        cress_error_prefix(err, "%s: %s %s.%s", origin, option->section, slot->name, option->key);
     } else {
-        const struct cress_queue_config *queue = slot->owner;
-        cress_error_prefix(err, "%s: queue %s.%s", origin, queue->name, option->key);
+        cress_error_prefix(err, "%s: %s.%s", origin, option->section, option->key);
     }
     return status;
 }

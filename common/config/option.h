@@ -24,9 +24,9 @@ struct cress_allowed {
     const char *const *words; /* ends with NULL */
 };
 
-/* A row of a table. `section`, `env`, `flag` and `programs` are NULL for the options of queues. */
+/* A row of a table. `env`, `flag` and `programs` are NULL for the options of named sections. */
 struct cress_option {
-    size_t offset; /* of its field in struct cress_config or struct cress_queue_config */
+    size_t offset; /* of its field in struct cress_config, cress_queue_config, … */
     enum cress_option_type type;
     const char *section, *key, *env, *flag, *programs, *fallback;
     struct cress_allowed allowed;
@@ -41,33 +41,40 @@ enum {
     CRESS_OPTION_COUNT
 };
 
-enum {
-#define CRESS_QUEUE_OPTION(field, ...) CRESS_QUEUE_OPTION_##field,
-#include "common/config/queue_options.def"
-#undef CRESS_QUEUE_OPTION
-    CRESS_QUEUE_OPTION_COUNT
+/* Sections that have a name: [queue NAME], [task NAME]. */
+enum cress_kind { CRESS_KIND_QUEUE, CRESS_KIND_TASK, CRESS_KIND_COUNT };
+
+struct cress_kind_table {
+    const char *word;
+    const char *header; /* "queue NAME" */
+    const char *about;  /* for the reference page */
+    const struct cress_option *options;
+    size_t option_count;
+    const char *other_name; /* allowed beside A-Z a-z 0-9 . _ -; NULL: none */
 };
 
 extern const struct cress_option cress_options[CRESS_OPTION_COUNT];
-extern const struct cress_option cress_queue_options[CRESS_QUEUE_OPTION_COUNT];
+extern const struct cress_kind_table cress_kinds[CRESS_KIND_COUNT];
 
 /* --config FILE, which is no row of the table because no file can hold it. */
 extern const struct cress_option cress_config_option;
 
 struct cress_config_origins {
     char *options[CRESS_OPTION_COUNT];
-    char *(*queues)[CRESS_QUEUE_OPTION_COUNT]; /* one row for each of config->queues */
+    char ***sections[CRESS_KIND_COUNT]; /* of each section an array, one for each option */
 };
 
-/* One value and where it is kept: `owner` is the config or one of its queues. */
+/* One value and where it is kept: `owner` is the config or one of its named sections. */
 struct cress_slot {
     const struct cress_option *option;
+    const char *name; /* of the section; NULL when it has none */
     void *owner;
     char **origin;
 };
 
 struct cress_slot cress_config_slot(struct cress_config *config, size_t option);
-struct cress_slot cress_config_queue_slot(struct cress_config *config, size_t queue, size_t option);
+struct cress_slot cress_config_named_slot(struct cress_config *config, enum cress_kind kind,
+                                          size_t section, size_t option);
 
 /* Reads `text` into the slot and remembers `origin`. CRESS_CONFIG says origin, key and what is
  * allowed. */
@@ -91,8 +98,16 @@ char *cress_words_join(const char *const *words, const char *last);
 /* A configuration that holds the defaults. */
 struct cress_config *cress_config_make(void);
 
-/* The index of queue `name`, whose section is made when there is none yet. */
-size_t cress_config_add_queue(struct cress_config *config, const char *name);
+/* How many sections of `kind` there are, and the name of one. */
+size_t cress_config_count(const struct cress_config *config, enum cress_kind kind);
+const char *cress_config_name(const struct cress_config *config, enum cress_kind kind,
+                              size_t section);
+
+/* The index of section `name`; cress_config_count() when there is none. */
+size_t cress_config_find(const struct cress_config *config, enum cress_kind kind, const char *name);
+
+/* The index of section `name`, which is made with the defaults when there is none yet. */
+size_t cress_config_add(struct cress_config *config, enum cress_kind kind, const char *name);
 
 /* Reads an ini file; `name` is what errors and origins call it. */
 CRESS_MUST_CHECK enum cress_status cress_config_read(struct cress_config *config, FILE *file,

@@ -11,11 +11,26 @@
 typedef void (*show_cb)(const char *section, const char *key, const char *value, const char *origin,
                         const char *help, void *arg);
 
+typedef void (*diff_cb)(const char *section, const char *key, const char *before, const char *after,
+                        void *arg);
+
 static void show_slot(const struct cress_slot *slot, const char *section, show_cb each, void *arg)
 {
     char *value = cress_slot_format(slot, true);
     each(section, slot->option->key, value, *slot->origin, slot->option->help, arg);
     free(value);
+}
+
+static void show_section(struct cress_config *config, enum cress_kind kind, size_t index,
+                         show_cb each, void *arg)
+{
+    char *section =
+        cress_format("%s %s", cress_kinds[kind].word, cress_config_name(config, kind, index));
+    for (size_t i = 0; i < cress_kinds[kind].option_count; i++) {
+        const struct cress_slot slot = cress_config_named_slot(config, kind, index, i);
+        show_slot(&slot, section, each, arg);
+    }
+    free(section);
 }
 
 void cress_config_show(const struct cress_config *config, show_cb each, void *arg)
@@ -26,13 +41,85 @@ void cress_config_show(const struct cress_config *config, show_cb each, void *ar
         const struct cress_slot slot = cress_config_slot(shown, i);
         show_slot(&slot, slot.option->section, each, arg);
     }
-    for (size_t queue = 0; queue < config->queue_count; queue++) {
-        char *section = cress_format("queue %s", config->queues[queue].name);
-        for (size_t i = 0; i < CRESS_QUEUE_OPTION_COUNT; i++) {
-            const struct cress_slot slot = cress_config_queue_slot(shown, queue, i);
-            show_slot(&slot, section, each, arg);
+    for (enum cress_kind kind = 0; kind < CRESS_KIND_COUNT; kind++) {
+        for (size_t i = 0; i < cress_config_count(config, kind); i++) {
+            show_section(shown, kind, i, each, arg);
         }
-        free(section);
+    }
+}
+
+/* --- Differences --------------------------------------------------------------------------------
+ */
+
+/* One of them may have no option: its section does not exist. */
+static void diff_slots(const struct cress_slot *before, const struct cress_slot *after,
+                       const char *section, diff_cb each, void *arg)
+{
+    const struct cress_slot *either = after->option ? after : before;
+    const bool both = before->option && after->option;
+    if (!both && !cress_slot_is_set(either)) {
+        return;
+    }
+    char *texts[] = {both ? cress_slot_format(before, false) : NULL,
+                     both ? cress_slot_format(after, false) : NULL};
+    if (!both || strcmp(texts[0], texts[1]) != 0) {
+        char *from = before->option ? cress_slot_format(before, true) : NULL;
+        char *to = after->option ? cress_slot_format(after, true) : NULL;
+        each(section, either->option->key, from, to, arg);
+        free(from);
+        free(to);
+    }
+    free(texts[0]);
+    free(texts[1]);
+}
+
+static struct cress_slot named_slot(struct cress_config *config, enum cress_kind kind,
+                                    const char *name, size_t option)
+{
+    const size_t section = cress_config_find(config, kind, name);
+    return section < cress_config_count(config, kind)
+               ? cress_config_named_slot(config, kind, section, option)
+               : (struct cress_slot){NULL};
+}
+
+static void diff_section(struct cress_config *before, struct cress_config *after,
+                         enum cress_kind kind, const char *name, diff_cb each, void *arg)
+{
+    char *section = cress_format("%s %s", cress_kinds[kind].word, name);
+    for (size_t i = 0; i < cress_kinds[kind].option_count; i++) {
+        const struct cress_slot from = named_slot(before, kind, name, i);
+        const struct cress_slot to = named_slot(after, kind, name, i);
+        diff_slots(&from, &to, section, each, arg);
+    }
+    free(section);
+}
+
+static void diff_kind(struct cress_config *before, struct cress_config *after, enum cress_kind kind,
+                      diff_cb each, void *arg)
+{
+    for (size_t i = 0; i < cress_config_count(after, kind); i++) {
+        diff_section(before, after, kind, cress_config_name(after, kind, i), each, arg);
+    }
+    for (size_t i = 0; i < cress_config_count(before, kind); i++) {
+        const char *name = cress_config_name(before, kind, i);
+        if (cress_config_find(after, kind, name) == cress_config_count(after, kind)) {
+            diff_section(before, after, kind, name, each, arg);
+        }
+    }
+}
+
+void cress_config_diff(const struct cress_config *before, const struct cress_config *after,
+                       diff_cb each, void *arg)
+{
+    struct cress_config *old = (struct cress_config *)before; /* as in cress_config_show() */
+    struct cress_config *new = (struct cress_config *)after;
+    for (size_t i = 0; i < CRESS_OPTION_COUNT; i++) {
+        const struct cress_slot from = cress_config_slot(old, i);
+        const struct cress_slot to = cress_config_slot(new, i);
+        diff_slots(&from, &to, from.option->section, each, arg);
+    }
+    for (enum cress_kind kind = 0; kind < CRESS_KIND_COUNT; kind++) {
+        diff_kind(old, new, kind, each, arg);
     }
 }
 
@@ -190,6 +277,17 @@ static void print_readers(const struct cress_option *option, FILE *out)
     }
 }
 
+static void print_kind(const struct cress_kind_table *kind, FILE *out)
+{
+    fprintf(out,
+            "\n## [%s]\n\n%s\n\n| key | type | default | allowed | what |\n|---|---|---|---|---|\n",
+            kind->header, kind->about);
+    for (size_t i = 0; i < kind->option_count; i++) {
+        print_row(&kind->options[i], out);
+        fputs(" |\n", out);
+    }
+}
+
 void cress_config_print_reference(FILE *out)
 {
     fputs(introduction, out);
@@ -208,11 +306,7 @@ void cress_config_print_reference(FILE *out)
         print_readers(option, out);
         fputs(" |\n", out);
     }
-    fputs("\n## [queue NAME]\n\nOne section for each queue that differs from the defaults.\n\n"
-          "| key | type | default | allowed | what |\n|---|---|---|---|---|\n",
-          out);
-    for (size_t i = 0; i < CRESS_QUEUE_OPTION_COUNT; i++) {
-        print_row(&cress_queue_options[i], out);
-        fputs(" |\n", out);
+    for (enum cress_kind kind = 0; kind < CRESS_KIND_COUNT; kind++) {
+        print_kind(&cress_kinds[kind], out);
     }
 }

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The picture of a record:
@@ -56,16 +57,30 @@ static void format_status(const struct cress_record *record, char text[CRESS_STA
              record->batch ? 1 : 0, record->started_ms, record->worker ? record->worker : "");
 }
 
+static int64_t take_number(const char **text)
+{
+    char *end;
+    const long long number = strtoll(*text, &end, 10);
+
+    *text = end;
+    return number;
+}
+
 static void read_status(const char *text, struct cress_record *record)
 {
-    char word[16] = "";
-    int worker_at = 0;
+    char word[16];
+    const size_t size = strcspn(text, " ");
 
-    sscanf(text, "%15s %" SCNd64 " %d %*d %*d %" SCNd64 "%n", word, &record->version,
-           &record->attempt, &record->started_ms, &worker_at);
+    snprintf(word, sizeof word, "%.*s", (int)size, text);
     cress_state_parse(word, &record->state);
-    if (text[worker_at] == ' ' && text[worker_at + 1] != '\0') {
-        record->worker = text + worker_at + 1;
+    const char *rest = text + size;
+    record->version = take_number(&rest);
+    record->attempt = (int)take_number(&rest);
+    take_number(&rest); /* crashes and batched are the scripts' own */
+    take_number(&rest);
+    record->started_ms = take_number(&rest);
+    if (rest[0] == ' ' && rest[1] != '\0') {
+        record->worker = rest + 1;
     }
 }
 

@@ -49,10 +49,10 @@ typedef int (*cress_task_cb)(struct cress_job *job);
 
 /* Makes `function` the task `name` (1 to 128 of A-Z a-z 0-9 . _ -). At file scope, once for each
  * task of the shared object. */
-#define CRESS_TASK(name, function)                                                  \
+#define CRESS_TASK(name, function)                                                \
     __attribute__((constructor)) static void cress_task_register_##function(void) \
-    {                                                                               \
-        cress_task_register(CRESS_TASK_ABI, name, function);                        \
+    {                                                                             \
+        cress_task_register(CRESS_TASK_ABI, name, function);                      \
     }
 
 /* --- what there is to do --- */

@@ -108,7 +108,8 @@ static enum cress_status take_option(struct cress_args *args, int argc, char **a
     const char *word = argv[*at];
     const size_t size = strcspn(word, "=");
     const char *given = word[size] == '=' ? word + size + 1 : NULL;
-    struct cress_flag_value *value = size > 2 && word[1] == '-' ? find(args, word + 2, size - 2) : NULL;
+    struct cress_flag_value *value =
+        size > 2 && word[1] == '-' ? find(args, word + 2, size - 2) : NULL;
     if (!value) {
         return refuse_unknown(args, word, (int)size, err);
     }

@@ -28,9 +28,9 @@ struct cress_flag {
     const char *help;
     const char *const *words; /* ends with NULL */
     int64_t min, max;
-    bool optional;  /* may stand without a value, which then only --name=VALUE can give */
-    bool is_file;   /* completion offers file names */
-    bool is_queue;  /* completion offers queue names */
+    bool optional; /* may stand without a value, which then only --name=VALUE can give */
+    bool is_file;  /* completion offers file names */
+    bool is_queue; /* completion offers queue names */
 };
 
 enum { CRESS_FLAGS_MAX = 24 };

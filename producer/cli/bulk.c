@@ -31,7 +31,7 @@
 
 enum {
     WINDOW = 4096,
-    RESUME_AT = WINDOW / 2, /* read again when this few are under way: fewer, larger batches */
+    RESUME_AT = WINDOW / 2,  /* read again when this few are under way: fewer, larger batches */
     OUT_MAX_BYTES = 4 << 20, /* of outcomes: more than a window of them */
     OUT_PAUSE_BYTES = 256 * 1024,
     OUT_RETRY_MS = 20,
@@ -77,7 +77,8 @@ static bool write_out(struct cress_bulk *bulk)
                                    left < PIPE_BUF ? left : PIPE_BUF);
         if (size < 0 && errno != EAGAIN && errno != EINTR) {
             struct cress_error err;
-            cress_error_set(&err, CRESS_IO, NULL, "cannot write to standard output: %s", strerror(errno));
+            cress_error_set(&err, CRESS_IO, NULL, "cannot write to standard output: %s",
+                            strerror(errno));
             if (errno == EPIPE) {
                 cress_cli_end(bulk->cli, CRESS_EXIT_PIPE);
             } else {
@@ -170,7 +171,8 @@ static void finish(struct cress_bulk *bulk)
         cress_output_error(&bulk->cli->output, &bulk->input_failure);
     }
     if (bulk->stopping) {
-        cress_output_say(&bulk->cli->output, "stopped at line %" PRId64 "; nothing behind it was read",
+        cress_output_say(&bulk->cli->output,
+                         "stopped at line %" PRId64 "; nothing behind it was read",
                          bulk->last_line);
     }
     cress_output_say(&bulk->cli->output,
@@ -214,7 +216,8 @@ static void fail_slot(struct slot *slot, const struct cress_error *err)
     slot->done = true;
 }
 
-static void on_submitted(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void on_submitted(const struct cress_record *record, const struct cress_error *err,
+                         void *arg)
 {
     struct slot *slot = arg;
     if (cress_cli_over(slot->bulk->cli) || slot->done) {
@@ -235,8 +238,8 @@ static enum cress_status submit_line(struct slot *slot, const char *line, size_t
     json_error_t why;
     json_t *request = json_loadb(line, size, 0, &why);
     if (!request) {
-        return cress_error_set(err, CRESS_MALFORMED, "bad_json", "not a JSON object: %s (column %d)",
-                               why.text, why.column);
+        return cress_error_set(err, CRESS_MALFORMED, "bad_json",
+                               "not a JSON object: %s (column %d)", why.text, why.column);
     }
     struct cress_job job;
     char *payload;
@@ -299,7 +302,8 @@ static void show_progress(void *arg)
     const int64_t took_ms = cress_clock_mono_ms() - bulk->started_ms;
     cress_lines_position(bulk->lines, &done, &total);
     snprintf(text, sizeof text, "%" PRId64 " accepted, %" PRId64 " bad  %.0f/s", bulk->accepted,
-             bulk->bad + bulk->refused, (double)bulk->accepted * 1000 / (double)(took_ms ? took_ms : 1));
+             bulk->bad + bulk->refused,
+             (double)bulk->accepted * 1000 / (double)(took_ms ? took_ms : 1));
     cress_output_progress(&bulk->cli->output, done, total, text);
 }
 
@@ -324,7 +328,8 @@ void cress_bulk_run(struct cress_bulk *bulk)
 {
     struct cress_cli *cli = bulk->cli;
     const struct cress_lines_options options = {
-        .max_bytes = (size_t)cli->config->job_max_payload_bytes * ESCAPED_FACTOR + LINE_OVERHEAD_BYTES,
+        .max_bytes =
+            (size_t)cli->config->job_max_payload_bytes * ESCAPED_FACTOR + LINE_OVERHEAD_BYTES,
         .on_line = on_line,
         .on_end = on_end,
         .arg = bulk,

@@ -152,8 +152,9 @@ static bool broker_is_ready(const struct cress_cli *cli, struct cress_error *why
     }
     const enum cress_broker_state state = cress_broker_state(cli->broker, why);
     if (state == CRESS_BROKER_BLOCKED) {
-        cress_error_set(why, CRESS_UNAVAILABLE, "broker_blocked",
-                        "RabbitMQ takes no messages: memory or disk alarm; see `rabbitmqctl status`");
+        cress_error_set(
+            why, CRESS_UNAVAILABLE, "broker_blocked",
+            "RabbitMQ takes no messages: memory or disk alarm; see `rabbitmqctl status`");
     }
     return state == CRESS_BROKER_READY;
 }
@@ -170,8 +171,9 @@ static bool is_ready(const struct cress_cli *cli, struct cress_error *why)
         char url[256];
         cress_text_redact_url(cli->config->broker_url, url, sizeof url);
         cress_error_prefix(why, "broker %s", url);
-        add_hint(why, why->status == CRESS_DENIED ? "check user, password and virtual host in CRESS_BROKER_URL"
-                                                  : "is it running? See --broker-url and CRESS_BROKER_URL");
+        add_hint(why, why->status == CRESS_DENIED
+                          ? "check user, password and virtual host in CRESS_BROKER_URL"
+                          : "is it running? See --broker-url and CRESS_BROKER_URL");
         return false;
     }
     return store_is_ready(cli, why);
@@ -257,7 +259,8 @@ static enum cress_status connect_parts(struct cress_cli *cli, struct cress_error
     if (needs & (CRESS_NEEDS_STORE | CRESS_OPENS_BOTH)) {
         status = open_store(cli, err);
     }
-    if (status == CRESS_OK && needs & (CRESS_NEEDS_BROKER | CRESS_NEEDS_CONSUMER | CRESS_OPENS_BOTH)) {
+    if (status == CRESS_OK &&
+        needs & (CRESS_NEEDS_BROKER | CRESS_NEEDS_CONSUMER | CRESS_OPENS_BOTH)) {
         status = open_broker(cli, err);
     }
     return status;
@@ -354,8 +357,9 @@ static enum cress_status check_operands(const struct cress_cli *cli, struct cres
     const struct cress_verb *verb = cli->verb;
     const int count = cli->args.operand_count;
     if (count < verb->min_operands) {
-        return cress_error_set(err, CRESS_USAGE, "missing_operand", "%s wants %s; see cress %s --help",
-                               verb->name, verb->operands, verb->name);
+        return cress_error_set(err, CRESS_USAGE, "missing_operand",
+                               "%s wants %s; see cress %s --help", verb->name, verb->operands,
+                               verb->name);
     }
     if (verb->max_operands >= 0 && count > verb->max_operands) {
         return cress_error_set(err, CRESS_USAGE, "unknown_operand",
@@ -366,14 +370,17 @@ static enum cress_status check_operands(const struct cress_cli *cli, struct cres
 }
 
 /* What can be found wrong before anything is connected. */
-static enum cress_status prepare(struct cress_cli *cli, int argc, char **argv, struct cress_error *err)
+static enum cress_status prepare(struct cress_cli *cli, int argc, char **argv,
+                                 struct cress_error *err)
 {
     const struct cress_verb *verb = cli->verb;
-    if (verb->needs && cress_config_load(CRESS_PROGRAM_CLI, &argc, argv, &cli->config, err) != CRESS_OK) {
+    if (verb->needs &&
+        cress_config_load(CRESS_PROGRAM_CLI, &argc, argv, &cli->config, err) != CRESS_OK) {
         return err->status;
     }
     /* argv[0] is the program and argv[1] the verb. */
-    if (cress_args_parse(verb->flags, cress_common_flags, argc - 2, argv + 2, &cli->args, err) != CRESS_OK) {
+    if (cress_args_parse(verb->flags, cress_common_flags, argc - 2, argv + 2, &cli->args, err) !=
+        CRESS_OK) {
         return err->status;
     }
     cress_output_init(&cli->output, cress_args_text(&cli->args, "color"));
@@ -436,8 +443,8 @@ static const char *take_verb(int argc, char **argv)
 
 static int refuse_verb(const char *name, const char *closest)
 {
-    fprintf(stderr, "cress: unknown verb \"%s\"%s%s%s\n", name,
-            closest ? ", did you mean \"" : "", closest ? closest : "", closest ? "\"?" : "; see cress --help");
+    fprintf(stderr, "cress: unknown verb \"%s\"%s%s%s\n", name, closest ? ", did you mean \"" : "",
+            closest ? closest : "", closest ? "\"?" : "; see cress --help");
     return cress_status_exit_code(CRESS_USAGE);
 }
 

@@ -33,7 +33,8 @@ static void print_quoted(const char *text, const char *special, FILE *out)
 
 /* --- bash ----------------------------------------------------------------------------------------- */
 
-static void bash_flag_values(const struct cress_verb *verb, const struct cress_flag *flag, FILE *out)
+static void bash_flag_values(const struct cress_verb *verb, const struct cress_flag *flag,
+                             FILE *out)
 {
     for (; flag && flag->name; flag++) {
         if (flag->kind == CRESS_FLAG_SWITCH || flag->optional) {
@@ -65,7 +66,8 @@ static void print_bash(FILE *out)
 {
     fputs("# bash completion for cress; made by `cress completion bash`.\n"
           "_cress() {\n"
-          "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' words='' i\n"
+          "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' "
+          "words='' i\n"
           "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
           "        [[ ${COMP_WORDS[i]} == -* ]] || { verb=${COMP_WORDS[i]}; break; }\n"
           "    done\n"
@@ -189,13 +191,15 @@ static void print_fish(FILE *out)
 {
     fputs("# fish completion for cress; made by `cress completion fish`.\n", out);
     for (size_t i = 0; cress_verbs[i]; i++) {
-        fprintf(out, "complete -c cress -n __fish_use_subcommand -f -a %s -d '", cress_verbs[i]->name);
+        fprintf(out, "complete -c cress -n __fish_use_subcommand -f -a %s -d '",
+                cress_verbs[i]->name);
         print_quoted(cress_verbs[i]->summary, "\\", out);
         fputs("'\n", out);
     }
     for (size_t i = 0; cress_verbs[i]; i++) {
         char condition[96];
-        snprintf(condition, sizeof condition, " -n '__fish_seen_subcommand_from %s'", cress_verbs[i]->name);
+        snprintf(condition, sizeof condition, " -n '__fish_seen_subcommand_from %s'",
+                 cress_verbs[i]->name);
         fish_flags(condition, cress_verbs[i]->flags, out);
         if (cress_verbs[i]->words) {
             fprintf(out, "complete -c cress%s -f -a '", condition);

@@ -56,7 +56,8 @@ static void print_exit_codes(FILE *out)
 {
     fputs("\nExit codes:\n", out);
     for (size_t i = 0; i < CRESS_COUNT(exit_codes); i++) {
-        fprintf(out, "  %3d  %-12s %s\n", exit_codes[i].code, exit_codes[i].word, exit_codes[i].title);
+        fprintf(out, "  %3d  %-12s %s\n", exit_codes[i].code, exit_codes[i].word,
+                exit_codes[i].title);
     }
 }
 
@@ -64,14 +65,18 @@ static void print_common(FILE *out)
 {
     fputs("\nOptions of every verb:\n", out);
     print_flags(cress_common_flags, out);
-    fputs("\nConfiguration flags (each is also an option of cress.conf and a variable; cress config show):\n", out);
+    fputs("\nConfiguration flags (each is also an option of cress.conf and a variable; cress "
+          "config show):\n",
+          out);
     cress_config_print_flags(CRESS_PROGRAM_CLI, out);
     print_exit_codes(out);
 }
 
 void cress_help_program(FILE *out)
 {
-    fprintf(out, "Examples:\n%s\nUsage: cress VERB [operands] [options]\n\nVerbs (cress VERB --help says more):\n",
+    fprintf(out,
+            "Examples:\n%s\nUsage: cress VERB [operands] [options]\n\nVerbs (cress VERB --help "
+            "says more):\n",
             program_examples);
     for (size_t i = 0; cress_verbs[i]; i++) {
         fprintf(out, "  %-12s %s\n", cress_verbs[i]->name, cress_verbs[i]->summary);
@@ -84,8 +89,8 @@ void cress_help_program(FILE *out)
 
 void cress_help_verb(const struct cress_verb *verb, FILE *out)
 {
-    fprintf(out, "Examples:\n%s\nUsage: cress %s%s%s [options]\n\n%s.\n", verb->examples, verb->name,
-            *verb->operands ? " " : "", verb->operands, verb->summary);
+    fprintf(out, "Examples:\n%s\nUsage: cress %s%s%s [options]\n\n%s.\n", verb->examples,
+            verb->name, *verb->operands ? " " : "", verb->operands, verb->summary);
     if (*verb->about) {
         fprintf(out, "\n%s", verb->about);
     }
@@ -170,8 +175,10 @@ static void roff_configuration(FILE *out)
     fclose(memory);
     fputs(".SH CONFIGURATION\n", out);
     roff("Flags, before or behind the verb. Each is also an option of the configuration file "
-         "(./cress.conf, ~/.config/cress/cress.conf or /etc/cress/cress.conf) and of the environment; "
-         "the flag wins, then the environment, then the file. `cress config show --origin` prints all "
+         "(./cress.conf, ~/.config/cress/cress.conf or /etc/cress/cress.conf) and of the "
+         "environment; "
+         "the flag wins, then the environment, then the file. `cress config show --origin` prints "
+         "all "
          "options and where their values came from.\n.PP\n",
          out);
     roff_literal(flags, out);
@@ -186,10 +193,13 @@ void cress_help_manual(FILE *out)
           ".SH SYNOPSIS\n.B cress\n.I VERB\n[operands] [options]\n"
           ".SH DESCRIPTION\n",
           out);
-    roff("Data go to stdout, messages to stderr. What is a table on a terminal is tab-separated lines "
-         "otherwise, without a heading and with - for nothing; --json prints JSON. A job is safe when "
-         "its id has been printed: its record is stored and the broker has confirmed its message.\n",
-         out);
+    roff(
+        "Data go to stdout, messages to stderr. What is a table on a terminal is tab-separated "
+        "lines "
+        "otherwise, without a heading and with - for nothing; --json prints JSON. A job is safe "
+        "when "
+        "its id has been printed: its record is stored and the broker has confirmed its message.\n",
+        out);
     fputs(".SH EXAMPLES\n", out);
     roff_literal(program_examples, out);
     fputs(".SH VERBS\n", out);
@@ -199,11 +209,13 @@ void cress_help_manual(FILE *out)
     fputs(".SH OPTIONS OF EVERY VERB\n", out);
     roff_flags(cress_common_flags, out);
     roff_configuration(out);
-    fputs(".SH ENVIRONMENT\nThe variables of the configuration, such as\n.BR CRESS_BROKER_URL \" and \" CRESS_STORE_URL ;\n"
+    fputs(".SH ENVIRONMENT\nThe variables of the configuration, such as\n.BR CRESS_BROKER_URL \" "
+          "and \" CRESS_STORE_URL ;\n"
           ".BR NO_COLOR \", \" TERM \" and \" CLICOLOR_FORCE\nfor colours.\n.SH EXIT STATUS\n",
           out);
     for (size_t i = 0; i < CRESS_COUNT(exit_codes); i++) {
-        fprintf(out, ".TP\n\\fB%d\\fR %s\n%s.\n", exit_codes[i].code, exit_codes[i].word, exit_codes[i].title);
+        fprintf(out, ".TP\n\\fB%d\\fR %s\n%s.\n", exit_codes[i].code, exit_codes[i].word,
+                exit_codes[i].title);
     }
     fputs(".SH SEE ALSO\n.BR cress\\-gateway (1),\n.BR cress\\-worker (1)\n", out);
 }

@@ -32,7 +32,8 @@ static enum cress_status refuse(const char *path, int number, struct cress_error
 
 enum cress_status cress_input_open(const char *path, int *fd, struct cress_error *err)
 {
-    const int opened = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+    const int opened =
+        strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (opened < 0) {
         return refuse(path, errno, err);
     }
@@ -63,8 +64,9 @@ enum cress_status cress_input_read(const char *path, struct cress_buf *out, stru
             break;
         }
         if (!cress_buf_add(out, chunk, (size_t)size)) {
-            status = cress_error_set(err, CRESS_TOO_LARGE, NULL, "%s is larger than %zu bytes",
-                                     strcmp(path, "-") == 0 ? "standard input" : path, out->max_bytes);
+            status =
+                cress_error_set(err, CRESS_TOO_LARGE, NULL, "%s is larger than %zu bytes",
+                                strcmp(path, "-") == 0 ? "standard input" : path, out->max_bytes);
             break;
         }
     }
@@ -226,14 +228,16 @@ static void read_more(struct cress_lines *lines)
     }
     lines->reading = true;
     lines->request.data = lines;
-    const int rc = uv_fs_read(lines->loop, &lines->request, lines->fd, &lines->target, 1, -1, on_file_read);
+    const int rc =
+        uv_fs_read(lines->loop, &lines->request, lines->fd, &lines->target, 1, -1, on_file_read);
     if (rc < 0) {
         lines->reading = false;
         on_read(lines, rc, uv_strerror(rc));
     }
 }
 
-struct cress_lines *cress_lines_open(uv_loop_t *loop, int fd, const struct cress_lines_options *options)
+struct cress_lines *cress_lines_open(uv_loop_t *loop, int fd,
+                                     const struct cress_lines_options *options)
 {
     struct cress_lines *lines = CRESS_NEW(struct cress_lines);
     *lines = (struct cress_lines){.options = *options, .loop = loop, .fd = fd};
@@ -282,7 +286,8 @@ void cress_lines_close(struct cress_lines *lines)
     }
 }
 
-void cress_lines_position(const struct cress_lines *lines, int64_t *read_bytes, int64_t *total_bytes)
+void cress_lines_position(const struct cress_lines *lines, int64_t *read_bytes,
+                          int64_t *total_bytes)
 {
     *read_bytes = lines->bytes_read - (int64_t)(lines->end - lines->start);
     *total_bytes = lines->bytes_total;

@@ -10,7 +10,8 @@
 #include <uv.h>
 
 /* Opens `path`, "-" being standard input. CRESS_NOT_FOUND, CRESS_DENIED or CRESS_IO. */
-CRESS_MUST_CHECK enum cress_status cress_input_open(const char *path, int *fd, struct cress_error *err);
+CRESS_MUST_CHECK enum cress_status cress_input_open(const char *path, int *fd,
+                                                    struct cress_error *err);
 
 /* Reads all of `path` ("-": standard input), which may block. CRESS_TOO_LARGE above the cap of `out`. */
 CRESS_MUST_CHECK enum cress_status cress_input_read(const char *path, struct cress_buf *out,
@@ -31,7 +32,8 @@ struct cress_lines_options {
 };
 
 /* Takes `fd` over. Callbacks come from the loop and from cress_lines_resume(). */
-struct cress_lines *cress_lines_open(uv_loop_t *loop, int fd, const struct cress_lines_options *options);
+struct cress_lines *cress_lines_open(uv_loop_t *loop, int fd,
+                                     const struct cress_lines_options *options);
 void cress_lines_resume(struct cress_lines *lines);
 
 /* Reads no further; there are no more callbacks. */

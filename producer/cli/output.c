@@ -76,7 +76,8 @@ void cress_output_error(struct cress_output *output, const struct cress_error *e
 
 /* --- progress ------------------------------------------------------------------------------------- */
 
-void cress_output_progress(struct cress_output *output, int64_t done, int64_t total, const char *text)
+void cress_output_progress(struct cress_output *output, int64_t done, int64_t total,
+                           const char *text)
 {
     if (!output->err_is_terminal) {
         return;
@@ -88,7 +89,8 @@ void cress_output_progress(struct cress_output *output, int64_t done, int64_t to
     }
     bar[BAR_WIDTH] = '\0';
     if (total > 0) {
-        fprintf(stderr, "\r\033[K[%s] %3d%%  %s", bar, (int)(100 * (done < total ? done : total) / total), text);
+        fprintf(stderr, "\r\033[K[%s] %3d%%  %s", bar,
+                (int)(100 * (done < total ? done : total) / total), text);
     } else {
         fprintf(stderr, "\r\033[K%s", text);
     }
@@ -153,9 +155,9 @@ struct cress_table {
 static const struct {
     const char *word, *colour;
 } coloured[] = {
-    {"succeeded", GREEN}, {"ok", GREEN},         {"failed", RED},       {"fail", RED},
-    {"running", BLUE},    {"retrying", YELLOW},  {"cancelled", YELLOW}, {"expired", YELLOW},
-    {"warn", YELLOW},
+    {"succeeded", GREEN},  {"ok", GREEN},       {"failed", RED},
+    {"fail", RED},         {"running", BLUE},   {"retrying", YELLOW},
+    {"cancelled", YELLOW}, {"expired", YELLOW}, {"warn", YELLOW},
 };
 
 static const char *colour_of(const char *cell)
@@ -207,7 +209,8 @@ void cress_table_add(struct cress_table *table, const char *const *cells)
 static size_t terminal_width(void)
 {
     struct winsize size;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : DEFAULT_WIDTH;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                           : DEFAULT_WIDTH;
 }
 
 /* The bytes of `text` that fill at most `width` columns. */

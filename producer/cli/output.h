@@ -29,7 +29,8 @@ void cress_output_say(struct cress_output *output, const char *format, ...) CRES
 void cress_output_error(struct cress_output *output, const struct cress_error *err);
 
 /* Redraws the bar: `done` of `total` (0: unknown), then `text`. Nothing when stderr is no terminal. */
-void cress_output_progress(struct cress_output *output, int64_t done, int64_t total, const char *text);
+void cress_output_progress(struct cress_output *output, int64_t done, int64_t total,
+                           const char *text);
 void cress_output_progress_end(struct cress_output *output);
 
 /* --- tables --- */

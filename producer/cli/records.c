@@ -75,7 +75,8 @@ static void add_for_people(struct cress_table *table, const struct cress_record 
         cress_span_format(now_ms - record->created_ms, age);
     }
     if (record->started_ms) {
-        cress_span_format((record->finished_ms ? record->finished_ms : now_ms) - record->started_ms, took);
+        cress_span_format((record->finished_ms ? record->finished_ms : now_ms) - record->started_ms,
+                          took);
     }
     describe(record, detail);
     cress_table_add(table, (const char *const[]){record->id, record->task, record->queue,
@@ -105,12 +106,11 @@ static void add_for_programs(struct cress_table *table, const struct cress_recor
 size_t cress_records_print(struct cress_cli *cli, struct cress_record *const *records, size_t count,
                            bool as_array)
 {
-    static const char *const people[] = {"ID",       "TASK", "QUEUE", "STATE",
-                                         ">ATTEMPT", ">AGE", ">TOOK", "RESULT OR ERROR",
-                                         NULL};
-    static const char *const programs[] = {"id",  "task",    "queue",   "state",    "attempt",
-                                           "max", "created", "started", "finished", "detail",
-                                           NULL};
+    static const char *const people[] = {"ID",   "TASK",  "QUEUE",           "STATE", ">ATTEMPT",
+                                         ">AGE", ">TOOK", "RESULT OR ERROR", NULL};
+    static const char *const programs[] = {"id",       "task",   "queue",   "state",
+                                           "attempt",  "max",    "created", "started",
+                                           "finished", "detail", NULL};
     if (cress_cli_json(cli)) {
         return print_json(records, count, as_array);
     }
@@ -148,6 +148,7 @@ void cress_record_explain(struct cress_cli *cli, const struct cress_record *reco
 
 void cress_record_missing(const char *id, struct cress_error *err)
 {
-    cress_error_set(err, CRESS_NOT_FOUND, "unknown_job",
-                    "no job %s: it never existed, its record has expired, or it is in another store", id);
+    cress_error_set(
+        err, CRESS_NOT_FOUND, "unknown_job",
+        "no job %s: it never existed, its record has expired, or it is in another store", id);
 }

@@ -23,10 +23,10 @@ enum cress_need {
 
 struct cress_verb {
     const char *name;
-    const char *operands; /* "TASK [JSON|@FILE|-]"; "" when it takes none */
-    const char *summary;  /* one line, no full stop */
-    const char *about;    /* paragraphs of plain text, "" or ending in a newline */
-    const char *examples; /* whole lines, indented by two blanks */
+    const char *operands;           /* "TASK [JSON|@FILE|-]"; "" when it takes none */
+    const char *summary;            /* one line, no full stop */
+    const char *about;              /* paragraphs of plain text, "" or ending in a newline */
+    const char *examples;           /* whole lines, indented by two blanks */
     const struct cress_flag *flags; /* ends with a NULL name; NULL: none of its own */
     const char *const *words;       /* what its first operand can be; NULL: anything */
     int min_operands;

@@ -12,7 +12,8 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
             return CRESS_OK;
         }
     }
-    return cress_error_set(err, CRESS_USAGE, "unknown_operand", "completion for \"%s\": there is bash, zsh and fish",
+    return cress_error_set(err, CRESS_USAGE, "unknown_operand",
+                           "completion for \"%s\": there is bash, zsh and fish",
                            cli->args.operands[0]);
 }
 

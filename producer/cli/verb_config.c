@@ -14,15 +14,15 @@ struct printing {
     json_t *json; /* array; NULL: text */
 };
 
-static void print_option(const char *section, const char *key, const char *value, const char *origin,
-                         const char *help, void *arg)
+static void print_option(const char *section, const char *key, const char *value,
+                         const char *origin, const char *help, void *arg)
 {
     struct printing *printing = arg;
     (void)help;
     if (printing->json) {
         json_array_append_new(printing->json,
-                              json_pack("{s:s, s:s, s:s, s:s}", "section", section, "key", key, "value",
-                                        value, "origin", origin));
+                              json_pack("{s:s, s:s, s:s, s:s}", "section", section, "key", key,
+                                        "value", value, "origin", origin));
         return;
     }
     if (!printing->section || strcmp(printing->section, section) != 0) {
@@ -44,9 +44,9 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
         }
     }
     const char *closest = cress_text_closest(word, words);
-    return cress_error_set(err, CRESS_USAGE, "unknown_operand",
-                           "config %s: it is config show or config check%s%s%s", word,
-                           closest ? "; did you mean " : "", closest ? closest : "", closest ? "?" : "");
+    return cress_error_set(
+        err, CRESS_USAGE, "unknown_operand", "config %s: it is config show or config check%s%s%s",
+        word, closest ? "; did you mean " : "", closest ? closest : "", closest ? "?" : "");
 }
 
 static void run(struct cress_cli *cli)
@@ -55,7 +55,8 @@ static void run(struct cress_cli *cli)
     struct printing printing = {.with_origin = cress_args_has(&cli->args, "origin"),
                                 .json = cress_cli_json(cli) ? json_array() : NULL};
     if (is_check) {
-        puts(printing.json ? "{\"ok\":true}" : "ok"); /* what is wrong has been said when it was loaded */
+        puts(printing.json ? "{\"ok\":true}"
+                           : "ok"); /* what is wrong has been said when it was loaded */
     } else {
         cress_config_show(cli->config, print_option, &printing);
         if (printing.json) {
@@ -76,7 +77,8 @@ const struct cress_verb cress_verb_config = {
     .name = "config",
     .operands = "show|check",
     .summary = "show the configuration in effect, or check it",
-    .about = "`show` prints every option as a configuration file would hold it, secrets masked. `check`\n"
+    .about = "`show` prints every option as a configuration file would hold it, secrets masked. "
+             "`check`\n"
              "prints ok, or names file, line and key and what is allowed, with exit code 78.\n",
     .examples = "  cress config show --origin\n"
                 "  cress config check --config /etc/cress/cress.conf\n",

@@ -54,7 +54,8 @@ static void print_table(const struct doctor *doctor)
     static const char *const columns[] = {"CHECK", "STATUS", "DETAIL", NULL};
     struct cress_table *table = cress_table_new(columns);
     for (size_t i = 0; i < CHECK_COUNT; i++) {
-        cress_table_add(table, (const char *const[]){check_names[i], verdict_words[doctor->checks[i].verdict],
+        cress_table_add(table, (const char *const[]){check_names[i],
+                                                     verdict_words[doctor->checks[i].verdict],
                                                      doctor->checks[i].text});
     }
     cress_table_print(table, &doctor->cli->output);
@@ -77,9 +78,10 @@ static void conclude(struct doctor *doctor)
     cress_cli_end(doctor->cli, is_bad ? cress_status_exit_code(CRESS_UNAVAILABLE) : 0);
 }
 
-static void judge(struct doctor *doctor, enum check check, enum verdict verdict, const char *format, ...)
-    CRESS_PRINTF(4, 5);
-static void judge(struct doctor *doctor, enum check check, enum verdict verdict, const char *format, ...)
+static void judge(struct doctor *doctor, enum check check, enum verdict verdict, const char *format,
+                  ...) CRESS_PRINTF(4, 5);
+static void judge(struct doctor *doctor, enum check check, enum verdict verdict, const char *format,
+                  ...)
 {
     if (doctor->checks[check].verdict != PENDING || cress_cli_over(doctor->cli)) {
         return;
@@ -125,8 +127,8 @@ static void look_at_broker(struct doctor *doctor)
         return;
     case CRESS_BROKER_CONNECTING:
         if (!cress_status_is_temporary(why.status) || took_ms >= doctor->cli->connect_timeout_ms) {
-            judge(doctor, CHECK_BROKER, BAD, "%s: %s; set it with --broker-url or CRESS_BROKER_URL", url,
-                  why.message);
+            judge(doctor, CHECK_BROKER, BAD, "%s: %s; set it with --broker-url or CRESS_BROKER_URL",
+                  url, why.message);
         }
         return;
     }
@@ -134,7 +136,8 @@ static void look_at_broker(struct doctor *doctor)
 
 /* --- store ---------------------------------------------------------------------------------------- */
 
-static void on_workers(const char *const *reports, size_t count, const struct cress_error *err, void *arg)
+static void on_workers(const char *const *reports, size_t count, const struct cress_error *err,
+                       void *arg)
 {
     struct doctor *doctor = arg;
     (void)reports;
@@ -205,7 +208,8 @@ static void look_at_objects(struct doctor *doctor)
     cli->config->s3_attempts = 1; /* someone is waiting for the answer */
     cli->config->s3_timeout_ms = cli->connect_timeout_ms;
     doctor->http = cress_http_open(&cli->loop, CONNECTIONS);
-    if (cress_object_store_open(&cli->loop, doctor->http, cli->config, url, &doctor->objects, &err) == CRESS_OK) {
+    if (cress_object_store_open(&cli->loop, doctor->http, cli->config, url, &doctor->objects,
+                                &err) == CRESS_OK) {
         cress_object_check(doctor->objects, on_objects, doctor);
     } else {
         on_objects(&err, doctor);
@@ -253,7 +257,9 @@ static void release(struct cress_cli *cli)
 }
 
 static const struct cress_flag flags[] = {
-    {.name = "to", .kind = CRESS_FLAG_TEXT, .value = "URL",
+    {.name = "to",
+     .kind = CRESS_FLAG_TEXT,
+     .value = "URL",
      .help = "the object store to look at (default: s3://$CRESS_S3_BUCKET, if that is set)"},
     {.name = NULL},
 };

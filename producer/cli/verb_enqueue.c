@@ -41,7 +41,8 @@ static enum cress_status parse_payload(const char *text, size_t size, json_t **p
 }
 
 /* JSON itself, @file or "-". */
-static enum cress_status read_payload(const char *operand, json_t **payload, struct cress_error *err)
+static enum cress_status read_payload(const char *operand, json_t **payload,
+                                      struct cress_error *err)
 {
     if (strcmp(operand, "-") != 0 && operand[0] != '@') {
         return parse_payload(operand, strlen(operand), payload, err);
@@ -60,9 +61,14 @@ static const struct {
     const char *flag, *member;
     bool is_text;
 } members[] = {
-    {"queue", "queue", true},          {"priority", "priority", true},   {"id", "id", true},
-    {"delay", "delay_ms", false},      {"at", "run_at", true},           {"timeout", "timeout_ms", false},
-    {"max-attempts", "max_attempts", false}, {"expires", "expires_ms", false},
+    {"queue", "queue", true},
+    {"priority", "priority", true},
+    {"id", "id", true},
+    {"delay", "delay_ms", false},
+    {"at", "run_at", true},
+    {"timeout", "timeout_ms", false},
+    {"max-attempts", "max_attempts", false},
+    {"expires", "expires_ms", false},
 };
 
 static void add_options(const struct cress_args *args, json_t *request)
@@ -157,7 +163,8 @@ static void on_waited_enough(void *arg)
 {
     struct cress_cli *cli = arg;
     struct cress_error err;
-    cress_error_set(&err, CRESS_TIMEOUT, NULL, "the job has not ended in time; it goes on: see cress status");
+    cress_error_set(&err, CRESS_TIMEOUT, NULL,
+                    "the job has not ended in time; it goes on: see cress status");
     cress_cli_fail(cli, &err);
 }
 
@@ -171,7 +178,8 @@ static void wait_for(struct cress_cli *cli, const char *id)
     cress_follow(cli, id, on_changed, cli);
 }
 
-static void on_submitted(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void on_submitted(const struct cress_record *record, const struct cress_error *err,
+                         void *arg)
 {
     struct cress_cli *cli = arg;
     if (cress_cli_failed(cli, err)) {
@@ -239,24 +247,51 @@ static void release(struct cress_cli *cli)
 static const char *const priorities[] = {"high", "normal", "low", NULL};
 
 static const struct cress_flag flags[] = {
-    {.name = "queue", .kind = CRESS_FLAG_TEXT, .value = "NAME", .is_queue = true,
+    {.name = "queue",
+     .kind = CRESS_FLAG_TEXT,
+     .value = "NAME",
+     .is_queue = true,
      .help = "the queue (default: default)"},
-    {.name = "delay", .kind = CRESS_FLAG_DURATION, .value = "TIME", .help = "run it in TIME, such as 10m"},
-    {.name = "at", .kind = CRESS_FLAG_TIME, .value = "WHEN",
+    {.name = "delay",
+     .kind = CRESS_FLAG_DURATION,
+     .value = "TIME",
+     .help = "run it in TIME, such as 10m"},
+    {.name = "at",
+     .kind = CRESS_FLAG_TIME,
+     .value = "WHEN",
      .help = "run it at WHEN: RFC 3339, such as 2030-01-31T08:00:00+01:00"},
-    {.name = "priority", .kind = CRESS_FLAG_WORD, .value = "WORD", .words = priorities,
+    {.name = "priority",
+     .kind = CRESS_FLAG_WORD,
+     .value = "WORD",
+     .words = priorities,
      .help = "high, normal or low (default: normal)"},
-    {.name = "max-attempts", .kind = CRESS_FLAG_NUMBER, .value = "N", .min = 1,
-     .max = CRESS_JOB_ATTEMPTS_MAX, .help = "attempts until it fails for good (default: job.max_attempts)"},
-    {.name = "timeout", .kind = CRESS_FLAG_DURATION, .value = "TIME",
+    {.name = "max-attempts",
+     .kind = CRESS_FLAG_NUMBER,
+     .value = "N",
+     .min = 1,
+     .max = CRESS_JOB_ATTEMPTS_MAX,
+     .help = "attempts until it fails for good (default: job.max_attempts)"},
+    {.name = "timeout",
+     .kind = CRESS_FLAG_DURATION,
+     .value = "TIME",
      .help = "longest run of one attempt (default: job.timeout)"},
-    {.name = "expires", .kind = CRESS_FLAG_DURATION, .value = "TIME",
+    {.name = "expires",
+     .kind = CRESS_FLAG_DURATION,
+     .value = "TIME",
      .help = "do not begin it later than TIME from now"},
-    {.name = "id", .kind = CRESS_FLAG_TEXT, .value = "ID",
+    {.name = "id",
+     .kind = CRESS_FLAG_TEXT,
+     .value = "ID",
      .help = "its id; the same id again does not make a second job"},
-    {.name = "wait", .kind = CRESS_FLAG_DURATION, .value = "TIME", .optional = true,
+    {.name = "wait",
+     .kind = CRESS_FLAG_DURATION,
+     .value = "TIME",
+     .optional = true,
      .help = "wait for its end, at most TIME; print the result instead of the id"},
-    {.name = "jsonl", .kind = CRESS_FLAG_TEXT, .value = "FILE", .is_file = true,
+    {.name = "jsonl",
+     .kind = CRESS_FLAG_TEXT,
+     .value = "FILE",
+     .is_file = true,
      .help = "many jobs: one JSON object a line, as POST /v1/jobs takes it; - is stdin"},
     {.name = NULL},
 };
@@ -265,14 +300,18 @@ const struct cress_verb cress_verb_enqueue = {
     .name = "enqueue",
     .operands = "TASK [JSON|@FILE|-]",
     .summary = "submit a job, or many, and print the id",
-    .about = "The job is safe when its id appears: its record is stored and the broker has confirmed the\n"
-             "message. A missing payload is null. With --wait the exit code is the job's outcome: 0\n"
-             "succeeded, 1 failed or expired, 6 cancelled, 5 not ended in time.\n"
-             "\n"
-             "With --jsonl the ids come out in the order of the lines, --json makes each an object with\n"
-             "`line` and `id` or `error`; refused lines are named on stderr. Blank lines are skipped.\n"
-             "Exit code: 0 all accepted, 65 some lines were bad, 69 the broker or the store refused.\n",
-    .examples = "  cress enqueue page.render '{\"url\": \"https://example.com/\", \"to\": \"s3://bucket/site\"}'\n"
+    .about =
+        "The job is safe when its id appears: its record is stored and the broker has confirmed "
+        "the\n"
+        "message. A missing payload is null. With --wait the exit code is the job's outcome: 0\n"
+        "succeeded, 1 failed or expired, 6 cancelled, 5 not ended in time.\n"
+        "\n"
+        "With --jsonl the ids come out in the order of the lines, --json makes each an object "
+        "with\n"
+        "`line` and `id` or `error`; refused lines are named on stderr. Blank lines are skipped.\n"
+        "Exit code: 0 all accepted, 65 some lines were bad, 69 the broker or the store refused.\n",
+    .examples = "  cress enqueue page.render '{\"url\": \"https://example.com/\", \"to\": "
+                "\"s3://bucket/site\"}'\n"
                 "  cress enqueue mail.send @mail.json --queue mail --delay 10m --priority high\n"
                 "  cress enqueue cress.echo '\"hello\"' --wait=60s\n"
                 "  cress enqueue --jsonl jobs.jsonl >ids\n"

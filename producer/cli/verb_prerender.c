@@ -38,7 +38,8 @@ struct prerender {
 
 /* --- what the user gave --------------------------------------------------------------------------- */
 
-static enum cress_status check_url(const char *text, const char *const *schemes, struct cress_error *err)
+static enum cress_status check_url(const char *text, const char *const *schemes,
+                                   struct cress_error *err)
 {
     struct cress_url url;
     if (cress_url_parse(text, &url, err) != CRESS_OK) {
@@ -59,7 +60,8 @@ static const char *const page_schemes[] = {"http", "https", NULL};
 static const char *const target_schemes[] = {"s3", "file", NULL};
 
 /* One URL a line; blank lines and lines that begin with # are skipped. Cuts `text` up. */
-static enum cress_status read_urls(char *text, const char *path, json_t *urls, struct cress_error *err)
+static enum cress_status read_urls(char *text, const char *path, json_t *urls,
+                                   struct cress_error *err)
 {
     int number = 0;
     for (char *line = text; line;) {
@@ -106,8 +108,9 @@ static enum cress_status read_source(const char *source, json_t *payload, struct
         return read_list(source, payload, err);
     }
     if (!strstr(source, "://")) {
-        return cress_error_set(err, CRESS_NOT_FOUND, NULL,
-                               "%s is neither a file nor a URL such as https://example.com/sitemap.xml", source);
+        return cress_error_set(
+            err, CRESS_NOT_FOUND, NULL,
+            "%s is neither a file nor a URL such as https://example.com/sitemap.xml", source);
     }
     if (check_url(source, page_schemes, err) != CRESS_OK) {
         return err->status;
@@ -121,10 +124,11 @@ static enum cress_status check_size(const struct cress_cli *cli, const struct pr
 {
     const int64_t max_bytes = cli->config->job_max_payload_bytes;
     if ((int64_t)prerender->job.payload_size > max_bytes) {
-        return cress_error_set(err, CRESS_TOO_LARGE, "payload_too_large",
-                               "the list makes a payload of %zu bytes, allowed are %" PRId64
-                               " (job.max_payload); put it on the web as a sitemap and give its URL",
-                               prerender->job.payload_size, max_bytes);
+        return cress_error_set(
+            err, CRESS_TOO_LARGE, "payload_too_large",
+            "the list makes a payload of %zu bytes, allowed are %" PRId64
+            " (job.max_payload); put it on the web as a sitemap and give its URL",
+            prerender->job.payload_size, max_bytes);
     }
     return CRESS_OK;
 }
@@ -149,10 +153,12 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
         return err->status;
     }
     if (cress_args_has(args, "cache-control")) {
-        json_object_set_new(payload, "cache_control", json_string(cress_args_text(args, "cache-control")));
+        json_object_set_new(payload, "cache_control",
+                            json_string(cress_args_text(args, "cache-control")));
     }
     if (cress_args_has(args, "queue")) {
-        json_object_set_new(prerender->request, "queue", json_string(cress_args_text(args, "queue")));
+        json_object_set_new(prerender->request, "queue",
+                            json_string(cress_args_text(args, "queue")));
     }
     if (cress_args_has(args, "max-attempts")) {
         json_object_set_new(prerender->request, "max_attempts",
@@ -176,8 +182,8 @@ static void on_batch(const struct cress_batch *batch, const struct cress_error *
     }
     const int64_t ended = batch->succeeded + batch->failed + batch->cancelled + batch->expired;
     char text[128];
-    snprintf(text, sizeof text, "%" PRId64 " of %" PRId64 "%s pages, %" PRId64 " failed", ended, batch->total,
-             batch->closed ? "" : " or more", batch->failed);
+    snprintf(text, sizeof text, "%" PRId64 " of %" PRId64 "%s pages, %" PRId64 " failed", ended,
+             batch->total, batch->closed ? "" : " or more", batch->failed);
     cress_output_progress(&prerender->cli->output, ended, batch->closed ? batch->total : 0, text);
 }
 
@@ -231,7 +237,8 @@ static void on_publish_changed(const struct cress_record *record, void *arg)
     json_decref(summary);
     const bool is_good = failed <= cress_args_number(&cli->args, "max-failures", 0);
     if (!is_good) {
-        cress_output_say(&cli->output, "cress: %lld pages failed; the manifest has their errors", (long long)failed);
+        cress_output_say(&cli->output, "cress: %lld pages failed; the manifest has their errors",
+                         (long long)failed);
     }
     cress_cli_end(cli, is_good ? 0 : cress_status_exit_code(CRESS_JOB_FAILED));
 }
@@ -254,7 +261,8 @@ static void on_root_changed(const struct cress_record *record, void *arg)
         cress_follow(cli, publish_id, on_publish_changed, prerender);
     } else {
         struct cress_error err;
-        cress_error_set(&err, CRESS_INTERNAL, NULL, "job %s names no publish_id in its result", record->id);
+        cress_error_set(&err, CRESS_INTERNAL, NULL, "job %s names no publish_id in its result",
+                        record->id);
         cress_cli_fail(cli, &err);
     }
     json_decref(result);
@@ -263,7 +271,8 @@ static void on_root_changed(const struct cress_record *record, void *arg)
 static void on_waited_enough(void *arg)
 {
     struct cress_error err;
-    cress_error_set(&err, CRESS_TIMEOUT, NULL, "the pages are not done in time; they go on: see cress status");
+    cress_error_set(&err, CRESS_TIMEOUT, NULL,
+                    "the pages are not done in time; they go on: see cress status");
     cress_cli_fail(arg, &err);
 }
 
@@ -283,7 +292,8 @@ static void wait_for(struct prerender *prerender)
 
 /* --- the verb ------------------------------------------------------------------------------------- */
 
-static void on_submitted(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void on_submitted(const struct cress_record *record, const struct cress_error *err,
+                         void *arg)
 {
     struct prerender *prerender = arg;
     struct cress_cli *cli = prerender->cli;
@@ -323,17 +333,35 @@ static void release(struct cress_cli *cli)
 }
 
 static const struct cress_flag flags[] = {
-    {.name = "to", .kind = CRESS_FLAG_TEXT, .value = "URL",
+    {.name = "to",
+     .kind = CRESS_FLAG_TEXT,
+     .value = "URL",
      .help = "where the pages go: s3://bucket/prefix or file:///directory"},
-    {.name = "queue", .kind = CRESS_FLAG_TEXT, .value = "NAME", .is_queue = true,
+    {.name = "queue",
+     .kind = CRESS_FLAG_TEXT,
+     .value = "NAME",
+     .is_queue = true,
      .help = "the queue (default: default)"},
-    {.name = "cache-control", .kind = CRESS_FLAG_TEXT, .value = "TEXT",
-     .help = "Cache-Control of the uploaded pages (default: the origin's, else render.cache_control)"},
-    {.name = "max-attempts", .kind = CRESS_FLAG_NUMBER, .value = "N", .min = 1,
-     .max = CRESS_JOB_ATTEMPTS_MAX, .help = "attempts of the job until it fails (default: job.max_attempts)"},
-    {.name = "wait", .kind = CRESS_FLAG_DURATION, .value = "TIME", .optional = true,
+    {.name = "cache-control",
+     .kind = CRESS_FLAG_TEXT,
+     .value = "TEXT",
+     .help =
+         "Cache-Control of the uploaded pages (default: the origin's, else render.cache_control)"},
+    {.name = "max-attempts",
+     .kind = CRESS_FLAG_NUMBER,
+     .value = "N",
+     .min = 1,
+     .max = CRESS_JOB_ATTEMPTS_MAX,
+     .help = "attempts of the job until it fails (default: job.max_attempts)"},
+    {.name = "wait",
+     .kind = CRESS_FLAG_DURATION,
+     .value = "TIME",
+     .optional = true,
      .help = "wait until the pages are published, at most TIME; print the summary"},
-    {.name = "max-failures", .kind = CRESS_FLAG_NUMBER, .value = "N", .max = INT64_MAX,
+    {.name = "max-failures",
+     .kind = CRESS_FLAG_NUMBER,
+     .value = "N",
+     .max = INT64_MAX,
      .help = "with --wait: how many pages may fail (default: 0)"},
     {.name = NULL},
 };
@@ -342,11 +370,13 @@ const struct cress_verb cress_verb_prerender = {
     .name = "prerender",
     .operands = "URL|FILE|-",
     .summary = "render every page of a site and store it",
-    .about = "URL is a sitemap, a sitemap index or their .gz; FILE or stdin has one page's URL a line.\n"
-             "Prints the id of the site.prerender job, which is the id of the batch of pages too. With\n"
-             "--wait a bar shows the pages, and stdout gets the summary: total, rendered, changed,\n"
-             "unchanged, failed, bytes, manifest. The exit code is then 0 when the pages were published\n"
-             "and no more than --max-failures of them failed, else 1; 5 when the time was over.\n",
+    .about =
+        "URL is a sitemap, a sitemap index or their .gz; FILE or stdin has one page's URL a line.\n"
+        "Prints the id of the site.prerender job, which is the id of the batch of pages too. With\n"
+        "--wait a bar shows the pages, and stdout gets the summary: total, rendered, changed,\n"
+        "unchanged, failed, bytes, manifest. The exit code is then 0 when the pages were "
+        "published\n"
+        "and no more than --max-failures of them failed, else 1; 5 when the time was over.\n",
     .examples = "  cress prerender https://example.com/sitemap.xml --to s3://bucket/site\n"
                 "  cress prerender pages.txt --to s3://bucket/site --wait\n"
                 "  find-pages | cress prerender - --to file:///var/www/site --wait=10m --json\n",

@@ -8,17 +8,21 @@
 
 enum { JSON_MAX_BYTES = 64 << 20 };
 
-static void print_table(const struct cress_cli *cli, const struct cress_queue_summary *queues, size_t count)
+static void print_table(const struct cress_cli *cli, const struct cress_queue_summary *queues,
+                        size_t count)
 {
-    static const char *const columns[] = {"QUEUE", ">READY", ">UNACKED", ">CONSUMERS", ">DEAD", NULL};
+    static const char *const columns[] = {"QUEUE",      ">READY", ">UNACKED",
+                                          ">CONSUMERS", ">DEAD",  NULL};
     struct cress_table *table = cress_table_new(columns);
     for (size_t i = 0; i < count; i++) {
-        const int64_t numbers[] = {queues[i].ready, queues[i].unacked, queues[i].consumers, queues[i].dead};
+        const int64_t numbers[] = {queues[i].ready, queues[i].unacked, queues[i].consumers,
+                                   queues[i].dead};
         char texts[4][24];
         for (size_t k = 0; k < 4; k++) {
             snprintf(texts[k], sizeof texts[k], "%" PRId64, numbers[k]);
         }
-        cress_table_add(table, (const char *const[]){queues[i].name, texts[0], texts[1], texts[2], texts[3]});
+        cress_table_add(
+            table, (const char *const[]){queues[i].name, texts[0], texts[1], texts[2], texts[3]});
     }
     cress_table_print(table, &cli->output);
 }
@@ -54,9 +58,10 @@ const struct cress_verb cress_verb_queues = {
     .name = "queues",
     .operands = "",
     .summary = "list queues with what waits in them",
-    .about = "Columns: name, ready (all priorities), unacked (held by workers, as they report it),\n"
-             "consumers, dead letters. Queues are those that jobs have been submitted to or workers\n"
-             "consume, and those of the configuration.\n",
+    .about =
+        "Columns: name, ready (all priorities), unacked (held by workers, as they report it),\n"
+        "consumers, dead letters. Queues are those that jobs have been submitted to or workers\n"
+        "consume, and those of the configuration.\n",
     .examples = "  cress queues\n"
                 "  cress queues --json | jq '.[] | select(.ready > 1000).name'\n",
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE | CRESS_NEEDS_BROKER,

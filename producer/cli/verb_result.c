@@ -39,8 +39,9 @@ const struct cress_verb cress_verb_result = {
     .name = "result",
     .operands = "ID",
     .summary = "print a job's result as JSON",
-    .about = "Exit code: 0 with the result on stdout; 75 while the job has not ended; 1 when it failed\n"
-             "and 6 when it was cancelled, with the error on stderr; 3 when there is no such job.\n",
+    .about =
+        "Exit code: 0 with the result on stdout; 75 while the job has not ended; 1 when it failed\n"
+        "and 6 when it was cancelled, with the error on stderr; 3 when there is no such job.\n",
     .examples = "  cress result \"$id\" | jq .\n",
     .min_operands = 1,
     .max_operands = 1,

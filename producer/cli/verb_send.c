@@ -30,7 +30,8 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
 static void print_json(const struct cress_cli *cli)
 {
     const struct cress_buf *body = cli->state;
-    json_t *json = json_pack("{s:s, s:I}", "queue", cli->args.operands[0], "bytes", (json_int_t)body->size);
+    json_t *json =
+        json_pack("{s:s, s:I}", "queue", cli->args.operands[0], "bytes", (json_int_t)body->size);
     json_dumpf(json, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(json);
@@ -66,7 +67,8 @@ static void on_ensured(const struct cress_error *err, void *arg)
 
 static void run(struct cress_cli *cli)
 {
-    cress_broker_ensure_queue(cli->broker, cli->args.operands[0], cli->connect_timeout_ms, on_ensured, cli);
+    cress_broker_ensure_queue(cli->broker, cli->args.operands[0], cli->connect_timeout_ms,
+                              on_ensured, cli);
 }
 
 static void release(struct cress_cli *cli)
@@ -79,9 +81,11 @@ const struct cress_verb cress_verb_send = {
     .name = "send",
     .operands = "QUEUE [BODY|-]",
     .summary = "send a plain message to a queue",
-    .about = "The body is sent as it is, from stdin when none is given; the exit code is 0 once the broker\n"
-             "has confirmed it. An existing queue of any kind is used as it is, else a durable quorum\n"
-             "queue is made. These are messages, not jobs: see `cress enqueue` for those.\n",
+    .about =
+        "The body is sent as it is, from stdin when none is given; the exit code is 0 once the "
+        "broker\n"
+        "has confirmed it. An existing queue of any kind is used as it is, else a durable quorum\n"
+        "queue is made. These are messages, not jobs: see `cress enqueue` for those.\n",
     .examples = "  cress send hello 'Hello World!'\n"
                 "  cress receive hello --count 1\n",
     .min_operands = 1,

@@ -76,7 +76,8 @@ static void show_change(struct status *status, size_t i)
         if (status->lines_shown > 0) {
             printf("\033[%zuA\033[J", status->lines_shown);
         }
-        status->lines_shown = cress_records_print(status->cli, status->records, status->count, true);
+        status->lines_shown =
+            cress_records_print(status->cli, status->records, status->count, true);
     } else {
         cress_records_print(status->cli, &status->records[i], 1, false);
     }
@@ -138,10 +139,11 @@ const struct cress_verb cress_verb_status = {
     .name = "status",
     .operands = "ID...",
     .summary = "show what is known about jobs",
-    .about = "A table on a terminal, else tab-separated lines: id, task, queue, state, attempt,\n"
-             "attempts at most, created, started and finished time, result or error. --json prints the\n"
-             "record of one job or an array of several; with --watch one record for each change.\n"
-             "An unknown id is an error (exit code 3) after the others have been shown.\n",
+    .about =
+        "A table on a terminal, else tab-separated lines: id, task, queue, state, attempt,\n"
+        "attempts at most, created, started and finished time, result or error. --json prints the\n"
+        "record of one job or an array of several; with --watch one record for each change.\n"
+        "An unknown id is an error (exit code 3) after the others have been shown.\n",
     .examples = "  cress status 01980c5e-7a1b-7d6e-b7a5-5a2c6e1f8a90\n"
                 "  cress status \"$id\" --watch\n"
                 "  cress status \"$id\" --json | jq -r .state\n",

@@ -13,7 +13,8 @@ static void run(struct cress_cli *cli)
         printf("{\"version\":\"%s\",\"commit\":\"%s\",\"libuv\":\"%s\",\"jansson\":\"%s\"}\n",
                cress_version(), commit, uv_version_string(), JANSSON_VERSION);
     } else {
-        printf("cress %s%s%s%s\n", cress_version(), *commit ? " (" : "", commit, *commit ? ")" : "");
+        printf("cress %s%s%s%s\n", cress_version(), *commit ? " (" : "", commit,
+               *commit ? ")" : "");
     }
     cress_cli_end(cli, 0);
 }

@@ -79,7 +79,8 @@ static void run(struct cress_cli *cli)
     waiting->rows = cress_alloc(waiting->count * sizeof *waiting->rows);
     waiting->records = cress_alloc(waiting->count * sizeof(*waiting->records));
     if (cress_args_has(&cli->args, "timeout")) {
-        cress_cli_after(cli, cress_args_number(&cli->args, "timeout", 0), on_waited_enough, waiting);
+        cress_cli_after(cli, cress_args_number(&cli->args, "timeout", 0), on_waited_enough,
+                        waiting);
     }
     for (size_t i = 0; i < waiting->count; i++) {
         waiting->rows[i] = (struct row){.waiting = waiting, .id = cli->args.operands[i]};
@@ -99,7 +100,9 @@ static void release(struct cress_cli *cli)
 }
 
 static const struct cress_flag flags[] = {
-    {.name = "timeout", .kind = CRESS_FLAG_DURATION, .value = "TIME",
+    {.name = "timeout",
+     .kind = CRESS_FLAG_DURATION,
+     .value = "TIME",
      .help = "give up after TIME with exit code 5; the jobs go on"},
     {.name = "any", .help = "end with the first job that ends"},
     {.name = NULL},
@@ -109,8 +112,10 @@ const struct cress_verb cress_verb_wait = {
     .name = "wait",
     .operands = "ID...",
     .summary = "wait until jobs have ended; the exit code is the outcome",
-    .about = "Prints the final records as `cress status` does. The exit code is the worst outcome: 1 when\n"
-             "one failed or expired, else 6 when one was cancelled, else 0; 5 when the time is over, and\n"
+    .about = "Prints the final records as `cress status` does. The exit code is the worst outcome: "
+             "1 when\n"
+             "one failed or expired, else 6 when one was cancelled, else 0; 5 when the time is "
+             "over, and\n"
              "3 at once when an id is unknown.\n",
     .examples = "  cress wait \"$id\" --timeout 60s\n"
                 "  cress wait $(cat ids) && echo all good\n",

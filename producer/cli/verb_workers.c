@@ -27,19 +27,21 @@ static void add_worker(struct cress_table *table, const json_t *report)
         snprintf(texts[i], sizeof texts[i], "%lld",
                  (long long)json_integer_value(json_object_get(report, numbers[i])));
     }
-    snprintf(pid, sizeof pid, "%lld", (long long)json_integer_value(json_object_get(report, "pid")));
+    snprintf(pid, sizeof pid, "%lld",
+             (long long)json_integer_value(json_object_get(report, "pid")));
     join_queues(json_object_get(report, "queues"), queues);
     const char *started = json_string_value(json_object_get(report, "started_at"));
     int64_t started_ms;
     if (started && cress_time_parse(started, &started_ms, NULL) == CRESS_OK) {
         cress_span_format(cress_clock_wall_ms() - started_ms, up);
     }
-    cress_table_add(table, (const char *const[]){
-                               json_string_value(json_object_get(report, "id")),
-                               json_string_value(json_object_get(report, "host")), pid, texts[0],
-                               texts[1], texts[2], texts[3], up,
-                               json_is_true(json_object_get(report, "draining")) ? "draining" : "running",
-                               queues});
+    cress_table_add(table, (const char *const[]){json_string_value(json_object_get(report, "id")),
+                                                 json_string_value(json_object_get(report, "host")),
+                                                 pid, texts[0], texts[1], texts[2], texts[3], up,
+                                                 json_is_true(json_object_get(report, "draining"))
+                                                     ? "draining"
+                                                     : "running",
+                                                 queues});
 }
 
 static void print_json(const char *const *reports, size_t count)
@@ -51,11 +53,12 @@ static void print_json(const char *const *reports, size_t count)
     puts("]");
 }
 
-static void on_workers(const char *const *reports, size_t count, const struct cress_error *err, void *arg)
+static void on_workers(const char *const *reports, size_t count, const struct cress_error *err,
+                       void *arg)
 {
-    static const char *const columns[] = {"WORKER",     "HOST",    ">PID", ">CONCURRENCY",
-                                          ">RUNNING",   ">DONE",   ">FAILED", ">UP",
-                                          "STATE", "QUEUES", NULL};
+    static const char *const columns[] = {"WORKER",   "HOST",   ">PID",    ">CONCURRENCY",
+                                          ">RUNNING", ">DONE",  ">FAILED", ">UP",
+                                          "STATE",    "QUEUES", NULL};
     struct cress_cli *cli = arg;
     if (cress_cli_failed(cli, err)) {
         return;
@@ -87,8 +90,10 @@ const struct cress_verb cress_verb_workers = {
     .name = "workers",
     .operands = "",
     .summary = "list the workers that are alive",
-    .about = "Each worker process reports itself every few seconds and is forgotten soon after it is\n"
-             "gone. Columns: worker, host, pid, concurrency, running, done, failed, up, state, queues.\n",
+    .about =
+        "Each worker process reports itself every few seconds and is forgotten soon after it is\n"
+        "gone. Columns: worker, host, pid, concurrency, running, done, failed, up, state, "
+        "queues.\n",
     .examples = "  cress workers\n"
                 "  cress workers --json | jq length\n",
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE,

@@ -8,19 +8,25 @@
 #include <string.h>
 
 const struct cress_verb *const cress_verbs[] = {
-    &cress_verb_enqueue, &cress_verb_status,     &cress_verb_wait,    &cress_verb_result,
-    &cress_verb_prerender, &cress_verb_send,     &cress_verb_receive, &cress_verb_queues,
-    &cress_verb_workers, &cress_verb_config,     &cress_verb_doctor,  &cress_verb_completion,
-    &cress_verb_version, &cress_verb_help,       NULL,
+    &cress_verb_enqueue, &cress_verb_status,    &cress_verb_wait,
+    &cress_verb_result,  &cress_verb_prerender, &cress_verb_send,
+    &cress_verb_receive, &cress_verb_queues,    &cress_verb_workers,
+    &cress_verb_config,  &cress_verb_doctor,    &cress_verb_completion,
+    &cress_verb_version, &cress_verb_help,      NULL,
 };
 
 static const char *const colour_words[] = {"auto", "always", "never", NULL};
 
 const struct cress_flag cress_common_flags[] = {
     {.name = "json", .help = "print JSON"},
-    {.name = "connect-timeout", .kind = CRESS_FLAG_DURATION, .value = "TIME",
+    {.name = "connect-timeout",
+     .kind = CRESS_FLAG_DURATION,
+     .value = "TIME",
      .help = "how long broker or store may be away (default: 10s)"},
-    {.name = "color", .kind = CRESS_FLAG_WORD, .value = "WHEN", .words = colour_words,
+    {.name = "color",
+     .kind = CRESS_FLAG_WORD,
+     .value = "WHEN",
+     .words = colour_words,
      .help = "auto, always or never (default: auto)"},
     {.name = "help", .help = "print this and exit"},
     {.name = NULL},

@@ -406,7 +406,7 @@ static void test_booleans(void **state)
     for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
         bool value = !cases[i].value;
         char *origin = NULL;
-        const struct cress_slot slot = {&option, &value, &origin};
+        const struct cress_slot slot = {&option, NULL, &value, &origin};
         assert_int_equal(cress_slot_set(&slot, cases[i].text, "here", NULL),
                          cases[i].good ? CRESS_OK : CRESS_CONFIG);
         if (cases[i].good) {

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+// The process in which a plug-in runs; see plugin_host.h. To the plug-in it is <cress/task.h>.
+//
+// DESIGN. One thread, one job at a time, one JSON object a line. The worker writes a job to stdin
+//
+//   {"id": "…", "task": "image.thumbnail", "attempt": 1, "deadline_ms": 1795460400000, "payload": …}
+//
+// and reads from stdout, first what there is, then for each job any number of lines and its end:
+//
+//   {"tasks": ["image.thumbnail", …]}
+//   {"progress": 40, "note": "uploading"}
+//   {"log": "fetched 3 images"}
+//   {"result": …}   or   {"error": {"code": "…", "message": "…"}, "retry": true, "after_ms": 0}
+//
+// The plug-in may print: its stdout is our stderr, which the worker reads too. SIGTERM asks the job
+// that runs to stop. The end of stdin ends the process, and so does the death of the worker.
+//
+// A plug-in's struct cress_job is opaque, and not the struct cress_job of common/job/job.h, which
+// is therefore not included here: its pointers are those of struct hosted.
+#include "worker/handler/plugin_host.h"
+
+#include "common/base/buf.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "include/cress/task.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum { TASKS_MAX = 64, LINE_MAX_BYTES = 256 << 20, EXIT_NEVER = 65, EXIT_RETRY = 75 };
+
+static struct host {
+    int out;         /* to the worker */
+    int foreign_abi; /* of a plug-in that was compiled for another one */
+    bool is_foreign;
+    size_t task_count;
+    struct task {
+        const char *name;
+        cress_task_cb run;
+    } tasks[TASKS_MAX];
+} host = {.out = -1};
+
+static volatile sig_atomic_t cancelled;
+
+/* What a struct cress_job is in here. */
+struct hosted {
+    json_t *request, *payload; /* the payload is the request's */
+    const char *id, *task;     /* so are these */
+    int attempt;
+    int64_t deadline_ms;
+    json_t *result;
+    struct cress_error error;
+    int64_t retry_after_ms;
+};
+
+static struct hosted *hosted(struct cress_job *job)
+{
+    return (struct hosted *)(void *)job;
+}
+
+static const struct hosted *hosted_const(const struct cress_job *job)
+{
+    return (const struct hosted *)(const void *)job;
+}
+
+/* --- lines to the worker --- */
+
+static void write_line(struct cress_buf *line)
+{
+    cress_buf_add_char(line, '\n');
+    const char *text = cress_buf_text(line);
+    size_t left = line->size;
+    while (left > 0) {
+        const ssize_t n = write(host.out, text, left);
+        if (n < 0 && errno != EINTR) {
+            _exit(EXIT_FAILURE); /* the worker is gone */
+        }
+        if (n > 0) {
+            text += n;
+            left -= (size_t)n;
+        }
+    }
+    cress_buf_free(line);
+}
+
+static void add_text(struct cress_buf *line, const char *text)
+{
+    cress_buf_add_json(line, text, strlen(text));
+}
+
+/* --- the plug-in's functions: <cress/task.h> --- */
+
+CRESS_API void cress_task_register(int abi, const char *name, cress_task_cb run)
+{
+    if (abi != CRESS_TASK_ABI) {
+        host.is_foreign = true;
+        host.foreign_abi = abi;
+    } else if (host.task_count < TASKS_MAX) {
+        host.tasks[host.task_count++] = (struct task){.name = name, .run = run};
+    }
+}
+
+CRESS_API const char *cress_job_id(const struct cress_job *job)
+{
+    return hosted_const(job)->id;
+}
+
+CRESS_API const char *cress_job_task(const struct cress_job *job)
+{
+    return hosted_const(job)->task;
+}
+
+CRESS_API int cress_job_attempt(const struct cress_job *job)
+{
+    return hosted_const(job)->attempt;
+}
+
+CRESS_API json_t *cress_job_payload(const struct cress_job *job)
+{
+    return hosted_const(job)->payload;
+}
+
+CRESS_API int64_t cress_job_time_left_ms(const struct cress_job *job)
+{
+    const int64_t left_ms = hosted_const(job)->deadline_ms - cress_clock_wall_ms();
+    return left_ms > 0 ? left_ms : 0;
+}
+
+CRESS_API bool cress_job_cancelled(const struct cress_job *job)
+{
+    (void)job;
+    return cancelled != 0;
+}
+
+CRESS_API void cress_job_progress(struct cress_job *job, int percent, const char *format, ...)
+{
+    (void)job;
+    char note[1024];
+    struct cress_buf line = cress_buf_make(LINE_MAX_BYTES);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(note, sizeof note, format, args);
+    va_end(args);
+    cress_buf_printf(&line, "{\"progress\":%d,\"note\":",
+                     percent < 0     ? 0
+                     : percent > 100 ? 100
+                                     : percent);
+    add_text(&line, note);
+    cress_buf_add_char(&line, '}');
+    write_line(&line);
+}
+
+CRESS_API void cress_job_log(struct cress_job *job, const char *format, ...)
+{
+    (void)job;
+    struct cress_buf text = cress_buf_make(LINE_MAX_BYTES);
+    struct cress_buf line = cress_buf_make(LINE_MAX_BYTES);
+    va_list args;
+    va_start(args, format);
+    cress_buf_vprintf(&text, format, args);
+    va_end(args);
+    cress_buf_add_text(&line, "{\"log\":");
+    add_text(&line, cress_buf_text(&text));
+    cress_buf_add_char(&line, '}');
+    write_line(&line);
+    cress_buf_free(&text);
+}
+
+CRESS_API int cress_job_done(struct cress_job *job, json_t *result)
+{
+    json_decref(hosted(job)->result);
+    hosted(job)->result = result;
+    return EXIT_SUCCESS;
+}
+
+static void set_error(struct hosted *job, const char *code, const char *format, va_list args)
+{
+    char message[CRESS_ERROR_MESSAGE_MAX];
+    vsnprintf(message, sizeof message, format, args);
+    cress_error_set(&job->error, CRESS_TEMPORARY, code, "%s", message);
+}
+
+CRESS_API int cress_job_fail(struct cress_job *job, const char *code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    set_error(hosted(job), code, format, args);
+    va_end(args);
+    return EXIT_NEVER;
+}
+
+CRESS_API int cress_job_retry(struct cress_job *job, int64_t after_ms, const char *code,
+                              const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    set_error(hosted(job), code, format, args);
+    va_end(args);
+    hosted(job)->retry_after_ms = after_ms;
+    return EXIT_RETRY;
+}
+
+/* --- jobs --- */
+
+static void write_result(const struct hosted *job)
+{
+    struct cress_buf line = cress_buf_make(LINE_MAX_BYTES);
+    char *text = job->result ? json_dumps(job->result, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    cress_buf_printf(&line, "{\"result\":%s}", text ? text : "null");
+    write_line(&line);
+    free(text);
+}
+
+static void write_error(struct hosted *job, int verdict)
+{
+    struct cress_buf line = cress_buf_make(LINE_MAX_BYTES);
+    if (job->error.status == CRESS_OK) {
+        cress_error_set(&job->error, CRESS_TEMPORARY, "task_failed", "the task returned %d",
+                        verdict);
+    }
+    cress_buf_add_text(&line, "{\"error\":{\"code\":");
+    add_text(&line, job->error.code);
+    cress_buf_add_text(&line, ",\"message\":");
+    add_text(&line, job->error.message);
+    cress_buf_printf(&line, "},\"retry\":%s,\"after_ms\":%lld}",
+                     verdict == EXIT_NEVER ? "false" : "true", (long long)job->retry_after_ms);
+    write_line(&line);
+}
+
+static const struct task *find_task(const char *name)
+{
+    for (size_t i = 0; i < host.task_count; i++) {
+        if (strcmp(host.tasks[i].name, name) == 0) {
+            return &host.tasks[i];
+        }
+    }
+    return NULL;
+}
+
+static void term_cb(int number)
+{
+    (void)number;
+    cancelled = 1;
+}
+
+/* While a task runs its blocking calls end with EINTR; our own reading of lines goes on. */
+static void listen_to_term(bool task_runs)
+{
+    const struct sigaction action = {.sa_handler = term_cb, .sa_flags = task_runs ? 0 : SA_RESTART};
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* The worker sends nothing else, and tasks that are here only. */
+static bool read_job(const char *line, size_t size, struct hosted *job)
+{
+    job->request = json_loadb(line, size, 0, NULL);
+    json_int_t deadline_ms = 0;
+    if (json_unpack(job->request, "{s:s, s:s, s:i, s:I, s:o}", "id", &job->id, "task", &job->task,
+                    "attempt", &job->attempt, "deadline_ms", &deadline_ms, "payload",
+                    &job->payload) != 0 ||
+        !find_task(job->task)) {
+        return false;
+    }
+    job->deadline_ms = deadline_ms;
+    return true;
+}
+
+static void run_job(const char *line, size_t size)
+{
+    struct hosted job = {0};
+    if (!read_job(line, size, &job)) {
+        fprintf(stderr, "plug-in host: not a job for this plug-in: %.200s\n", line);
+        exit(EXIT_FAILURE);
+    }
+    cancelled = 0; /* what was meant for an earlier job */
+    listen_to_term(true);
+    const int verdict = find_task(job.task)->run((struct cress_job *)(void *)&job);
+    listen_to_term(false);
+    fflush(stdout);
+    if (verdict == EXIT_SUCCESS) {
+        write_result(&job);
+    } else {
+        write_error(&job, verdict);
+    }
+    json_decref(job.result);
+    json_decref(job.request);
+}
+
+static void write_tasks(void)
+{
+    struct cress_buf line = cress_buf_make(LINE_MAX_BYTES);
+    cress_buf_add_text(&line, "{\"tasks\":[");
+    for (size_t i = 0; i < host.task_count; i++) {
+        cress_buf_add_text(&line, i ? "," : "");
+        add_text(&line, host.tasks[i].name);
+    }
+    cress_buf_add_text(&line, "]}");
+    write_line(&line);
+}
+
+/* --- the process --- */
+
+static bool load(const char *file)
+{
+    if (!dlopen(file, RTLD_NOW | RTLD_LOCAL) && !host.is_foreign) {
+        fprintf(stderr, "cannot load the plug-in: %s\n", dlerror());
+        return false;
+    }
+    if (host.is_foreign) {
+        fprintf(stderr,
+                "%s was compiled for plug-in ABI %d, and this cress-worker has ABI %d: compile it "
+                "again\n",
+                file, host.foreign_abi, CRESS_TASK_ABI);
+        return false;
+    }
+    if (host.task_count == 0) {
+        fprintf(stderr, "%s has no task: CRESS_TASK(\"name\", function) makes one\n", file);
+    }
+    return host.task_count > 0;
+}
+
+/* The plug-in's stdout becomes stderr, and its stdin is empty; ours are the worker's. */
+static FILE *take_streams(void)
+{
+    const int in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    const int empty = open("/dev/null", O_RDONLY);
+    host.out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (in < 0 || host.out < 0 || empty < 0 || dup2(empty, STDIN_FILENO) < 0 ||
+        dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
+        return NULL;
+    }
+    close(empty);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    return fdopen(in, "r");
+}
+
+int cress_plugin_host(const char *file)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    FILE *in = take_streams();
+    if (!in || !load(file)) {
+        return cress_status_exit_code(CRESS_CONFIG);
+    }
+    listen_to_term(false);
+    write_tasks();
+    char *line = NULL;
+    size_t room = 0;
+    for (ssize_t size; (size = getline(&line, &room, in)) > 0;) {
+        run_job(line, (size_t)size);
+    }
+    free(line);
+    fclose(in);
+    return EXIT_SUCCESS;
+}

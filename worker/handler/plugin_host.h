@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// The process in which a plug-in runs: `cress-worker --plugin-host FILE`, started by plugin.c.
+#ifndef CRESS_WORKER_HANDLER_PLUGIN_HOST_H
+#define CRESS_WORKER_HANDLER_PLUGIN_HOST_H
+
+/* The first argument of a process that is a host. */
+#define CRESS_PLUGIN_HOST_FLAG "--plugin-host"
+
+/* Loads the shared object `file` and runs its tasks until stdin ends. Returns the exit status: 0,
+ * or 78 when the file is no plug-in for this worker, after saying why on stderr. See plugin_host.c
+ * for what goes through stdin and stdout. */
+int cress_plugin_host(const char *file);
+
+#endif
