@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signatures, statuses and Retry-After of HTTP tasks; see webhook.h.
+// Signatures and statuses of HTTP tasks; see webhook.h.
 #include "worker/handler/webhook.h"
 
 #include "common/base/clock.h"
@@ -59,8 +59,8 @@ enum cress_status cress_webhook_keys_parse(const char *text, struct cress_webhoo
     struct cress_webhook_keys found = {.count = 0};
     while (*(text += strspn(text, SECRET_BETWEEN))) {
         if (found.count == CRESS_WEBHOOK_KEYS_MAX) {
-            return cress_error_set(err, CRESS_CONFIG, "bad_secret",
-                                   "more than %d webhook secrets", CRESS_WEBHOOK_KEYS_MAX);
+            return cress_error_set(err, CRESS_CONFIG, "bad_secret", "more than %d webhook secrets",
+                                   CRESS_WEBHOOK_KEYS_MAX);
         }
         const size_t size = strcspn(text, SECRET_BETWEEN);
         const enum cress_status status =
@@ -118,87 +118,4 @@ enum cress_outcome_kind cress_webhook_judge(int http_status)
                    http_status == TOO_MANY_REQUESTS
                ? CRESS_OUTCOME_RETRY
                : CRESS_OUTCOME_FAILED;
-}
-
-/* 1 to 12 from the three letters that `name` begins with; 0 when they are no month. */
-static int month_of(const char *name)
-{
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    for (int i = 0; i < 12; i++) {
-        if (strncmp(name, months + (size_t)3 * i, 3) == 0) {
-            return i + 1;
-        }
-    }
-    return 0;
-}
-
-/* RFC 850 has two digits of the year: one that seems more than 50 years ahead is past. */
-static int full_year(const char *two_digits, int64_t now_ms)
-{
-    char now[CRESS_TIME_TEXT_MAX];
-    const int this_year = (int)strtol(cress_time_format(now_ms, now), NULL, 10);
-    const int year = this_year / 100 * 100 + (int)strtol(two_digits, NULL, 10);
-    return year > this_year + 50 ? year - 100 : year;
-}
-
-/* The parts of a date stand at fixed places: `shape` has a letter where they begin and the same
- * text elsewhere, with ? for any character. */
-static bool has_shape(const char *text, const char *shape)
-{
-    for (; *shape; text++, shape++) {
-        const bool fits = *shape == '?'   ? *text != '\0'
-                          : *shape == '#' ? *text >= '0' && *text <= '9'
-                          : *shape == '_' ? *text == ' ' || (*text >= '0' && *text <= '9')
-                                          : *text == *shape;
-        if (!fits) {
-            return false;
-        }
-    }
-    return *text == '\0';
-}
-
-/* Rewritten as RFC 3339, which is checked elsewhere: no day 31 in April, no hour 25. */
-static bool parse_http_date(const char *text, int64_t now_ms, int64_t *wall_ms)
-{
-    const char *month, *day, *time;
-    int year;
-    const char *comma = strchr(text, ',');
-    if (has_shape(text, "???, ## ??? #### ##:##:## GMT")) {
-        day = text + 5;
-        month = text + 8;
-        year = (int)strtol(text + 12, NULL, 10);
-        time = text + 17;
-    } else if (has_shape(text, "??? ??? _# ##:##:## ####")) {
-        month = text + 4;
-        day = text + 8;
-        time = text + 11;
-        year = (int)strtol(text + 20, NULL, 10);
-    } else if (comma && has_shape(comma, ", ##-???-## ##:##:## GMT")) {
-        day = comma + 2;
-        month = comma + 5;
-        year = full_year(comma + 9, now_ms);
-        time = comma + 12;
-    } else {
-        return false;
-    }
-    char rewritten[CRESS_TIME_TEXT_MAX];
-    snprintf(rewritten, sizeof rewritten, "%04d-%02d-%02dT%.8sZ", year, month_of(month),
-             (int)strtol(day, NULL, 10), time);
-    return cress_time_parse(rewritten, wall_ms, NULL) == CRESS_OK;
-}
-
-int64_t cress_webhook_retry_after_ms(const char *value, int64_t now_ms)
-{
-    int64_t wait_ms = 0;
-    int64_t seconds, date_ms;
-    if (value && cress_text_to_int(value, &seconds)) {
-        wait_ms = seconds < CRESS_RETRY_AFTER_MAX_MS / 1000 ? seconds * 1000
-                                                            : CRESS_RETRY_AFTER_MAX_MS;
-    } else if (value && parse_http_date(value, now_ms, &date_ms)) {
-        wait_ms = date_ms - now_ms;
-    }
-    if (wait_ms < 0) {
-        return 0;
-    }
-    return wait_ms < CRESS_RETRY_AFTER_MAX_MS ? wait_ms : CRESS_RETRY_AFTER_MAX_MS;
 }

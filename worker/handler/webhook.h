@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an HTTP task sends and understands beside plain HTTP: the signature of Standard Webhooks
-// 1.0.0 (https://github.com/standard-webhooks/standard-webhooks), and what a response's status and
-// Retry-After mean for the job. Pure functions; any thread.
+// 1.0.0 (https://github.com/standard-webhooks/standard-webhooks), and what a response's status
+// means for the job. Pure functions; any thread.
 #ifndef CRESS_WORKER_HANDLER_WEBHOOK_H
 #define CRESS_WORKER_HANDLER_WEBHOOK_H
 
@@ -12,9 +12,6 @@
 
 /* The specification's bounds of a key: 192 to 512 bits. Two keys are a rotation; more are rare. */
 enum { CRESS_WEBHOOK_KEY_MIN = 24, CRESS_WEBHOOK_KEY_MAX = 64, CRESS_WEBHOOK_KEYS_MAX = 8 };
-
-/* A receiver that asks for more patience than this is asked again after it. */
-#define CRESS_RETRY_AFTER_MAX_MS (INT64_C(24) * 3600 * 1000)
 
 struct cress_webhook_keys {
     size_t count;
@@ -39,10 +36,5 @@ void cress_webhook_sign(const struct cress_webhook_keys *keys, const char *id, i
 /* SUCCEEDED for 2xx; RETRY for 408, 425, 429 and 5xx; FAILED for all others: a redirect of a POST
  * is an error of the configuration, and so is a request that the receiver calls wrong. */
 enum cress_outcome_kind cress_webhook_judge(int http_status);
-
-/* The wait that a Retry-After header asks for at `now_ms` (wall clock): seconds or an HTTP date in
- * any of its three forms (RFC 9110, sections 10.2.3 and 5.6.7). 0: NULL, the past, or nonsense. At
- * most CRESS_RETRY_AFTER_MAX_MS. */
-int64_t cress_webhook_retry_after_ms(const char *value, int64_t now_ms);
 
 #endif

@@ -139,17 +139,6 @@ static void on_head(const struct cress_object_info *info, const struct cress_err
 
 /* --- checks --- */
 
-/* The seconds of a Retry-After header as milliseconds; its other form, a date, and nonsense are
- * 0. */
-static int64_t retry_after_ms(const struct cress_http_response *response)
-{
-    const char *value = cress_http_header_value(response, "retry-after");
-    int64_t seconds;
-    return value && cress_text_to_int(value, &seconds) && seconds > 0 && seconds <= 86400
-               ? seconds * 1000
-               : 0;
-}
-
 /* Whether `type` ("text/html; charset=utf-8") matches one of `accepted` ("text/html", "text/ *"
  * without the blank). */
 static bool type_is_accepted(const char *type, char *const *accepted)
@@ -210,7 +199,8 @@ static void on_fetched(const struct cress_http_response *response,
         return;
     }
     if (check(page, response, &err)) {
-        end_with_error(page, &err, retry_after_ms(response));
+        const char *wait = cress_http_header_value(response, "retry-after");
+        end_with_error(page, &err, cress_http_retry_after_ms(wait, cress_clock_wall_ms()));
         return;
     }
     page->size = response->body_size;
