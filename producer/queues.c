@@ -112,9 +112,10 @@ static void on_stats(const struct cress_queue_stats *stats, size_t count,
         queues[i].name = survey->names[i];
         queues[i].unacked = unacked(survey, survey->names[i]);
         queues[i].dead = own[CRESS_PRIORITY_COUNT].ready;
+        /* a worker consumes from each priority: the normal one counts it once */
+        queues[i].consumers = own[CRESS_PRIORITY_NORMAL].consumers;
         for (int priority = 0; priority < CRESS_PRIORITY_COUNT; priority++) {
             queues[i].ready += own[priority].ready;
-            queues[i].consumers += own[priority].consumers;
         }
     }
     finish(survey, queues, NULL);
