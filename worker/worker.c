@@ -74,31 +74,7 @@ static void queue_problem_cb(const char *queue, const struct cress_error *err, v
               CRESS_KV_ERROR(err));
 }
 
-static void ignore_cb(const struct cress_error *err, void *arg)
-{
-    (void)err;
-    (void)arg;
-}
-
-static void store_state_cb(bool ready, const struct cress_error *err, void *arg)
-{
-    struct cress_worker *worker = arg;
-    if (!ready) {
-        if (worker->phase != CRESS_WORKER_CLOSING) {
-            cress_log(CRESS_LOG_WARN, "no store connection, trying on; results and acks wait",
-                      CRESS_KV_ERROR(err));
-        }
-        return;
-    }
-    cress_log(CRESS_LOG_INFO, "store connected");
-    worker->store_was_ready = true;
-    for (size_t i = 0; i < worker->queue_count; i++) {
-        cress_store_add_queue(worker->services.store, worker->queues[i].name, ignore_cb, NULL);
-    }
-    cress_presence_beat(worker);
-    announce_when_ready(worker);
-}
-
+/* Only with a store: a job that cannot be recorded cannot be run. */
 static void consume(struct cress_worker *worker)
 {
     const struct cress_config *config = worker->config;
@@ -124,6 +100,34 @@ static void consume(struct cress_worker *worker)
     cress_broker_consume(worker->services.broker, subscriptions, worker->queue_count, &consumer);
     worker->consuming = true;
     free(subscriptions);
+}
+
+static void ignore_cb(const struct cress_error *err, void *arg)
+{
+    (void)err;
+    (void)arg;
+}
+
+static void store_state_cb(bool ready, const struct cress_error *err, void *arg)
+{
+    struct cress_worker *worker = arg;
+    if (!ready) {
+        if (worker->phase != CRESS_WORKER_CLOSING) {
+            cress_log(CRESS_LOG_WARN, "no store connection, trying on; results and acks wait",
+                      CRESS_KV_ERROR(err));
+        }
+        return;
+    }
+    cress_log(CRESS_LOG_INFO, "store connected");
+    if (!worker->store_was_ready && worker->phase == CRESS_WORKER_RUNNING) {
+        consume(worker);
+    }
+    worker->store_was_ready = true;
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        cress_store_add_queue(worker->services.store, worker->queues[i].name, ignore_cb, NULL);
+    }
+    cress_presence_beat(worker);
+    announce_when_ready(worker);
 }
 
 /* --- closing: one thing after the other, each when the one before is done --- */
@@ -299,7 +303,6 @@ enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config 
         return status;
     }
     worker->services.http = cress_http_open(loop, (int)config->render_per_host);
-    consume(worker);
     cress_presence_start(worker);
     *out = worker;
     return CRESS_OK;

@@ -197,6 +197,14 @@ class Times(WorkerTest):
 
 
 class Stopping(WorkerTest):
+    def wait_taken(self, job, worker):
+        """Waits until `job` runs again, in `worker`, or has failed."""
+        def probe():
+            record = self.redis().record(job)
+            taken = record["worker"].endswith(":%d" % worker.pid)
+            return record if taken or record["state"] == "failed" else None
+        return wait_for(probe, "the job to be taken again")
+
     def sleeping(self, worker, ms):
         job = self.publish("cress.sleep", {"ms": ms})
         self.wait_state(job, "running")
@@ -256,7 +264,7 @@ class Stopping(WorkerTest):
         for _ in range(2):
             worker.kill()
             worker = self.run_worker(CRESS_WORKER_MAX_CRASHES="1")
-            if self.wait_state(job, "running", "failed")["state"] == "failed":
+            if self.wait_taken(job, worker)["state"] == "failed":
                 break
         record = self.wait_state(job, "failed")
         self.assertEqual(json.loads(record["error"])["code"], "poison")
