@@ -47,6 +47,7 @@ COMMON_MODULES := $(filter-out libh2o libxml-2.0,$(MODULES))
 pkg-libs = $(shell $(PKG_CONFIG) --libs $1 2>/dev/null)
 # -isystem: the warnings below are for our code, not for other people's headers.
 PKG_CFLAGS   := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(MODULES) 2>/dev/null))
+FOUND        := $(shell $(PKG_CONFIG) --exists $(MODULES) 2>/dev/null && echo yes)
 LIBS_COMMON  := $(call pkg-libs,$(COMMON_MODULES)) -ls3 -lpthread -lm
 LIBS_GATEWAY := $(call pkg-libs,libh2o)
 LIBS_WORKER  := $(call pkg-libs,libxml-2.0)
@@ -149,13 +150,13 @@ unit: test-programs ## build and run the unit tests (TEST=word for some of them)
 	done
 
 integration: all $(CLIENTS) ## run the integration tests against a private stack (TEST=word for some of them)
-	CRESS_BUILD=$(abspath $(BUILD)) tests/integration/run $(TEST)
+	CRESS_BUILD="$(abspath $(BUILD))" tests/integration/run $(TEST)
 
 fault: all ## kill and pause the real servers under load, the long way
-	CRESS_BUILD=$(abspath $(BUILD)) tests/fault/run long
+	CRESS_BUILD="$(abspath $(BUILD))" tests/fault/run long
 
 bench: all $(BENCH) ## measure throughput beside the raw limit of the broker
-	CRESS_BUILD=$(abspath $(BUILD)) tests/bench/run
+	CRESS_BUILD="$(abspath $(BUILD))" tests/bench/run
 
 integration-programs: $(CLIENTS)
 
@@ -279,7 +280,8 @@ if [ -n "$$missing" ]; then \
 fi; touch $@
 endef
 
-$(BUILD)/.packages: Makefile
+# Looked at again when a library that was there is gone.
+$(BUILD)/.packages: Makefile $(if $(FOUND),,FORCE)
 	$(call require,$(PACKAGES))
 
 $(BUILD)/.test-packages: Makefile
@@ -372,7 +374,7 @@ $(BUILD)/cress.pc: dist/pkgconfig/cress.pc.in $(BUILD)/.pc
 $(USERS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libcress.so $(BUILD)/.linker
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(BUILD) -lcress -Wl,-rpath,$(abspath $(BUILD))
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(BUILD) -lcress -Wl,-rpath,'$$ORIGIN/../..'
 
 $(TASKS): $(BUILD)/%.so: $(BUILD)/obj/%.o $(BUILD)/.linker
 	@mkdir -p $(@D)

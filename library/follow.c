@@ -36,8 +36,9 @@ static enum cress_status ask(struct cress_client *client, struct asking *asking,
                              struct cress_record **record, struct cress_error *err)
 {
     if (!cress_id_is_valid(asking->id)) {
-        return cress_error_set(err, CRESS_INVALID, "bad_id",
-                               "a job's id has 1 to %d of A-Z a-z 0-9 . _ : @ -", CRESS_ID_MAX);
+        cress_error_set(err, CRESS_INVALID, "bad_id",
+                        "a job's id has 1 to %d of A-Z a-z 0-9 . _ : @ -", CRESS_ID_MAX);
+        return CRESS_INVALID;
     }
     const enum cress_status status = cress_client_perform(client, &asking->call, begin, err);
     if (status == CRESS_OK) {

@@ -8,8 +8,8 @@
 
 struct cress_queue_summary {
     const char *name;
-    int64_t ready;   /* of all priorities */
-    int64_t unacked; /* as the workers report it */
+    int64_t ready;     /* of all priorities */
+    int64_t unacked;   /* as the workers report it */
     int64_t consumers; /* worker processes, and foreign consumers of the normal priority */
     int64_t dead;
 };

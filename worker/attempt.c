@@ -4,6 +4,8 @@
 
 #include "common/base/backoff.h"
 #include "worker/dispatch.h"
+#include "worker/handler/tasks.h"
+#include "worker/notes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +68,8 @@ void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how)
     cress_delivery_settle(worker->services.broker, attempt->delivery, how);
     attempt->delivery = NULL;
     cress_attempt_leave_place(attempt);
+    cress_notes_end(attempt);
+    cress_task_release(attempt->run.task);
     free(attempt->text);
     if (attempt->timer_made) {
         uv_close((uv_handle_t *)&attempt->timer, free_cb);

@@ -30,6 +30,8 @@ struct cress_attempt {
     struct cress_start start; /* how it was recorded as running */
     bool recorded;            /* the store has confirmed that */
 
+    struct cress_notes *notes; /* what it says while it runs; NULL: nothing so far */
+
     bool stopping; /* the handler was asked to end, for this reason: */
     enum cress_stop_reason stop_reason;
 

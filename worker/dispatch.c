@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/broker/topology.h"
 #include "worker/attempt.h"
+#include "worker/handler/tasks.h"
 #include "worker/settle.h"
 
 #include <string.h>
@@ -35,16 +36,19 @@ static void delay(struct cress_attempt *attempt, int64_t due_in_ms)
 
 static void fill_defaults(struct cress_attempt *attempt)
 {
-    const struct cress_config *config = attempt->worker->config;
+    struct cress_task *task;
     struct cress_job *job = &attempt->run.job;
+    cress_tasks_find(attempt->worker->tasks, job->task, &task);
+    const struct cress_job_limits limits =
+        cress_config_limits(attempt->worker->config, task ? task->config : NULL);
     if (!job->id) { /* a new one at each delivery: there is nothing stable to derive it from */
         job->id = cress_id_new(attempt->id_room);
     }
     if (job->max_attempts == 0) {
-        job->max_attempts = (int)config->job_max_attempts;
+        job->max_attempts = limits.max_attempts;
     }
     if (job->timeout_ms == 0) {
-        job->timeout_ms = config->job_timeout_ms;
+        job->timeout_ms = limits.timeout_ms;
     }
 }
 
@@ -55,9 +59,7 @@ static void take_in(struct cress_worker *worker, struct cress_delivery *delivery
         cress_attempt_end(attempt, CRESS_REQUEUE);
         return;
     }
-    if (delivery->epoch > attempt->queue->epoch) {
-        attempt->queue->epoch = delivery->epoch;
-    }
+    attempt->queue->epochs[delivery->priority] = delivery->epoch;
     struct cress_job *job = &attempt->run.job;
     struct cress_error err;
     if (cress_job_from_message(delivery->message, delivery->queue, delivery->priority,
@@ -93,19 +95,23 @@ static void timed_out_step(struct cress_attempt *attempt)
     attempt->run.handler->stop(&attempt->run, CRESS_STOP_TIMED_OUT);
 }
 
-static enum cress_status check_task(const char *task, const struct cress_handler **handler,
-                                    struct cress_error *err)
+static enum cress_status find_task(const struct cress_tasks *tasks, struct cress_run *run,
+                                   struct cress_error *err)
 {
-    const struct cress_handler *found = cress_handler_find(task);
+    struct cress_task *task;
+    const struct cress_handler *found = cress_tasks_find(tasks, run->job.task, &task);
     if (!found) {
         struct cress_buf names = cress_buf_make(CRESS_ERROR_MESSAGE_MAX);
-        cress_handler_list(&names);
+        cress_tasks_list(tasks, &names);
         cress_error_set(err, CRESS_NOT_FOUND, "unknown_task",
-                        "this worker has no task %s; it has %s", task, cress_buf_text(&names));
+                        "this worker has no task %s; it has %s", run->job.task,
+                        cress_buf_text(&names));
         cress_buf_free(&names);
         return CRESS_NOT_FOUND;
     }
-    *handler = found;
+    cress_task_hold(task);
+    run->handler = found;
+    run->task = task;
     return CRESS_OK;
 }
 
@@ -137,7 +143,7 @@ static enum cress_status prepare(struct cress_attempt *attempt, struct cress_err
                                "the message is attempt %d of at most %d", job->attempt,
                                job->max_attempts);
     }
-    const enum cress_status status = check_task(job->task, &run->handler, err);
+    const enum cress_status status = find_task(attempt->worker->tasks, run, err);
     return status != CRESS_OK ? status
                               : parse_payload(job, attempt->worker->config->job_max_payload_bytes,
                                               &run->payload, err);
@@ -222,8 +228,9 @@ static void begin(struct cress_attempt *attempt)
 {
     struct cress_worker *worker = attempt->worker;
     const struct cress_job *job = &attempt->run.job;
-    if (attempt->delivery->epoch < attempt->queue->epoch) {
-        cress_attempt_end(attempt, CRESS_REQUEUE); /* its connection is gone: it was redelivered */
+    const struct cress_delivery *delivery = attempt->delivery;
+    if (delivery->epoch < attempt->queue->epochs[delivery->priority]) {
+        cress_attempt_end(attempt, CRESS_REQUEUE); /* its channel is gone: it was redelivered */
         return;
     }
     struct cress_id_node *same = cress_ids_find(&worker->ids, job->id);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // cress-worker: reads its arguments, and runs one worker, or several under a supervisor, until
 // SIGTERM.
+#include "common/base/stdio.h"
 #include "common/base/version.h"
-#include "worker/handler/plugin_host.h"
+#include "worker/handler/plugin.h"
+#include "worker/settings.h"
 #include "worker/supervisor.h"
 #include "worker/worker.h"
 
@@ -11,10 +13,13 @@
 #include <string.h>
 
 struct process {
-    const struct cress_config *config;
+    const struct cress_arguments *arguments;
+    struct cress_config **configs; /* the one in use last; the worker may still use earlier ones */
+    size_t config_count;
+    bool has_own_task;
     uv_loop_t loop;
     struct cress_worker *worker;
-    uv_signal_t term, interrupt;
+    uv_signal_t term, interrupt, hangup;
     uv_pipe_t parent; /* end-of-file: the supervisor is gone */
     bool has_parent;
 };
@@ -27,17 +32,30 @@ static void print_help(void)
          "\n"
          "  cress-worker                                     queue \"default\", 32 jobs at once\n"
          "  cress-worker --queues mail,default --processes 4 two queues, four processes\n"
+         "  cress-worker --exec 'tr a-z A-Z'                 a program for each job of any task\n"
          "  cress-worker --check-config                      say what is wrong, and exit\n"
          "\n"
          "SIGTERM: take no more jobs, finish the running ones (worker.drain), hand back the rest, "
          "exit.\n"
          "A second SIGTERM: hand back at once.\n"
+         "SIGHUP: read the configuration again, and take over tasks and limits; running jobs go "
+         "on.\n"
          "\n"
          "Options:");
     cress_config_print_flags(CRESS_PROGRAM_WORKER, stdout);
-    puts("\n"
-         "  --check-config  read the configuration, and exit with 0 when it is good, 78 when not\n"
-         "  --help, --version");
+    puts(
+        "\n"
+        "A task without a configuration file (SIGHUP then means SIGTERM):\n"
+        "  --exec COMMAND        each job is a run of this shell command\n"
+        "  --stream COMMAND      jobs are lines for this shell command, which lives on\n"
+        "  --http URL            each job is a POST to this address\n"
+        "  --plugin FILE         jobs are calls into this shared object\n"
+        "  --task NAME           the task that this is (default: any that is not built in)\n"
+        "\n"
+        "  --check-config        read the configuration, say what it changes, and exit with 0 when "
+        "it is good,\n"
+        "                        78 when not\n"
+        "  --help, --version");
 }
 
 static bool has_flag(int argc, char **argv, const char *flag)
@@ -52,11 +70,35 @@ static bool has_flag(int argc, char **argv, const char *flag)
 
 /* --- one worker --- */
 
+static void keep(struct process *process, struct cress_config *config)
+{
+    process->configs =
+        cress_realloc_array(process->configs, process->config_count + 1, sizeof(*process->configs));
+    process->configs[process->config_count++] = config;
+}
+
+static void reload(struct process *process)
+{
+    struct cress_settings settings;
+    struct cress_error err;
+    if (cress_settings_load(process->arguments, &settings, &err) != CRESS_OK) {
+        cress_log(CRESS_LOG_ERROR, "the changed configuration is wrong, the old one stays",
+                  CRESS_KV_ERROR(&err));
+        return;
+    }
+    keep(process, settings.config);
+    cress_worker_reload(process->worker, settings.config);
+}
+
+/* A task that was typed at a terminal ends with the terminal. */
 static void signal_cb(uv_signal_t *handle, int number)
 {
-    (void)number;
     struct process *process = handle->data;
-    cress_worker_stop(process->worker);
+    if (number == SIGHUP && !process->has_own_task) {
+        reload(process);
+    } else {
+        cress_worker_stop(process->worker);
+    }
 }
 
 static void orphaned(struct process *process)
@@ -87,7 +129,9 @@ static void listen_to_signals(struct process *process)
 {
     uv_signal_init(&process->loop, &process->term);
     uv_signal_init(&process->loop, &process->interrupt);
-    process->term.data = process->interrupt.data = process;
+    uv_signal_init(&process->loop, &process->hangup);
+    process->term.data = process->interrupt.data = process->hangup.data = process;
+    uv_signal_start(&process->hangup, signal_cb, SIGHUP);
     uv_signal_start(&process->term, signal_cb, SIGTERM);
     uv_signal_start(&process->interrupt, signal_cb, SIGINT);
 }
@@ -109,6 +153,7 @@ static void closed_cb(void *arg)
     struct process *process = arg;
     uv_close((uv_handle_t *)&process->term, NULL);
     uv_close((uv_handle_t *)&process->interrupt, NULL);
+    uv_close((uv_handle_t *)&process->hangup, NULL);
     if (process->has_parent) {
         uv_close((uv_handle_t *)&process->parent, NULL);
     }
@@ -117,28 +162,49 @@ static void closed_cb(void *arg)
     }
 }
 
-/* Returns the exit status. */
+static enum cress_status start_worker(struct process *process, int parent_fd)
+{
+    struct cress_error err;
+    const enum cress_status status =
+        cress_worker_start(&process->loop, process->configs[process->config_count - 1], closed_cb,
+                           process, &process->worker, &err);
+    if (status != CRESS_OK) {
+        cress_log(CRESS_LOG_ERROR, "cannot start", CRESS_KV_ERROR(&err));
+        return status;
+    }
+    listen_to_signals(process);
+    if (parent_fd >= 0) {
+        watch_parent(process, parent_fd);
+    }
+    return CRESS_OK;
+}
+
+/* `arg` holds the arguments, which are read once more: a process that the supervisor starts after a
+ * change of the configuration begins with it. Returns the exit status. */
 static int run_worker(int parent_fd, void *arg)
 {
-    struct process process = {.config = arg};
+    struct process process = {.arguments = arg};
+    struct cress_settings settings;
     struct cress_error err;
-    uv_loop_init(&process.loop);
-    const enum cress_status status = cress_worker_start(&process.loop, process.config, closed_cb,
-                                                        &process, &process.worker, &err);
-    if (status == CRESS_OK) {
-        listen_to_signals(&process);
-        if (parent_fd >= 0) {
-            watch_parent(&process, parent_fd);
-        }
-    } else {
+    enum cress_status status = cress_settings_load(arg, &settings, &err);
+    if (status != CRESS_OK) {
         cress_log(CRESS_LOG_ERROR, "cannot start", CRESS_KV_ERROR(&err));
+        return cress_status_exit_code(status);
     }
+    process.has_own_task = settings.has_own_task;
+    keep(&process, settings.config);
+    uv_loop_init(&process.loop);
+    status = start_worker(&process, parent_fd);
     uv_run(&process.loop, UV_RUN_DEFAULT);
     if (status == CRESS_OK) {
         cress_worker_free(process.worker);
         cress_log(CRESS_LOG_INFO, "worker stopped");
     }
     uv_loop_close(&process.loop);
+    while (process.config_count > 0) {
+        cress_config_free(process.configs[--process.config_count]);
+    }
+    free(process.configs);
     return cress_status_exit_code(status);
 }
 
@@ -150,50 +216,48 @@ static int complain(const struct cress_error *err)
     return cress_status_exit_code(err->status);
 }
 
-static int run(const struct cress_config *config, int argc, char **argv)
+static int run(const struct cress_config *config, struct cress_arguments *arguments)
 {
-    struct cress_error err;
-    const bool check_only = has_flag(argc, argv, "--check-config");
-    if (argc > 1 + check_only) {
-        cress_error_set(&err, CRESS_USAGE, NULL, "unexpected argument %s; see --help",
-                        check_only && strcmp(argv[1], "--check-config") == 0 ? argv[2] : argv[1]);
-        return complain(&err);
-    }
-    if (check_only) {
-        puts("the configuration is good");
-        return 0;
-    }
     enum cress_log_level level;
     if (!cress_log_level_parse(config->log_level, &level)) {
+        struct cress_error err;
         cress_error_set(&err, CRESS_CONFIG, NULL, "log.level is debug, info, warn or error");
         return complain(&err);
     }
     cress_log_configure("cress-worker", level, config->log_format);
     signal(SIGPIPE, SIG_IGN);
     return config->worker_processes > 1
-               ? cress_supervise((int)config->worker_processes, run_worker, (void *)config)
-               : run_worker(-1, (void *)config);
+               ? cress_supervise((int)config->worker_processes, run_worker, arguments)
+               : run_worker(-1, arguments);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], CRESS_PLUGIN_HOST_FLAG) == 0) {
-        return cress_plugin_host(argv[2]);
+    cress_stdio_protect();
+    int host_status;
+    if (cress_plugin_is_host(argc, argv, &host_status)) {
+        return host_status;
     }
-    if (has_flag(argc, argv, "--help")) {
+    if (has_flag(argc, argv, "--help") || has_flag(argc, argv, "-h")) {
         print_help();
         return 0;
     }
     if (has_flag(argc, argv, "--version")) {
-        printf("cress-worker %s %s\n", cress_version(), cress_commit());
+        cress_version_print("cress-worker");
         return 0;
     }
-    struct cress_config *config;
+    struct cress_arguments arguments = {argc, argv};
+    struct cress_settings settings;
     struct cress_error err;
-    if (cress_config_load(CRESS_PROGRAM_WORKER, &argc, argv, &config, &err) != CRESS_OK) {
+    if (cress_settings_load(&arguments, &settings, &err) != CRESS_OK) {
         return complain(&err);
     }
-    const int exit_status = run(config, argc, argv);
-    cress_config_free(config);
+    int exit_status = 0;
+    if (settings.check_only) {
+        cress_settings_print(settings.config, stdout);
+    } else {
+        exit_status = run(settings.config, &arguments);
+    }
+    cress_config_free(settings.config);
     return exit_status;
 }

@@ -47,6 +47,7 @@ void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
     out->message.exchange = out->route.exchange;
     out->message.routing_key = out->route.routing_key;
     out->message.app_id = original->app_id;
+    out->message.correlation_id = original->correlation_id;
     out->message.headers = out->headers;
     carry_headers(out, original);
 }

@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "worker/completion.h"
 #include "worker/dispatch.h"
+#include "worker/notes.h"
 #include "worker/outgoing.h"
 #include "worker/retry.h"
 
@@ -352,9 +353,11 @@ static void succeed(struct cress_attempt *attempt, json_t *result)
 
 static void retry_or_fail(struct cress_attempt *attempt, const struct cress_outcome *outcome)
 {
-    const struct cress_config *config = attempt->worker->config;
-    const struct cress_backoff backoff = {.base_ms = config->job_backoff_base_ms,
-                                          .cap_ms = config->job_backoff_cap_ms};
+    const struct cress_task *task = attempt->run.task;
+    const struct cress_job_limits limits =
+        cress_config_limits(attempt->worker->config, task ? task->config : NULL);
+    const struct cress_backoff backoff = {.base_ms = limits.backoff_base_ms,
+                                          .cap_ms = limits.backoff_cap_ms};
     const struct cress_retry retry =
         cress_retry_decide(&attempt->run.job, outcome, &backoff, cress_random());
     if (!retry.again) {
@@ -367,10 +370,11 @@ static void retry_or_fail(struct cress_attempt *attempt, const struct cress_outc
     send_on(attempt);
 }
 
-/* What a handler says after it was asked to stop is a consequence of that. */
+/* What a handler says after it was asked to stop is a consequence of that, unless it says so. */
 static void explain_stop(const struct cress_attempt *attempt, struct cress_outcome *outcome)
 {
-    if (attempt->stopping && attempt->stop_reason == CRESS_STOP_TIMED_OUT) {
+    if (attempt->stopping && attempt->stop_reason == CRESS_STOP_TIMED_OUT &&
+        outcome->kind != CRESS_OUTCOME_TIMED_OUT) {
         outcome->kind = CRESS_OUTCOME_TIMED_OUT;
         cress_error_set(&outcome->error, CRESS_TIMEOUT, "timeout",
                         "stopped: the attempt took longer than %lld ms",
@@ -406,6 +410,7 @@ void cress_run_done(struct cress_run *run, struct cress_outcome outcome)
     cress_attempt_stop_waiting(attempt);
     json_decref(run->payload);
     run->payload = NULL;
+    cress_notes_flush(attempt);
     settle(attempt, &outcome);
     json_decref(outcome.result);
     cress_attempt_leave_place(attempt);

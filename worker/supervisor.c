@@ -104,12 +104,11 @@ static void reap(struct supervisor *supervisor)
     }
 }
 
-static void pass_on_stop(struct supervisor *supervisor)
+static void pass_on(const struct supervisor *supervisor, int signal_number)
 {
-    supervisor->stopping = true;
     for (int i = 0; i < supervisor->count; i++) {
         if (supervisor->children[i].pid) {
-            kill(supervisor->children[i].pid, SIGTERM);
+            kill(supervisor->children[i].pid, signal_number);
         }
     }
 }
@@ -148,7 +147,10 @@ static void supervise(struct supervisor *supervisor)
                                          .tv_nsec = wait_ms % 1000 * 1000000};
         const int signal_number = sigtimedwait(&supervisor->signals, NULL, &timeout);
         if (signal_number == SIGTERM || signal_number == SIGINT) {
-            pass_on_stop(supervisor);
+            supervisor->stopping = true;
+            pass_on(supervisor, SIGTERM);
+        } else if (signal_number == SIGHUP) {
+            pass_on(supervisor, SIGHUP);
         }
         reap(supervisor);
     }
@@ -166,6 +168,7 @@ int cress_supervise(int processes, int (*worker)(int parent_fd, void *arg), void
     sigemptyset(&supervisor.signals);
     sigaddset(&supervisor.signals, SIGTERM);
     sigaddset(&supervisor.signals, SIGINT);
+    sigaddset(&supervisor.signals, SIGHUP);
     sigaddset(&supervisor.signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &supervisor.signals, &supervisor.outer_signals);
     supervisor.children = cress_alloc((size_t)processes * sizeof(*supervisor.children));

@@ -162,6 +162,18 @@ static bool leave_store(struct cress_worker *worker)
     return worker->services.store;
 }
 
+/* Attempts that are given up would be waited for; the processes of their tasks end with this one. */
+static bool close_tasks(struct cress_worker *worker)
+{
+    struct cress_tasks *tasks = worker->tasks;
+    worker->tasks = NULL;
+    if (!tasks || worker->in_hand > 0) {
+        return false;
+    }
+    cress_tasks_close(tasks, close_next, worker);
+    return true;
+}
+
 /* HTTP before the store and the store before the broker: each ends what waits for it, which uses
  * the next. */
 static bool close_http(struct cress_worker *worker)
@@ -201,7 +213,8 @@ static bool close_limit(struct cress_worker *worker)
 }
 
 static bool (*const closing_steps[])(struct cress_worker *) = {
-    flush_broker, leave_store, close_http, close_store, close_broker, close_beat, close_limit,
+    flush_broker, leave_store,  close_tasks, close_http,
+    close_store,  close_broker, close_beat,  close_limit,
 };
 
 static void close_next(void *arg)
@@ -303,6 +316,7 @@ enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config 
         return status;
     }
     worker->services.http = cress_http_open(loop, (int)config->render_per_host);
+    worker->tasks = cress_tasks_open(&worker->services);
     cress_presence_start(worker);
     *out = worker;
     return CRESS_OK;

@@ -19,7 +19,7 @@
 #define CRESS_WORKER_WORKER_H
 
 #include "common/base/log.h"
-#include "worker/handler/handler.h"
+#include "worker/handler/tasks.h"
 #include "worker/ids.h"
 #include "worker/lanes.h"
 
@@ -37,12 +37,13 @@ struct cress_worker_queue {
     const char *default_task; /* NULL: none */
     int64_t unacked;          /* deliveries in hand */
     bool was_consumed;        /* the broker has begun to deliver from it */
-    uint64_t epoch;           /* of the newest delivery */
+    uint64_t epochs[CRESS_PRIORITY_COUNT]; /* of the newest delivery: each has a channel */
 };
 
 struct cress_worker {
     struct cress_services services;
     const struct cress_config *config;
+    struct cress_tasks *tasks;
     char name[300]; /* host:pid */
     char host[256];
     enum cress_worker_phase phase;
@@ -74,10 +75,19 @@ struct cress_worker {
 /* Starts connecting and consuming; returns at once. A server that cannot be reached is tried for
  * ever; only a configuration that cannot work is an error (the loop must then still be run until
  * nothing is left on it). `on_closed` is called after cress_worker_stop(), when everything is
- * closed and given back; the caller then frees. `config` must outlive the worker. */
+ * closed and given back; the caller then frees. `config` must outlive the worker, and its tasks have
+ * been checked. */
 CRESS_MUST_CHECK enum cress_status
 cress_worker_start(uv_loop_t *loop, const struct cress_config *config, void (*on_closed)(void *arg),
                    void *arg, struct cress_worker **out, struct cress_error *err);
+
+/* Goes over to `config`, which must outlive the worker too, for what can change while jobs run:
+ * tasks and limits. Running jobs end as they began. What changed is logged, and what needs a
+ * restart. */
+void cress_worker_reload(struct cress_worker *worker, const struct cress_config *config);
+
+/* Whether cress_worker_reload() takes over a change of this option. */
+bool cress_worker_is_live(const char *section, const char *key);
 
 /* First call: takes no more jobs, returns the waiting ones, lets the running ones finish until
  * worker.drain, then hands back the rest. Second call: hands back at once. */

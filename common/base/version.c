@@ -2,6 +2,8 @@
 // Which Cress this is; the build sets both macros.
 #include "common/base/version.h"
 
+#include <stdio.h>
+
 #ifndef CRESS_COMMIT
 #define CRESS_COMMIT ""
 #endif
@@ -14,4 +16,11 @@ const char *cress_version(void)
 const char *cress_commit(void)
 {
     return CRESS_COMMIT;
+}
+
+void cress_version_print(const char *program)
+{
+    const char *const commit = cress_commit();
+    printf("%s %s%s%s%s\n", program, cress_version(), *commit ? " (" : "", commit,
+           *commit ? ")" : "");
 }

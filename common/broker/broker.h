@@ -17,8 +17,8 @@
 //
 // A lost connection is made again for ever, with full-jitter backoff. Publishes that were not
 // confirmed are sent again on the new connection, until their own deadline: at least once.
-// Deliveries carry the epoch of their connection; settling one of an earlier epoch is dropped, for
-// the broker has already redelivered it.
+// Deliveries carry the epoch of their channel, of which each priority of a queue has one; settling
+// one of an earlier epoch is dropped, for the broker has already redelivered it.
 //
 // Every function is called on the loop's thread, every callback runs there, and nothing blocks,
 // unless it says otherwise.

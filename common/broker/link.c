@@ -288,6 +288,9 @@ static void serve(struct cress_link *link)
         if (wait_ms < 0 || wait_ms > tick_ms) {
             wait_ms = tick_ms;
         }
+        if (link->quitting) {
+            return; /* nothing is waited for any more: closing is prompt */
+        }
         readable = !connection->broken && wait_connected(link, wait_ms);
     }
 }

@@ -79,7 +79,7 @@ static struct cress_slot named_slot(struct cress_config *config, enum cress_kind
     const size_t section = cress_config_find(config, kind, name);
     return section < cress_config_count(config, kind)
                ? cress_config_named_slot(config, kind, section, option)
-               : (struct cress_slot){NULL};
+               : (struct cress_slot){.option = NULL};
 }
 
 static void diff_section(struct cress_config *before, struct cress_config *after,

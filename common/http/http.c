@@ -29,8 +29,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of one call, all its responses together; servers commonly allow 8 to 64 kB for each. */
-enum { MAX_HEADER_BYTES = 256 * 1024 };
+/* Of one call, all its responses together; servers commonly allow 8 to 64 kB for each. The number
+ * of lines counts too: curl takes quadratic time to read out that many of one name. */
+enum { MAX_HEADER_BYTES = 256 * 1024, MAX_HEADER_LINES = 2000 };
 
 /* A host that does not answer should not use up the time that a second address might need. */
 enum { MAX_CONNECT_MS = 10 * 1000 };
@@ -74,6 +75,7 @@ struct cress_http_call {
     int64_t received_bytes;
     int64_t max_bytes;
     size_t header_bytes;
+    int header_lines;
     bool (*on_data)(const void *data, size_t size, void *arg);
     bool pause_wanted;
     bool is_held; /* curl keeps data back because of a pause */
@@ -219,6 +221,17 @@ static const struct curl_failure {
     {CURLE_UNSUPPORTED_PROTOCOL, CRESS_DENIED, "scheme_refused"},
 };
 
+/* What some of curl's results mean beyond their names. */
+static void explain_result(struct cress_http_call *call, const char *url, CURLcode *result)
+{
+    if (*result == CURLE_UNSUPPORTED_PROTOCOL && cress_text_starts_with(url, "http")) {
+        *result = CURLE_WEIRD_SERVER_REPLY; /* "HTTP/0.9", which means no HTTP at all */
+    } else if (*result == CURLE_OUT_OF_MEMORY) {
+        *result = CURLE_WEIRD_SERVER_REPLY; /* what is out is curl's room for one line: 100 kB */
+        snprintf(call->curl_error, sizeof call->curl_error, "a header line is too long");
+    }
+}
+
 static void set_curl_failure(struct cress_http_call *call, CURLcode result)
 {
     long hop = 0;
@@ -229,9 +242,7 @@ static void set_curl_failure(struct cress_http_call *call, CURLcode result)
     }
     char *url = NULL;
     curl_easy_getinfo(call->easy, CURLINFO_EFFECTIVE_URL, &url);
-    if (result == CURLE_UNSUPPORTED_PROTOCOL && cress_text_starts_with(url ? url : "", "http")) {
-        result = CURLE_WEIRD_SERVER_REPLY; /* "HTTP/0.9", which means no HTTP at all */
-    }
+    explain_result(call, url ? url : "", &result);
     /* What is not in the table is HTTP that makes no sense. */
     struct curl_failure failure = {result, CRESS_UNAVAILABLE, "http"};
     for (size_t i = 0; i < CRESS_COUNT(curl_failures); i++) {
@@ -334,9 +345,11 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
     (void)data;
     struct cress_http_call *call = arg;
     call->header_bytes += size * count;
-    if (call->header_bytes > MAX_HEADER_BYTES) {
-        cress_error_set(&call->failure, CRESS_TOO_LARGE, NULL, "response headers exceed %d bytes",
-                        MAX_HEADER_BYTES);
+    call->header_lines++;
+    if (call->header_bytes > MAX_HEADER_BYTES || call->header_lines > MAX_HEADER_LINES) {
+        cress_error_set(&call->failure, CRESS_TOO_LARGE, NULL,
+                        "response headers exceed %d bytes or %d lines", MAX_HEADER_BYTES,
+                        MAX_HEADER_LINES);
         return 0;
     }
     return size * count;
@@ -438,10 +451,29 @@ static void add_header(struct cress_http_call *call, const char *name, const cha
     free(line);
 }
 
+/* A request line is ASCII (RFC 9112, section 3.2), and strict servers refuse anything else: what
+ * follows the host is escaped. A name that is not ASCII is curl's to encode. */
+static void set_url(CURL *easy, const char *text)
+{
+    struct cress_buf url = cress_buf_make(3 * CRESS_URL_MAX);
+    const char *host = strstr(text, "://") + strlen("://");
+    const char *rest = host + strcspn(host, "/?#");
+    cress_buf_add(&url, text, (size_t)(rest - text));
+    for (; *rest; rest++) {
+        if ((unsigned char)*rest < 0x80) {
+            cress_buf_add_char(&url, *rest);
+        } else {
+            cress_buf_printf(&url, "%%%02X", (unsigned char)*rest);
+        }
+    }
+    curl_easy_setopt(easy, CURLOPT_URL, cress_buf_text(&url));
+    cress_buf_free(&url);
+}
+
 static void set_request(struct cress_http_call *call, const struct cress_http_request *request)
 {
     CURL *easy = call->easy;
-    curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    set_url(easy, request->url);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     const bool is_get = strcmp(request->method, "GET") == 0;
     const bool is_head = strcmp(request->method, "HEAD") == 0;

@@ -237,6 +237,10 @@ enum cress_status cress_job_from_message(const struct cress_message *message, co
     if (message->timestamp_s > 0 && message->timestamp_s <= CRESS_JOB_TIME_MAX_MS / 1000) {
         made.created_ms = message->timestamp_s * 1000;
     }
+    /* Who asks for a reply has an id of their own making here, which need not look like ours. */
+    if (made.reply_to && made.batch && !cress_id_is_valid(made.batch)) {
+        made.batch = NULL;
+    }
     enum cress_status status = check_properties(message, &made, err);
     if (status == CRESS_OK) {
         status = read_numbers(message, &made, err);

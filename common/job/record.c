@@ -13,9 +13,9 @@
 struct cress_record *cress_record_clone(const struct cress_record *record)
 {
     struct cress_record view = *record;
-    const char **const texts[] = {&view.id,       &view.task,    &view.queue,
-                                  &view.priority, &view.payload, &view.result,
-                                  &view.error,    &view.worker,  &view.batch};
+    const char **const texts[] = {&view.id,      &view.task,     &view.queue, &view.priority,
+                                  &view.payload, &view.result,   &view.error, &view.worker,
+                                  &view.batch,   &view.progress, &view.log};
     size_t size = sizeof(view);
     for (size_t i = 0; i < CRESS_COUNT(texts); i++) {
         size += cress_pack_size(*texts[i]);
@@ -90,6 +90,8 @@ void cress_record_write_json(const struct cress_record *record, struct cress_buf
     add_json(out, ",\"payload\":", record->payload);
     add_json(out, ",\"result\":", record->result);
     add_json(out, ",\"error\":", record->error);
+    add_json(out, ",\"progress\":", record->progress);
+    add_text(out, ",\"log\":", record->log);
     add_text(out, ",\"worker\":", record->worker);
     add_text(out, ",\"batch_id\":", record->batch);
     add_time(out, ",\"created_at\":", record->created_ms);

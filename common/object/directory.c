@@ -8,8 +8,8 @@
 // symbolic link below `base`, by walking down with openat(2) and O_NOFOLLOW. A destination comes
 // with the job: who may enqueue may name every directory that the worker may write to, unless
 // `publish.roots` is set. The base is then one of those roots, so the rest of the URL's path is
-// walked like a key. Cache-Control, Content-Encoding and metadata have no place in a file and are
-// not kept; Content-Type follows from the name, and the hash is computed when asked for.
+// walked like a key. Content-Type, Cache-Control, Content-Encoding and metadata have no place in a
+// file and are not kept; the hash is computed when asked for.
 
 #include "common/base/backoff.h"
 #include "common/base/mem.h"
@@ -368,39 +368,6 @@ static enum cress_status run_put(const struct directory *directory,
     return status;
 }
 
-static const char *type_for(const char *name)
-{
-    static const struct {
-        const char *extension;
-        const char *type;
-    } types[] = {
-        {"html", "text/html; charset=utf-8"},
-        {"htm", "text/html; charset=utf-8"},
-        {"css", "text/css"},
-        {"js", "text/javascript"},
-        {"json", "application/json"},
-        {"xml", "application/xml"},
-        {"txt", "text/plain; charset=utf-8"},
-        {"svg", "image/svg+xml"},
-        {"png", "image/png"},
-        {"jpg", "image/jpeg"},
-        {"jpeg", "image/jpeg"},
-        {"gif", "image/gif"},
-        {"webp", "image/webp"},
-        {"avif", "image/avif"},
-        {"ico", "image/vnd.microsoft.icon"},
-        {"woff2", "font/woff2"},
-        {"pdf", "application/pdf"},
-    };
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < CRESS_COUNT(types); i++) {
-        if (strcmp(dot + 1, types[i].extension) == 0) {
-            return types[i].type;
-        }
-    }
-    return "application/octet-stream";
-}
-
 static enum cress_status describe(int fd, const char *leaf, struct cress_object_found *found,
                                   struct cress_error *err)
 {
@@ -415,7 +382,6 @@ static enum cress_status describe(int fd, const char *leaf, struct cress_object_
     enum cress_status status = cress_digest_file(fd, (size_t)st.st_size, &digest, err);
     if (status == CRESS_OK) {
         *found = (struct cress_object_found){.exists = true, .size = st.st_size};
-        snprintf(found->content_type, sizeof found->content_type, "%s", type_for(leaf));
         memcpy(found->sha256, digest.sha256, sizeof found->sha256);
     }
     return status;

@@ -202,7 +202,7 @@ static void report(const struct cress_object_op *op)
     const struct cress_object_info info = {
         .exists = found->exists,
         .size = found->size,
-        .content_type = found->content_type,
+        .content_type = found->content_type[0] ? found->content_type : NULL,
         .sha256 = found->sha256[0] ? found->sha256 : NULL,
     };
     op->head_done(err ? NULL : &info, err, op->arg);

@@ -65,7 +65,7 @@ void cress_object_put(struct cress_object_store *store, const struct cress_objec
 struct cress_object_info {
     bool exists;
     int64_t size;
-    const char *content_type;
+    const char *content_type; /* NULL: the store keeps none, as a directory does */
     const char *sha256; /* metadata `sha256` as we upload it, hexadecimal; NULL: absent. A directory
                            computes it. */
 };

@@ -46,7 +46,7 @@ static const struct field {
     FIELD(max_attempts, INT),  FIELD(timeout_ms, INT64), FIELD(batch, TEXT),
     FIELD(created_ms, INT64),  FIELD(run_at_ms, INT64),  FIELD(expires_ms, INT64),
     FIELD(payload, TEXT),      FIELD(result, TEXT),      FIELD(error, TEXT),
-    FIELD(finished_ms, INT64),
+    FIELD(finished_ms, INT64), FIELD(progress, TEXT),    FIELD(log, TEXT),
 #undef FIELD
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Job records for producers: create, discard, get; see store.h. What workers do is in
-// transitions.c.
+// Single job records: create, discard, get, note; see store.h. The transitions that workers make are
+// in transitions.c.
 #include "common/store/internal.h"
 
 #include "common/base/mem.h"
@@ -93,6 +93,30 @@ void cress_store_discard(struct cress_store *store, const char *id, cress_store_
     call->then.done = done;
     cress_call_script(call, CRESS_SCRIPT_DISCARD, 1, &args);
     cress_redis_add(&args, cress_key(CRESS_KEY_JOB, id, key));
+    cress_call_send(call, &args);
+}
+
+void cress_store_note(struct cress_store *store, const struct cress_note *note,
+                      cress_store_done_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
+    struct cress_redis_args args;
+    char key[CRESS_KEY_MAX];
+
+    cress_redis_args_init(&args);
+    call->then.done = done;
+    cress_call_script(call, CRESS_SCRIPT_NOTE, 1, &args);
+    cress_redis_add(&args, cress_key(CRESS_KEY_JOB, note->id, key));
+    cress_redis_add_int(&args, note->attempt);
+    cress_redis_add(&args, note->worker);
+    if (note->progress) {
+        cress_redis_add(&args, "progress");
+        cress_redis_add(&args, note->progress);
+    }
+    if (note->log) {
+        cress_redis_add(&args, "log");
+        cress_redis_add(&args, note->log);
+    }
     cress_call_send(call, &args);
 }
 

@@ -13,6 +13,7 @@
     X(CREATE, create)                 \
     X(START, start)                   \
     X(CHANGE, change)                 \
+    X(NOTE, note)                     \
     X(DISCARD, discard)               \
     X(BATCH_OPEN, batch_open)         \
     X(BATCH_CLOSE, batch_close)       \

@@ -125,6 +125,18 @@ struct cress_change {
 void cress_store_change(struct cress_store *store, const struct cress_change *change,
                         cress_store_verdict_cb done, void *arg);
 
+/* What a running attempt says about itself; kept while it runs, and passed over when the record
+ * says otherwise. Each wakes waiters, so they should be rare. */
+struct cress_note {
+    const char *id;
+    int attempt;
+    const char *worker;   /* who runs it */
+    const char *progress; /* JSON text or NULL: unchanged */
+    const char *log;      /* UTF-8 or NULL: unchanged */
+};
+void cress_store_note(struct cress_store *store, const struct cress_note *note,
+                      cress_store_done_cb done, void *arg);
+
 /* --- waiting --- */
 
 struct cress_watch;

@@ -19,7 +19,8 @@
 // It runs in a child process of the worker, one job at a time, so that a crash costs one attempt of
 // one job. Processes are used again for further jobs: what a job leaves in static variables, open
 // files or the working directory, the next one finds. At its hard timeout the process is killed.
-// stdin is empty, and what is written to stdout or stderr becomes part of the job's log.
+// stdin is empty, and what is written to stdout or stderr goes to the worker's log; the job's own is
+// written by cress_job_log().
 //
 // Threads: the task is called on the process's first thread, and the functions below that take the
 // job are called on that thread until it returns; cress_job_cancelled() is for any thread.

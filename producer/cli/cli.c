@@ -448,6 +448,20 @@ static int refuse_verb(const char *name, const char *closest)
     return cress_status_exit_code(CRESS_USAGE);
 }
 
+static int without_verb(int argc, bool wants_help)
+{
+    if (wants_help) {
+        cress_help_program(stdout);
+        return 0;
+    }
+    if (argc > 1) {
+        fputs("cress: no verb among the words; see cress --help\n", stderr);
+    } else {
+        cress_help_program(stderr);
+    }
+    return cress_status_exit_code(CRESS_USAGE);
+}
+
 int cress_cli_main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* a write then fails with EPIPE: see flush_output() */
@@ -455,10 +469,9 @@ int cress_cli_main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "--version") == 0) {
         argv[1] = "version";
     }
-    const char *name = argc > 1 ? take_verb(argc, argv) : NULL;
+    const char *name = take_verb(argc, argv);
     if (!name) {
-        cress_help_program(wants_help ? stdout : stderr);
-        return wants_help ? 0 : cress_status_exit_code(CRESS_USAGE);
+        return without_verb(argc, wants_help);
     }
     const char *closest;
     const struct cress_verb *verb = cress_verb_find(name, &closest);

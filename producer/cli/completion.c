@@ -64,7 +64,8 @@ static void bash_flag_names(const struct cress_flag *flag, FILE *out)
 
 static void print_bash(FILE *out)
 {
-    fputs("# bash completion for cress; made by `cress completion bash`.\n"
+    fputs("# SPDX-License-Identifier: Apache-2.0\n"
+          "# bash completion for cress; made by `cress completion bash`.\n"
           "_cress() {\n"
           "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' "
           "words='' i\n"
@@ -128,6 +129,7 @@ static void zsh_flags(const struct cress_flag *flag, FILE *out)
 static void print_zsh(FILE *out)
 {
     fputs("#compdef cress\n"
+          "# SPDX-License-Identifier: Apache-2.0\n"
           "# zsh completion for cress; made by `cress completion zsh`.\n"
           "_cress_queues() {\n"
           "    compadd -- ${(f)\"$(" ASK_QUEUES ")\"}\n"
@@ -189,7 +191,9 @@ static void fish_flags(const char *condition, const struct cress_flag *flag, FIL
 
 static void print_fish(FILE *out)
 {
-    fputs("# fish completion for cress; made by `cress completion fish`.\n", out);
+    fputs("# SPDX-License-Identifier: Apache-2.0\n"
+          "# fish completion for cress; made by `cress completion fish`.\n",
+          out);
     for (size_t i = 0; cress_verbs[i]; i++) {
         fprintf(out, "complete -c cress -n __fish_use_subcommand -f -a %s -d '",
                 cress_verbs[i]->name);

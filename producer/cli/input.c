@@ -48,7 +48,7 @@ enum cress_status cress_input_open(const char *path, int *fd, struct cress_error
 
 enum cress_status cress_input_read(const char *path, struct cress_buf *out, struct cress_error *err)
 {
-    int fd;
+    int fd = -1;
     enum cress_status status = cress_input_open(path, &fd, err);
     if (status != CRESS_OK) {
         return status;

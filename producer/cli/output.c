@@ -20,7 +20,14 @@
 #define BOLD   "\033[1m"
 #define PLAIN  "\033[0m"
 
-enum { BAR_WIDTH = 24, COLUMNS_MAX = 16, CELL_MAX_BYTES = 1 << 20, DEFAULT_WIDTH = 80, GAP = 2 };
+enum {
+    BAR_WIDTH = 24,
+    COLUMNS_MAX = 16,
+    CELL_MAX_BYTES = 1 << 20,
+    LINE_MAX_BYTES = 1024,
+    DEFAULT_WIDTH = 80,
+    GAP = 2
+};
 
 /* --- streams -------------------------------------------------------------------------------------- */
 
@@ -74,6 +81,24 @@ void cress_output_error(struct cress_output *output, const struct cress_error *e
     cress_buf_free(&text);
 }
 
+static size_t terminal_width(int fd)
+{
+    struct winsize size;
+    return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : DEFAULT_WIDTH;
+}
+
+/* The bytes of `text` that fill at most `width` columns. */
+static size_t bytes_for(const char *text, size_t width)
+{
+    size_t i = 0;
+    for (; text[i]; i++) {
+        if (((unsigned char)text[i] & 0xC0) != 0x80 && width-- == 0) {
+            break;
+        }
+    }
+    return i;
+}
+
 /* --- progress ------------------------------------------------------------------------------------- */
 
 void cress_output_progress(struct cress_output *output, int64_t done, int64_t total,
@@ -82,18 +107,21 @@ void cress_output_progress(struct cress_output *output, int64_t done, int64_t to
     if (!output->err_is_terminal) {
         return;
     }
-    char bar[BAR_WIDTH + 1];
-    const int64_t filled = total > 0 ? BAR_WIDTH * (done < total ? done : total) / total : 0;
-    for (int i = 0; i < BAR_WIDTH; i++) {
-        bar[i] = i < filled ? '#' : '.';
-    }
-    bar[BAR_WIDTH] = '\0';
+    struct cress_buf line = cress_buf_make(LINE_MAX_BYTES);
     if (total > 0) {
-        fprintf(stderr, "\r\033[K[%s] %3d%%  %s", bar,
-                (int)(100 * (done < total ? done : total) / total), text);
-    } else {
-        fprintf(stderr, "\r\033[K%s", text);
+        done = done < total ? done : total;
+        cress_buf_add_char(&line, '[');
+        for (int i = 0; i < BAR_WIDTH; i++) {
+            cress_buf_add_char(&line, i < BAR_WIDTH * done / total ? '#' : '.');
+        }
+        cress_buf_printf(&line, "] %3d%%  ", (int)(100 * done / total));
     }
+    cress_buf_add_text(&line, text);
+    /* A line that wraps would not be erased by the next one. */
+    const char *all = cress_buf_text(&line);
+    const size_t width = terminal_width(STDERR_FILENO) - 1;
+    fprintf(stderr, "\r\033[K%.*s", (int)bytes_for(all, width), all);
+    cress_buf_free(&line);
     output->progress_shown = true;
 }
 
@@ -180,13 +208,19 @@ static size_t width_of(const char *text)
     return width;
 }
 
+/* Without the sign in front of it. */
+static const char *title_of(const char *column)
+{
+    return column + (*column == '>' || *column == '+');
+}
+
 struct cress_table *cress_table_new(const char *const *columns)
 {
     struct cress_table *table = CRESS_NEW(struct cress_table);
     table->columns = columns;
     while (columns[table->column_count]) {
         const char *name = columns[table->column_count];
-        table->widths[table->column_count++] = width_of(name) - (*name == '>');
+        table->widths[table->column_count++] = width_of(title_of(name));
     }
     return table;
 }
@@ -204,25 +238,6 @@ void cress_table_add(struct cress_table *table, const char *const *cells)
         const size_t width = width_of(table->cells[from + i]);
         table->widths[i] = width > table->widths[i] ? width : table->widths[i];
     }
-}
-
-static size_t terminal_width(void)
-{
-    struct winsize size;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
-                                                                           : DEFAULT_WIDTH;
-}
-
-/* The bytes of `text` that fill at most `width` columns. */
-static size_t bytes_for(const char *text, size_t width)
-{
-    size_t i = 0;
-    for (; text[i]; i++) {
-        if (((unsigned char)text[i] & 0xC0) != 0x80 && width-- == 0) {
-            break;
-        }
-    }
-    return i;
 }
 
 static void print_cell(const struct cress_table *table, size_t column, const char *text,
@@ -244,11 +259,11 @@ static void print_aligned(const struct cress_table *table, const struct cress_ou
     for (size_t i = 0; i + 1 < table->column_count; i++) {
         used += table->widths[i] + GAP;
     }
-    const size_t width = terminal_width();
-    const size_t room = width > used + GAP * 4 ? width - used : SIZE_MAX;
+    const size_t width = terminal_width(STDOUT_FILENO);
+    const bool cuts = table->columns[table->column_count - 1][0] != '+';
+    const size_t room = cuts && width > used + GAP * 4 ? width - used : SIZE_MAX;
     for (size_t i = 0; i < table->column_count; i++) {
-        const char *name = table->columns[i] + (table->columns[i][0] == '>');
-        print_cell(table, i, name, output->out_colour ? BOLD : NULL, room);
+        print_cell(table, i, title_of(table->columns[i]), output->out_colour ? BOLD : NULL, room);
     }
     putchar('\n');
     for (size_t i = 0; i < table->row_count * table->column_count; i++) {
@@ -271,12 +286,12 @@ static void print_plain(const struct cress_table *table)
 
 size_t cress_table_print(struct cress_table *table, const struct cress_output *output)
 {
-    if (output->out_is_terminal) {
-        print_aligned(table, output);
-    } else {
+    if (!output->out_is_terminal) {
         print_plain(table);
+    } else if (table->row_count > 0) {
+        print_aligned(table, output);
     }
-    const size_t lines = table->row_count + 1;
+    const size_t lines = table->row_count > 0 ? table->row_count + 1 : 0;
     for (size_t i = 0; i < table->row_count * table->column_count; i++) {
         free(table->cells[i]);
     }

@@ -37,14 +37,14 @@ void cress_output_progress_end(struct cress_output *output);
 
 struct cress_table;
 
-/* `columns` ends with NULL and must outlive the table; a name that begins with '>' is right-aligned. On a terminal the last
- * column is cut to what the line has room for. */
+/* `columns` ends with NULL and must outlive the table; a name that begins with '>' is right-aligned. On a
+ * terminal the last column is cut to what the line has room for, unless its name begins with '+'. */
 struct cress_table *cress_table_new(const char *const *columns);
 
 /* Adds a row with one text for each column, copied; NULL shows as "-". */
 void cress_table_add(struct cress_table *table, const char *const *cells);
 
-/* Prints to stdout and frees. Returns the number of lines. */
+/* Prints to stdout and frees; nothing when it has no rows. Returns the number of lines on a terminal. */
 size_t cress_table_print(struct cress_table *table, const struct cress_output *output);
 
 /* Appends `text` without control characters: each becomes a blank. */

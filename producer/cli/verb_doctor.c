@@ -51,7 +51,7 @@ static void print_json(const struct doctor *doctor)
 
 static void print_table(const struct doctor *doctor)
 {
-    static const char *const columns[] = {"CHECK", "STATUS", "DETAIL", NULL};
+    static const char *const columns[] = {"CHECK", "STATUS", "+DETAIL", NULL};
     struct cress_table *table = cress_table_new(columns);
     for (size_t i = 0; i < CHECK_COUNT; i++) {
         cress_table_add(table, (const char *const[]){check_names[i],

@@ -28,6 +28,10 @@ struct enqueue {
 static enum cress_status parse_payload(const char *text, size_t size, json_t **payload,
                                        struct cress_error *err)
 {
+    if (strspn(text, " \t\r\n") == size) {
+        return cress_error_set(err, CRESS_MALFORMED, "bad_json",
+                               "the payload is empty; leave it out for null");
+    }
     json_error_t why;
     json_t *value = json_loadb(text, size, JSON_DECODE_ANY, &why);
     if (!value) {

@@ -199,7 +199,7 @@ static void read_batch(void *arg)
 /* "key<tab>value" lines; a table on a terminal. */
 static void print_summary(struct cress_cli *cli, const json_t *summary)
 {
-    static const char *const columns[] = {"PAGES", "", NULL};
+    static const char *const columns[] = {"SUMMARY", "VALUE", NULL};
     struct cress_table *table = cress_table_new(columns);
     const char *key;
     json_t *value;
@@ -237,8 +237,8 @@ static void on_publish_changed(const struct cress_record *record, void *arg)
     json_decref(summary);
     const bool is_good = failed <= cress_args_number(&cli->args, "max-failures", 0);
     if (!is_good) {
-        cress_output_say(&cli->output, "cress: %lld pages failed; the manifest has their errors",
-                         (long long)failed);
+        cress_output_say(&cli->output, "cress: %lld page%s failed; see the batch's manifest",
+                         (long long)failed, failed == 1 ? "" : "s");
     }
     cress_cli_end(cli, is_good ? 0 : cress_status_exit_code(CRESS_JOB_FAILED));
 }

@@ -8,13 +8,11 @@
 
 static void run(struct cress_cli *cli)
 {
-    const char *commit = cress_commit();
     if (cress_cli_json(cli)) {
         printf("{\"version\":\"%s\",\"commit\":\"%s\",\"libuv\":\"%s\",\"jansson\":\"%s\"}\n",
-               cress_version(), commit, uv_version_string(), JANSSON_VERSION);
+               cress_version(), cress_commit(), uv_version_string(), JANSSON_VERSION);
     } else {
-        printf("cress %s%s%s%s\n", cress_version(), *commit ? " (" : "", commit,
-               *commit ? ")" : "");
+        cress_version_print("cress");
     }
     cress_cli_end(cli, 0);
 }

@@ -14,11 +14,13 @@ struct waiting;
 struct row {
     struct waiting *waiting;
     const char *id;
+    bool seen; /* its record has been read */
 };
 
 struct waiting {
     struct cress_cli *cli;
-    size_t count, ended;
+    size_t count, seen, ended;
+    bool overdue;
     struct row *rows;
     struct cress_record **records; /* clones of those that have ended */
 };
@@ -36,20 +38,29 @@ static int worst(const struct waiting *waiting)
     return code;
 }
 
-static void on_changed(const struct cress_record *record, void *arg)
+/* Even when there is no time at all, each record is looked at once. */
+static void give_up_in_time(struct waiting *waiting)
 {
-    struct row *row = arg;
+    if (!waiting->overdue || waiting->seen < waiting->count) {
+        return;
+    }
+    struct cress_error err;
+    cress_error_set(&err, CRESS_TIMEOUT, NULL, "%zu of %zu jobs have not ended in time; they go on",
+                    waiting->count - waiting->ended, waiting->count);
+    cress_cli_fail(waiting->cli, &err);
+}
+
+static void on_waited_enough(void *arg)
+{
+    struct waiting *waiting = arg;
+    waiting->overdue = true;
+    give_up_in_time(waiting);
+}
+
+static void note_end(struct row *row, const struct cress_record *record)
+{
     struct waiting *waiting = row->waiting;
     struct cress_cli *cli = waiting->cli;
-    if (!record) {
-        struct cress_error err;
-        cress_record_missing(row->id, &err);
-        cress_cli_fail(cli, &err);
-        return;
-    }
-    if (!cress_state_is_terminal(record->state)) {
-        return;
-    }
     waiting->records[row - waiting->rows] = cress_record_clone(record);
     waiting->ended++;
     char text[64];
@@ -62,13 +73,23 @@ static void on_changed(const struct cress_record *record, void *arg)
     }
 }
 
-static void on_waited_enough(void *arg)
+static void on_changed(const struct cress_record *record, void *arg)
 {
-    struct waiting *waiting = arg;
-    struct cress_error err;
-    cress_error_set(&err, CRESS_TIMEOUT, NULL, "%zu of %zu jobs have not ended in time; they go on",
-                    waiting->count - waiting->ended, waiting->count);
-    cress_cli_fail(waiting->cli, &err);
+    struct row *row = arg;
+    struct waiting *waiting = row->waiting;
+    struct cress_cli *cli = waiting->cli;
+    if (!record) {
+        struct cress_error err;
+        cress_record_missing(row->id, &err);
+        cress_cli_fail(cli, &err);
+        return;
+    }
+    waiting->seen += !row->seen;
+    row->seen = true;
+    if (cress_state_is_terminal(record->state)) {
+        note_end(row, record);
+    }
+    give_up_in_time(waiting);
 }
 
 static void run(struct cress_cli *cli)

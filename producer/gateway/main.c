@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/stdio.h"
 #include "common/base/version.h"
 #include "common/metrics/metrics.h"
 #include "producer/gateway/routes.h"
@@ -267,12 +268,13 @@ static enum cress_log_level log_level(const char *word)
 
 int main(int argc, char **argv)
 {
+    cress_stdio_protect();
     if (has_flag(argc, argv, "--help") || has_flag(argc, argv, "-h")) {
         print_help();
         return 0;
     }
     if (has_flag(argc, argv, "--version")) {
-        printf("cress-gateway %s\n", cress_version());
+        cress_version_print("cress-gateway");
         return 0;
     }
     signal(SIGPIPE, SIG_IGN);

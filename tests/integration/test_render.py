@@ -124,6 +124,29 @@ class PageTest(RenderCase):
         self.assertTrue(self.result(self.render("/a.html"))["changed"])
         self.assertEqual(self.object("a.html")[1], b"new")
 
+    def test_a_directory_as_store(self):
+        self.origin.page("/a.html", **{"Content-Type": "text/html"})
+        with tempfile.TemporaryDirectory() as folder:
+            to = "file://%s/site" % folder
+            results = [self.result(self.render("/a.html", to=to)) for _ in range(2)]
+            self.assertEqual([result["changed"] for result in results], [True, False])
+            self.assertEqual(os.listdir(folder + "/site"), ["a.html"])
+
+    def test_a_refusal_by_the_store_has_the_stores_own_code(self):
+        self.programs[0].stop()
+        self.origin.page("/a.html")
+        for backend in ("v4", "libs3"):
+            worker = self.start_worker(AWS_SECRET_ACCESS_KEY="wrong", CRESS_S3_BACKEND=backend)
+            self.assertEqual(self.error(self.render("/a.html"))["code"], "SignatureDoesNotMatch", backend)
+            worker.stop()
+
+    def test_headers_that_are_not_ascii(self):
+        self.origin.page("/a.html", **{"Cache-Control": "max-age=7, \xe9"})
+        self.origin.page("/b.html", **{"Content-Type": "text/html; charset=\xe9"})
+        self.result(self.render("/a.html"))
+        self.assertEqual(self.object("a.html")[0]["CacheControl"], "public, max-age=300")
+        self.assertEqual(self.error(self.render("/b.html"))["code"], "content_type")
+
     def test_an_error_never_replaces_a_good_page(self):
         self.origin.page("/a.html", b"good")
         self.result(self.render("/a.html"))
@@ -270,7 +293,7 @@ class SiteTest(RenderCase):
         self.origin.answers["/sitemap.xml"] = (200, {"Content-Type": "application/xml"}, self.sitemap(urls))
         job, result = self.prerender({"url": self.origin.url + "/sitemap.xml"})
         self.assertEqual(result["batch_id"], job)
-        self.assertEqual(result["skipped_foreign"], 1)
+        self.assertEqual((result["pages"], result["skipped_foreign"]), (21, 1))
         summary = self.published(result)
         self.assertEqual({name: summary[name] for name in ("total", "rendered", "changed", "unchanged", "failed")},
                          {"total": 21, "rendered": 20, "changed": 20, "unchanged": 0, "failed": 1})

@@ -69,6 +69,21 @@ class Foreign(WorkerTest):
         self.assertEqual(record["task"], "cress.echo")
         self.assertEqual(record["attempt"], "1")
 
+    def test_all_priorities_run_however_they_arrive(self):
+        """Each priority has a channel of its own, and none may be taken for another's past."""
+        first = self.run_worker("--concurrency", "1")
+        self.wait_state(self.publish("cress.echo", 0), "succeeded")
+        first.stop()
+        jobs = []
+        for n in range(20):
+            for suffix in (".low", "", ".high"):
+                jobs.append(unique("job"))
+                self.client.publish(self.queue + suffix, n, type="cress.echo", message_id=jobs[-1])
+        self.run_worker("--concurrency", "1")
+        for job in jobs:
+            self.wait_state(job, "succeeded")
+        self.assertEqual(self.client.ready(self.queue + ".dead"), 0)
+
     def test_reply_to(self):
         self.run_worker()
         answers = self.client.channel.queue_declare("", exclusive=True).method.queue
@@ -77,6 +92,14 @@ class Foreign(WorkerTest):
         self.assertEqual(json.loads(body), {"n": 1})
         self.assertEqual(properties.correlation_id, "mine")
         self.assertEqual(properties.message_id, job)
+
+    def test_reply_to_after_a_retry_with_any_correlation_id(self):
+        self.run_worker()
+        answers = self.client.channel.queue_declare("", exclusive=True).method.queue
+        self.publish("cress.fail", {"times": 1}, reply_to=answers, correlation_id="{my own+id}==")
+        properties, _ = self.client.take(answers)
+        self.assertEqual(properties.correlation_id, "{my own+id}==")
+        self.assertEqual(properties.headers["state"], "succeeded")
 
     def test_default_task_of_a_queue(self):
         worker = self.start("cress-worker", "--config", self.config("task = cress.echo"),

@@ -335,6 +335,13 @@ static void test_wrong_files(void **state)
          "allowed: active or passive"},
         {"[queue a]\ntsk = x\n", "cress.conf:2: queue.tsk: unknown key, did you mean task?"},
         {"[queue a]\nlevel = x\n", "unknown key; there are task and declare"},
+        {"[queuex a]\n", "cress.conf:1: unknown section [queuex a]"},
+        {"[task *x]\n", "cress.conf:1: [task *x]: a task's name is"},
+        {"[queue *]\n", "cress.conf:1: [queue *]: a queue's name is"},
+        {"[task a]\nhandler = magic\n", "cress.conf:2: task a.handler: \"magic\" is not one"},
+        {"[task a]\nurl = ftp://h/\n", "cress.conf:2: task a.url: not a URL of the right kind"},
+        {"[task a]\ncomand = x\n", "cress.conf:2: task.comand: unknown key, did you mean command?"},
+        {"[broker]\nurl =\n", "cress.conf:2: broker.url: not a URL of the right kind"},
         {"[queue ]\n", "cress.conf:1: unknown section [queue]"},
         {"[queue a b]\n", "cress.conf:1: [queue a b]: a queue's name is"},
         {"[log]\nbare\n", "cress.conf:2: expected [section] or key = value"},
@@ -354,6 +361,80 @@ static void test_wrong_files(void **state)
         }
         cress_config_free(config);
     }
+}
+
+static void test_tasks(void **state)
+{
+    (void)state;
+    static const char text[] = "[task shout]\nhandler = exec\ncommand = tr a-z A-Z\n"
+                               "timeout = 10s\nbackoff_cap = 1h\nurl =\n"
+                               "[task *]\nhandler = http\nurl = https://h/\nshell = yes\n";
+    struct cress_config *config = cress_config_make();
+    struct cress_error err;
+    if (read_text(text, sizeof text - 1, config, &err) != CRESS_OK) {
+        fail_msg("%s", err.message);
+    }
+    const struct cress_task_config *task = cress_config_task(config, "shout");
+    assert_string_equal(task->command, "tr a-z A-Z");
+    assert_int_equal(task->output_max_bytes, 1 << 20);
+    assert_false(task->shell);
+    assert_true(cress_config_task(config, "*")->shell);
+    assert_null(cress_config_task(config, "other"));
+
+    const struct cress_job_limits own = cress_config_limits(config, task);
+    assert_int_equal(own.timeout_ms, 10000);
+    assert_int_equal(own.backoff_cap_ms, 3600000);
+    assert_int_equal(own.max_attempts, config->job_max_attempts);
+    const struct cress_job_limits usual = cress_config_limits(config, NULL);
+    assert_int_equal(usual.timeout_ms, config->job_timeout_ms);
+    cress_config_free(config);
+}
+
+static void test_tasks_from_arguments(void **state)
+{
+    (void)state;
+    struct cress_config *config = cress_config_make();
+    struct cress_error err;
+    assert_int_equal(cress_config_set_task(config, "*", "handler", "exec", "flag --exec", &err),
+                     CRESS_OK);
+    assert_int_equal(cress_config_set_task(config, "*", "command", "cat", "flag --exec", &err),
+                     CRESS_OK);
+    assert_string_equal(cress_config_task(config, "*")->command, "cat");
+    assert_int_equal(cress_config_set_task(config, "*", "url", "x", "flag --http", &err),
+                     CRESS_CONFIG);
+    assert_string_equal(err.message, "flag --http: task *.url: not a URL of the right kind; "
+                                     "allowed: http:// or https://");
+    assert_int_equal(cress_config_set_task(config, "*", "x", "x", "here", &err), CRESS_CONFIG);
+    cress_config_free(config);
+}
+
+static void note_difference(const char *section, const char *key, const char *before,
+                            const char *after, void *arg)
+{
+    cress_buf_printf(arg, "%s.%s: %s -> %s\n", section, key, before ? before : "nothing",
+                     after ? after : "nothing");
+}
+
+static void test_differences(void **state)
+{
+    (void)state;
+    static const char old_text[] = "[broker]\nurl = amqp://u:one@h/\n[task gone]\nshell = yes\n"
+                                   "[task same]\nurl = http://h/\n[task a]\ncommand = x\n";
+    static const char new_text[] = "[broker]\nurl = amqp://u:two@h/\n[task a]\ncommand = y\n"
+                                   "[task same]\nurl = http://h/\n[task new]\nfile = f\n";
+    struct cress_config *before = cress_config_make();
+    struct cress_config *after = cress_config_make();
+    assert_int_equal(read_text(old_text, sizeof old_text - 1, before, NULL), CRESS_OK);
+    assert_int_equal(read_text(new_text, sizeof new_text - 1, after, NULL), CRESS_OK);
+    struct cress_buf buf = cress_buf_make(1 << 16);
+    cress_config_diff(before, after, note_difference, &buf);
+    assert_string_equal(cress_buf_text(&buf), "broker.url: amqp://***@h/ -> amqp://***@h/\n"
+                                              "task a.command: x -> y\n"
+                                              "task new.file: nothing -> f\n"
+                                              "task gone.shell: true -> nothing\n");
+    cress_buf_free(&buf);
+    cress_config_free(before);
+    cress_config_free(after);
 }
 
 static void test_lines_are_never_cut(void **state)
@@ -529,6 +610,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_wrong_flags, enter, leave),
         cmocka_unit_test(test_what_a_file_may_hold),
         cmocka_unit_test(test_wrong_files),
+        cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_tasks_from_arguments),
+        cmocka_unit_test(test_differences),
         cmocka_unit_test(test_lines_are_never_cut),
         cmocka_unit_test(test_nul_bytes_are_refused),
         cmocka_unit_test(test_booleans),

@@ -105,6 +105,23 @@ static bool send_headers_for_ever(int fd)
     return false;
 }
 
+/* Many short lines of one name, and an end: 200 kB. */
+static bool send_many_headers(int fd)
+{
+    bool ok = send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n");
+    for (int i = 0; ok && i < 40000; i++) {
+        ok = send_text(fd, "a:1\r\n");
+    }
+    return ok && send_text(fd, "\r\nok");
+}
+
+static bool send_a_long_header(int fd)
+{
+    static char line[200 * 1024];
+    memset(line, 'a', sizeof line - 1);
+    return send_text(fd, "HTTP/1.1 200 OK\r\nX-Long: ") && send_text(fd, line) && false;
+}
+
 /* `request` is the head; the body follows it there. False: close. */
 static bool respond(int fd, const char *method, const char *path, const char *request,
                     const char *body, size_t body_size)
@@ -113,7 +130,7 @@ static bool respond(int fd, const char *method, const char *path, const char *re
     if (strcmp(path, "/echo") == 0) {
         return answer(fd, "200 OK", body, body_size);
     }
-    if (strcmp(path, "/request") == 0) {
+    if (strncmp(path, "/request", 8) == 0) {
         return answer(fd, "200 OK", request, strlen(request));
     }
     if (strncmp(path, "/redirect?", 10) == 0) {
@@ -127,6 +144,12 @@ static bool respond(int fd, const char *method, const char *path, const char *re
     }
     if (strcmp(path, "/headers") == 0) {
         return send_headers_for_ever(fd);
+    }
+    if (strcmp(path, "/many-headers") == 0) {
+        return send_many_headers(fd);
+    }
+    if (strcmp(path, "/long-header") == 0) {
+        return send_a_long_header(fd);
     }
     if (strcmp(path, "/silent") == 0) {
         return stall(fd);
@@ -427,6 +450,8 @@ static void test_request_as_sent(void **state)
     assert_non_null(strstr(end.body, "\r\nUser-Agent: tester/1\r\n"));
     assert_null(strstr(end.body, "Accept-Encoding"));
     assert_null(strstr(end.body, "Expect"));
+    end = get(*state, "/request/\xc3\xa4?\xe9", NULL);
+    assert_non_null(strstr(end.body, "GET /request/%C3%A4?%E9 HTTP/1.1\r\n"));
     /* The path is not normalised: the server redirects to the rest of it as it got it. */
     end = get(*state, "/redirect?/x/../%7e//y", NULL);
     assert_non_null(strstr(end.url, "/x/../%7e//y"));
@@ -612,6 +637,11 @@ static void test_size_limit(void **state)
 
     end = get(f, "/headers", NULL);
     assert_failed(&end, CRESS_TOO_LARGE, "too_large");
+    end = get(f, "/many-headers", NULL);
+    assert_failed(&end, CRESS_TOO_LARGE, "too_large");
+    end = get(f, "/long-header", NULL);
+    assert_failed(&end, CRESS_UNAVAILABLE, "http");
+    assert_non_null(strstr(end.err.message, "header line is too long"));
 }
 
 static void test_timeouts(void **state)

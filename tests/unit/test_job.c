@@ -310,6 +310,14 @@ static void test_type_and_body_are_enough(void **state)
     assert_null(job.id);
     assert_null(job.batch);
     assert_null(job.reply_to);
+
+    message.correlation_id = "not an id";
+    message.reply_to = "answers";
+    assert_int_equal(decode(&message, "fallback", &job, NULL), CRESS_OK);
+    assert_null(job.batch);
+    message.correlation_id = "b-1";
+    assert_int_equal(decode(&message, "fallback", &job, NULL), CRESS_OK);
+    assert_string_equal(job.batch, "b-1");
 }
 
 static void test_properties(void **state)

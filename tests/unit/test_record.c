@@ -18,6 +18,8 @@ static const struct cress_record full = {
     .payload = "{\"a\":[1,\"x\"]}",
     .result = "null",
     .error = "{\"code\":\"io\"}",
+    .progress = "{\"percent\":40,\"message\":\"half\"}",
+    .log = "a\nb",
     .worker = "host:1",
     .batch = "b1",
     .created_ms = 1000,
@@ -46,7 +48,9 @@ static void test_json_of_a_full_record(void **state)
         "{\"id\":\"0190-a\",\"task\":\"cress.echo\",\"queue\":\"mail\",\"priority\":\"high\","
         "\"state\":\"succeeded\",\"done\":true,\"version\":3,\"attempt\":2,"
         "\"max_attempts\":5,\"timeout_ms\":1500,\"payload\":{\"a\":[1,\"x\"]},"
-        "\"result\":null,\"error\":{\"code\":\"io\"},\"worker\":\"host:1\","
+        "\"result\":null,\"error\":{\"code\":\"io\"},"
+        "\"progress\":{\"percent\":40,\"message\":\"half\"},\"log\":\"a\\nb\",\"worker\":\"host:"
+        "1\","
         "\"batch_id\":\"b1\",\"created_at\":\"1970-01-01T00:00:01.000Z\","
         "\"run_at\":\"2023-11-14T22:13:20.123Z\","
         "\"started_at\":\"1970-01-01T00:00:02.000Z\","
@@ -61,7 +65,8 @@ static void test_what_is_not_known_is_null(void **state)
     assert_json(&bare, "{\"id\":\"x\",\"task\":null,\"queue\":null,\"priority\":null,"
                        "\"state\":\"queued\",\"done\":false,\"version\":1,\"attempt\":0,"
                        "\"max_attempts\":null,\"timeout_ms\":null,\"payload\":null,"
-                       "\"result\":null,\"error\":null,\"worker\":null,\"batch_id\":null,"
+                       "\"result\":null,\"error\":null,\"progress\":null,\"log\":null,\"worker\":"
+                       "null,\"batch_id\":null,"
                        "\"created_at\":null,\"run_at\":null,\"started_at\":null,"
                        "\"finished_at\":null,\"expires_at\":null}");
 }

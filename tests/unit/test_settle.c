@@ -210,6 +210,7 @@ static int set_up(void **state)
         .queues = &queue,
         .queue_count = 1,
     };
+    worker.tasks = cress_tasks_open(&worker.services);
     cress_lanes_init(&worker.lanes);
     cress_list_init(&worker.active);
     cress_ids_init(&worker.ids, 4);
@@ -222,12 +223,18 @@ static int set_up(void **state)
     return 0;
 }
 
+static void tasks_closed_cb(void *arg)
+{
+    (void)arg;
+}
+
 static int tear_down(void **state)
 {
     (void)state;
     assert_true(cress_list_is_empty(&worker.active));
     assert_int_equal(worker.running, 0);
     assert_int_equal(queue.unacked, 0);
+    cress_tasks_close(worker.tasks, tasks_closed_cb, NULL);
     cress_ids_free(&worker.ids);
     cress_buf_free(&trace);
     cress_buf_free(&last_body);

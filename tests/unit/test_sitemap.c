@@ -165,6 +165,26 @@ static void test_an_endless_url_is_refused(void **state)
     cress_buf_free(&seen.text);
 }
 
+static void test_text_without_a_url_has_an_end(void **state)
+{
+    (void)state;
+    const size_t size = 2 << 20;
+    char *blanks = cress_alloc(size);
+    memset(blanks, ' ', size);
+    memcpy(blanks, "<urlset>", 8);
+    struct seen seen;
+    struct cress_error err;
+    assert_int_equal(read_all(blanks, size, 65536, &seen, &err), CRESS_INVALID);
+    assert_string_equal(err.code, "not_a_sitemap");
+    cress_buf_free(&seen.text);
+    char packed[1 << 14];
+    const size_t packed_size = gzip(blanks, size, packed, sizeof packed);
+    assert_int_equal(read_all(packed, packed_size, packed_size, &seen, &err), CRESS_INVALID);
+    assert_string_equal(err.code, "not_a_sitemap");
+    cress_buf_free(&seen.text);
+    free(blanks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +192,7 @@ int main(void)
         cmocka_unit_test(test_gzip_whole_cut_damaged_and_in_two_members),
         cmocka_unit_test(test_a_budget_holds_the_reader),
         cmocka_unit_test(test_an_endless_url_is_refused),
+        cmocka_unit_test(test_text_without_a_url_has_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,9 +3,14 @@
 // cress_run_done().
 //
 // Loop thread only. A handler never blocks: it starts something and returns.
+//
+// A handler is either one built-in task, or a kind (`exec`, `stream`, …) that runs the tasks whose
+// [task NAME] section names it; run->task is then that task. To add a kind: a file here that
+// defines its struct cress_handler, its word in task_options.def, and a line in registry.c.
 #ifndef CRESS_WORKER_HANDLER_HANDLER_H
 #define CRESS_WORKER_HANDLER_HANDLER_H
 
+#include "common/base/list.h"
 #include "common/broker/broker.h"
 #include "common/http/guard.h"
 #include "common/http/http.h"
@@ -37,7 +42,7 @@ enum cress_outcome_kind {
 struct cress_outcome {
     enum cress_outcome_kind kind;
     json_t *result;           /* SUCCEEDED: taken over (NULL is null) */
-    struct cress_error error; /* the others: code and message for the record */
+    struct cress_error error; /* the others: code (the verdict) and message for the record */
     int64_t retry_after_ms;   /* RETRY: wait at least this long; 0: the job's backoff alone */
 };
 
@@ -46,23 +51,50 @@ enum cress_stop_reason {
     CRESS_STOP_SHUTDOWN, /* the job is handed back and will run again elsewhere */
 };
 
+/* A task that the configuration describes. It lives until its last run has ended and the
+ * configuration has no such section any more, or the worker ends. */
+struct cress_task {
+    const struct cress_services *services;
+    const struct cress_task_config *config;
+    const struct cress_handler *handler;
+    void *state; /* the handler's own: what outlives a run, such as processes */
+
+    struct cress_list node; /* from here on: tasks.c */
+    struct cress_tasks *tasks;
+    size_t runs;
+    bool retired, closing;
+};
+
 /* One attempt of one job. */
 struct cress_run {
     const struct cress_services *services;
     struct cress_job job;
-    json_t *payload; /* parsed; borrowed */
+    json_t *payload; /* parsed; borrowed. Its text is in job.payload */
     const struct cress_handler *handler;
-    void *state; /* the handler's own, freed by it before cress_run_done() */
+    struct cress_task *task; /* NULL: a built-in task without a section */
+    void *state;             /* the handler's own, freed by it before cress_run_done() */
 };
 
 struct cress_handler {
-    const char *task;
+    const char *task; /* of a kind: its word in the configuration */
     /* Begins. The handler then calls cress_run_done() exactly once, in this call or later. */
     void (*start)(struct cress_run *run);
     /* Asks it to end soon; the handler still calls cress_run_done(). NULL: it cannot be stopped and
      * its end is awaited. */
     void (*stop)(struct cress_run *run, enum cress_stop_reason reason);
+
+    /* Only kinds have these; each may be NULL. */
+
+    /* Whether a section can work; CRESS_CONFIG says what is missing. Starts nothing. */
+    enum cress_status (*check)(const struct cress_task_config *config, struct cress_error *err);
+    /* Makes task->state, before the first run. What fails here later fails runs. */
+    void (*open)(struct cress_task *task);
+    /* No run is left and none follows: ends what open() and the runs have made, frees task->state,
+     * and calls cress_task_closed(), in this call or later. */
+    void (*close)(struct cress_task *task);
 };
+
+void cress_task_closed(struct cress_task *task);
 
 /* The attempt is over. `run` is the worker's again. */
 void cress_run_done(struct cress_run *run, struct cress_outcome outcome);
@@ -72,10 +104,26 @@ void cress_run_done(struct cress_run *run, struct cress_outcome outcome);
 void cress_run_succeed(struct cress_run *run, json_t *result);
 void cress_run_fail(struct cress_run *run, const struct cress_error *err);
 
-/* The handler of `task`, or NULL. */
+/* Says how far a run is: `percent` from 0 to 100, or negative when it is not known, and a short
+ * text (may be NULL). Any number of calls; the record is written at most each 200 ms, the last one
+ * always. */
+void cress_run_progress(struct cress_run *run, int percent, const char *message);
+
+/* Appends to the job's log; lines end with a newline. The last CRESS_RUN_LOG_MAX bytes are in the
+ * record once the attempt has ended; bytes that are no UTF-8 are replaced. */
+enum { CRESS_RUN_LOG_MAX = 8192 };
+void cress_run_log(struct cress_run *run, const char *text, size_t size);
+
+/* The tail of the log so far, not terminated; for verdicts that depend on it. */
+const char *cress_run_log_tail(const struct cress_run *run, size_t *size);
+
+/* The handler of the built-in task `task`, or NULL. */
 const struct cress_handler *cress_handler_find(const char *task);
 
-/* Appends the names of all tasks that this worker has, separated by ", ". */
+/* The handler of kind `word`, or NULL. */
+const struct cress_handler *cress_handler_kind(const char *word);
+
+/* Appends the names of all built-in tasks, separated by ", ". */
 void cress_handler_list(struct cress_buf *out);
 
 /* Built-in handlers; each file of handlers exports one array that ends with a NULL task. */
@@ -83,5 +131,11 @@ extern const struct cress_handler cress_builtin_handlers[]; /* handler/builtin.c
 extern const struct cress_handler cress_render_handlers[];  /* render/page.c: page.render */
 extern const struct cress_handler
     cress_site_handlers[]; /* render/site.c: site.prerender; publish/publish.c is called from it */
+
+/* Kinds; each has a file of its name. */
+extern const struct cress_handler cress_exec_handler;
+extern const struct cress_handler cress_stream_handler;
+extern const struct cress_handler cress_http_handler;
+extern const struct cress_handler cress_plugin_handler;
 
 #endif

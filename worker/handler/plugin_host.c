@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The process in which a plug-in runs; see plugin_host.h. To the plug-in it is <cress/task.h>.
 //
-// DESIGN. One thread, one job at a time, one JSON object a line. The worker writes a job to stdin
+// DESIGN. To the worker it is a stream program like any other, with one job in flight: it speaks
+// stream_protocol.h on stdin and stdout, and its first line names its tasks besides:
 //
-//   {"id": "…", "task": "image.thumbnail", "attempt": 1, "deadline_ms": 1795460400000, "payload": …}
+//   {"cress":1,"concurrency":1,"tasks":["image.thumbnail",…]}
 //
-// and reads from stdout, first what there is, then for each job any number of lines and its end:
-//
-//   {"tasks": ["image.thumbnail", …]}
-//   {"progress": 40, "note": "uploading"}
-//   {"log": "fetched 3 images"}
-//   {"result": …}   or   {"error": {"code": "…", "message": "…"}, "retry": true, "after_ms": 0}
-//
-// The plug-in may print: its stdout is our stderr, which the worker reads too. SIGTERM asks the job
-// that runs to stop. The end of stdin ends the process, and so does the death of the worker.
+// One thread, one job at a time. The plug-in may print: its stdout is our stderr. A timer asks the
+// job to stop by raising SIGTERM at its soft deadline, and whoever else sends that signal does so
+// too. The end of stdin ends the process, and so does the death of the worker.
 //
 // A plug-in's struct cress_job is opaque, and not the struct cress_job of common/job/job.h, which
 // is therefore not included here: its pointers are those of struct hosted.
@@ -32,13 +27,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TASKS_MAX = 64, LINE_MAX_BYTES = 256 << 20, EXIT_NEVER = 65, EXIT_RETRY = 75 };
 
 static struct host {
-    int out;         /* to the worker */
-    int foreign_abi; /* of a plug-in that was compiled for another one */
+    int out;                 /* to the worker */
+    int64_t soft_timeout_ms; /* 0: none */
+    timer_t alarm;           /* raises SIGTERM at the soft deadline */
+    int foreign_abi;         /* of a plug-in that was compiled for another one */
     bool is_foreign;
     size_t task_count;
     struct task {
@@ -95,6 +93,22 @@ static void add_text(struct cress_buf *line, const char *text)
     cress_buf_add_json(line, text, strlen(text));
 }
 
+/* A line about `job`, up to the member that says what. */
+static struct cress_buf begin_line(const struct hosted *job, const char *member)
+{
+    struct cress_buf line = cress_buf_make(LINE_MAX_BYTES);
+    cress_buf_add_text(&line, "{\"id\":");
+    add_text(&line, job->id);
+    cress_buf_printf(&line, ",\"%s\":", member);
+    return line;
+}
+
+static void end_line(struct cress_buf *line)
+{
+    cress_buf_add_char(line, '}');
+    write_line(line);
+}
+
 /* --- the plug-in's functions: <cress/task.h> --- */
 
 CRESS_API void cress_task_register(int abi, const char *name, cress_task_cb run)
@@ -141,35 +155,27 @@ CRESS_API bool cress_job_cancelled(const struct cress_job *job)
 
 CRESS_API void cress_job_progress(struct cress_job *job, int percent, const char *format, ...)
 {
-    (void)job;
-    char note[1024];
-    struct cress_buf line = cress_buf_make(LINE_MAX_BYTES);
+    char text[1024];
     va_list args;
     va_start(args, format);
-    vsnprintf(note, sizeof note, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    cress_buf_printf(&line, "{\"progress\":%d,\"note\":",
-                     percent < 0     ? 0
-                     : percent > 100 ? 100
-                                     : percent);
-    add_text(&line, note);
-    cress_buf_add_char(&line, '}');
-    write_line(&line);
+    struct cress_buf line = begin_line(hosted(job), "progress");
+    cress_buf_printf(&line, "%d,\"message\":", percent);
+    add_text(&line, text);
+    end_line(&line);
 }
 
 CRESS_API void cress_job_log(struct cress_job *job, const char *format, ...)
 {
-    (void)job;
     struct cress_buf text = cress_buf_make(LINE_MAX_BYTES);
-    struct cress_buf line = cress_buf_make(LINE_MAX_BYTES);
     va_list args;
     va_start(args, format);
     cress_buf_vprintf(&text, format, args);
     va_end(args);
-    cress_buf_add_text(&line, "{\"log\":");
+    struct cress_buf line = begin_line(hosted(job), "log");
     add_text(&line, cress_buf_text(&text));
-    cress_buf_add_char(&line, '}');
-    write_line(&line);
+    end_line(&line);
     cress_buf_free(&text);
 }
 
@@ -180,6 +186,7 @@ CRESS_API int cress_job_done(struct cress_job *job, json_t *result)
     return EXIT_SUCCESS;
 }
 
+CRESS_PRINTF(3, 0)
 static void set_error(struct hosted *job, const char *code, const char *format, va_list args)
 {
     char message[CRESS_ERROR_MESSAGE_MAX];
@@ -211,27 +218,27 @@ CRESS_API int cress_job_retry(struct cress_job *job, int64_t after_ms, const cha
 
 static void write_result(const struct hosted *job)
 {
-    struct cress_buf line = cress_buf_make(LINE_MAX_BYTES);
+    struct cress_buf line = begin_line(job, "result");
     char *text = job->result ? json_dumps(job->result, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    cress_buf_printf(&line, "{\"result\":%s}", text ? text : "null");
-    write_line(&line);
+    cress_buf_add_text(&line, text ? text : "null");
+    end_line(&line);
     free(text);
 }
 
 static void write_error(struct hosted *job, int verdict)
 {
-    struct cress_buf line = cress_buf_make(LINE_MAX_BYTES);
     if (job->error.status == CRESS_OK) {
         cress_error_set(&job->error, CRESS_TEMPORARY, "task_failed", "the task returned %d",
                         verdict);
     }
-    cress_buf_add_text(&line, "{\"error\":{\"code\":");
+    struct cress_buf line = begin_line(job, "error");
+    cress_buf_add_text(&line, "{\"code\":");
     add_text(&line, job->error.code);
     cress_buf_add_text(&line, ",\"message\":");
     add_text(&line, job->error.message);
-    cress_buf_printf(&line, "},\"retry\":%s,\"after_ms\":%lld}",
+    cress_buf_printf(&line, ",\"retry\":%s,\"retry_after_ms\":%lld}",
                      verdict == EXIT_NEVER ? "false" : "true", (long long)job->retry_after_ms);
-    write_line(&line);
+    end_line(&line);
 }
 
 static const struct task *find_task(const char *name)
@@ -257,52 +264,72 @@ static void listen_to_term(bool task_runs)
     sigaction(SIGTERM, &action, NULL);
 }
 
-/* The worker sends nothing else, and tasks that are here only. */
+/* 0: off. */
+static void set_alarm(int64_t wall_ms)
+{
+    const struct itimerspec when = {
+        .it_value = {.tv_sec = (time_t)(wall_ms / 1000), .tv_nsec = wall_ms % 1000 * 1000000}};
+    timer_settime(host.alarm, TIMER_ABSTIME, &when, NULL);
+}
+
+/* The worker sends nothing else. */
 static bool read_job(const char *line, size_t size, struct hosted *job)
 {
-    job->request = json_loadb(line, size, 0, NULL);
+    job->request = json_loadb(line, size, JSON_ALLOW_NUL, NULL);
     json_int_t deadline_ms = 0;
     if (json_unpack(job->request, "{s:s, s:s, s:i, s:I, s:o}", "id", &job->id, "task", &job->task,
                     "attempt", &job->attempt, "deadline_ms", &deadline_ms, "payload",
-                    &job->payload) != 0 ||
-        !find_task(job->task)) {
+                    &job->payload) != 0) {
         return false;
     }
-    job->deadline_ms = deadline_ms;
+    const int64_t soft_ms = cress_clock_wall_ms() + host.soft_timeout_ms;
+    job->deadline_ms = host.soft_timeout_ms > 0 && soft_ms < deadline_ms ? soft_ms : deadline_ms;
     return true;
+}
+
+static int call_task(const struct task *task, struct cress_job *job)
+{
+    cancelled = 0; /* what was meant for an earlier job */
+    listen_to_term(true);
+    set_alarm(hosted(job)->deadline_ms);
+    const int verdict = task->run(job);
+    set_alarm(0);
+    listen_to_term(false);
+    fflush(stdout);
+    return verdict;
 }
 
 static void run_job(const char *line, size_t size)
 {
-    struct hosted job = {0};
-    if (!read_job(line, size, &job)) {
-        fprintf(stderr, "plug-in host: not a job for this plug-in: %.200s\n", line);
+    struct hosted hosted_job = {0};
+    struct cress_job *job = (struct cress_job *)(void *)&hosted_job;
+    if (!read_job(line, size, &hosted_job)) {
+        fprintf(stderr, "plug-in host: not a job: %.200s\n", line);
         exit(EXIT_FAILURE);
     }
-    cancelled = 0; /* what was meant for an earlier job */
-    listen_to_term(true);
-    const int verdict = find_task(job.task)->run((struct cress_job *)(void *)&job);
-    listen_to_term(false);
-    fflush(stdout);
+    const struct task *task = find_task(hosted_job.task);
+    const int verdict =
+        task ? call_task(task, job)
+             : cress_job_fail(job, "unknown_task", "the plug-in has no task %s", hosted_job.task);
     if (verdict == EXIT_SUCCESS) {
-        write_result(&job);
+        write_result(&hosted_job);
     } else {
-        write_error(&job, verdict);
+        write_error(&hosted_job, verdict);
     }
-    json_decref(job.result);
-    json_decref(job.request);
+    json_decref(hosted_job.result);
+    json_decref(hosted_job.request);
 }
 
-static void write_tasks(void)
+static void write_hello(void)
 {
     struct cress_buf line = cress_buf_make(LINE_MAX_BYTES);
-    cress_buf_add_text(&line, "{\"tasks\":[");
+    cress_buf_add_text(&line, "{\"cress\":1,\"concurrency\":1,\"tasks\":[");
     for (size_t i = 0; i < host.task_count; i++) {
         cress_buf_add_text(&line, i ? "," : "");
         add_text(&line, host.tasks[i].name);
     }
-    cress_buf_add_text(&line, "]}");
-    write_line(&line);
+    cress_buf_add_char(&line, ']');
+    end_line(&line);
 }
 
 /* --- the process --- */
@@ -341,15 +368,17 @@ static FILE *take_streams(void)
     return fdopen(in, "r");
 }
 
-int cress_plugin_host(const char *file)
+int cress_plugin_host(const char *file, int64_t soft_timeout_ms)
 {
+    struct sigevent on_alarm = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGTERM};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     FILE *in = take_streams();
-    if (!in || !load(file)) {
+    host.soft_timeout_ms = soft_timeout_ms;
+    if (!in || timer_create(CLOCK_REALTIME, &on_alarm, &host.alarm) != 0 || !load(file)) {
         return cress_status_exit_code(CRESS_CONFIG);
     }
     listen_to_term(false);
-    write_tasks();
+    write_hello();
     char *line = NULL;
     size_t room = 0;
     for (ssize_t size; (size = getline(&line, &room, in)) > 0;) {

@@ -7,9 +7,27 @@
 #include <string.h>
 
 static const struct cress_handler *const groups[] = {
-    cress_builtin_handlers, cress_render_handlers, cress_site_handlers,
-    cress_render_handlers,  cress_site_handlers,
+    cress_builtin_handlers,
+    cress_render_handlers,
+    cress_site_handlers,
 };
+
+static const struct cress_handler *const kinds[] = {
+    &cress_exec_handler,
+    &cress_stream_handler,
+    &cress_http_handler,
+    &cress_plugin_handler,
+};
+
+const struct cress_handler *cress_handler_kind(const char *word)
+{
+    for (size_t i = 0; i < CRESS_COUNT(kinds); i++) {
+        if (strcmp(kinds[i]->task, word) == 0) {
+            return kinds[i];
+        }
+    }
+    return NULL;
+}
 
 const struct cress_handler *cress_handler_find(const char *task)
 {

@@ -2,8 +2,6 @@
 // Signatures and statuses of HTTP tasks; see webhook.h.
 #include "worker/handler/webhook.h"
 
-#include "common/base/clock.h"
-#include "common/base/text.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

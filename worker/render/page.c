@@ -112,11 +112,24 @@ static void upload(struct page *page)
     cress_object_put(page->objects, &object, on_uploaded, page);
 }
 
+/* An answer to HEAD has no document, so a refusal comes without its reason; the upload's answer says
+ * it. Nor need it be final: who may write but not list is refused what does not exist. */
+static bool is_unexplained(const struct cress_error *err)
+{
+    return !cress_status_is_temporary(err->status) && cress_text_starts_with(err->code, "http_");
+}
+
+static bool is_same(const struct page *page, const struct cress_object_info *info)
+{
+    return info && info->exists && info->sha256 && strcmp(info->sha256, page->sha256) == 0 &&
+           (!info->content_type || strcmp(info->content_type, page->content_type) == 0);
+}
+
 static void on_head(const struct cress_object_info *info, const struct cress_error *err, void *arg)
 {
     struct page *page = arg;
     struct cress_error context;
-    if (err) {
+    if (err && !is_unexplained(err)) {
         context = *err;
         cress_error_prefix(&context, "cannot look at %s", page->key);
         end_with_error(page, &context, 0);
@@ -128,9 +141,7 @@ static void on_head(const struct cress_object_info *info, const struct cress_err
         end_with_error(page, &context, 0);
         return;
     }
-    const bool same = info->exists && info->sha256 && strcmp(info->sha256, page->sha256) == 0 &&
-                      info->content_type && strcmp(info->content_type, page->content_type) == 0;
-    if (same) {
+    if (is_same(page, info)) {
         end_with_result(page, false);
     } else {
         upload(page);
@@ -157,6 +168,16 @@ static bool type_is_accepted(const char *type, char *const *accepted)
     return false;
 }
 
+/* Whether a store takes it as a header's value: some answer 500 to bytes that are not ASCII. */
+static bool is_plain(const char *value)
+{
+    size_t size = 0;
+    while (value[size] >= ' ' && value[size] <= '~') {
+        size++;
+    }
+    return value[size] == '\0' && size <= HEADER_VALUE_MAX;
+}
+
 /* What is wrong with the response, as an error; CRESS_OK when it is a page worth keeping. */
 static enum cress_status check(const struct page *page, const struct cress_http_response *response,
                                struct cress_error *err)
@@ -179,9 +200,10 @@ static enum cress_status check(const struct page *page, const struct cress_http_
         return cress_error_set(err, CRESS_INVALID, "empty_page", "%s answered 200 without a body",
                                page->url);
     }
-    if (strlen(type) > HEADER_VALUE_MAX) {
+    if (!is_plain(type)) {
         return cress_error_set(err, CRESS_INVALID, "content_type",
-                               "%s has a Content-Type over %d bytes", page->url, HEADER_VALUE_MAX);
+                               "%s has a Content-Type that is not ASCII or over %d bytes",
+                               page->url, HEADER_VALUE_MAX);
     }
     return CRESS_OK;
 }
@@ -210,7 +232,7 @@ static void on_fetched(const struct cress_http_response *response,
     const char *wanted = json_string_value(json_object_get(page->run->payload, "cache_control"));
     if (wanted) {
         cache_control = wanted;
-    } else if (!cache_control || strlen(cache_control) > HEADER_VALUE_MAX) {
+    } else if (!cache_control || !is_plain(cache_control)) {
         cache_control = page->run->services->config->render_cache_control;
     }
     page->cache_control = cress_strdup(cache_control);

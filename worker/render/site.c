@@ -61,9 +61,9 @@ struct site {
     bool pumping;     /* pump() is on the stack */
 
     size_t in_flight;
-    int64_t submitted, existing, foreign, invalid;
+    int64_t submitted, foreign, invalid;
+    int64_t pages; /* of the batch: a URL that was named twice is one */
     struct cress_error failure; /* status CRESS_OK: none */
-    int http_status;            /* of the current source */
 };
 
 static void pump(struct site *site);
@@ -100,11 +100,9 @@ static void on_completed(const struct cress_error *err, void *arg)
         return;
     }
     struct cress_run *run = site->run;
-    const json_int_t pages = site->submitted + site->existing;
     json_t *result =
-        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "batch_id", run->job.id, "publish_id",
-                  site->publish_id, "pages", pages, "submitted", (json_int_t)site->submitted,
-                  "existing", (json_int_t)site->existing, "skipped_foreign",
+        json_pack("{s:s, s:s, s:I, s:I, s:I}", "batch_id", run->job.id, "publish_id",
+                  site->publish_id, "pages", (json_int_t)site->pages, "skipped_foreign",
                   (json_int_t)site->foreign, "skipped_invalid", (json_int_t)site->invalid);
     site_free(site);
     cress_run_succeed(run, result);
@@ -118,6 +116,17 @@ static void on_batch_closed(bool complete, const struct cress_error *err, void *
         return;
     }
     on_completed(err, site);
+}
+
+static void on_counted(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+{
+    struct site *site = arg;
+    if (err) {
+        end_with_error(site, err);
+        return;
+    }
+    site->pages = batch ? batch->total : 0; /* when it is gone, closing it says so */
+    cress_store_batch_close(site->run->services->store, site->run->job.id, on_batch_closed, site);
 }
 
 /* Ends or goes on, once nothing is under way. */
@@ -134,7 +143,7 @@ static void conclude(struct site *site)
         next_source(site);
         return;
     }
-    if (site->submitted + site->existing == 0) {
+    if (site->submitted == 0) {
         struct cress_error err;
         cress_error_set(
             &err, CRESS_INVALID, "no_urls",
@@ -143,7 +152,7 @@ static void conclude(struct site *site)
         end_with_error(site, &err);
         return;
     }
-    cress_store_batch_close(site->run->services->store, site->run->job.id, on_batch_closed, site);
+    cress_store_batch_get(site->run->services->store, site->run->job.id, on_counted, site);
 }
 
 /* The first failure counts; what is under way is waited for. */
@@ -165,10 +174,8 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
     (void)record;
     struct site *site = arg;
     site->in_flight--;
-    if (!err) {
+    if (!err || strcmp(err->code, "job_exists") == 0) {
         site->submitted++;
-    } else if (strcmp(err->code, "job_exists") == 0) {
-        site->existing++;
     } else {
         set_failure(site, err);
     }
@@ -220,7 +227,7 @@ static void on_page_url(struct site *site, const char *text)
     if (site->origin.host &&
         (strcmp(url.host, site->origin.host) != 0 || url.port != site->origin.port)) {
         site->foreign++;
-    } else if (site->submitted + site->existing + (int64_t)site->in_flight >=
+    } else if (site->submitted + (int64_t)site->in_flight >=
                site->run->services->config->site_max_urls) {
         struct cress_error err;
         cress_error_set(&err, CRESS_INVALID, "too_many_urls",

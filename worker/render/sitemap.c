@@ -4,7 +4,8 @@
 // DESIGN. Input passes through at most three stages: pending bytes -> (inflate) -> XML or lines.
 // Each turn of the loop in cress_sitemap_read() takes one slice of at most SLICE_BYTES of plain
 // text through the last stage; so a gzip bomb costs time in slices, never memory, and the caller's
-// budget is looked at between slices.
+// budget is looked at between slices. Text without a URL has an end too, at GAP_MAX: a thousandth of
+// it, packed, would otherwise keep the loop busy for as long as it pleases.
 #include "worker/render/sitemap.h"
 
 #include "common/base/buf.h"
@@ -16,7 +17,8 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { SLICE_BYTES = 4096, PENDING_MAX = 4 << 20 };
+/* An honest sitemap has a URL every few kilobytes, images and translations of a page included. */
+enum { SLICE_BYTES = 4096, PENDING_MAX = 4 << 20, GAP_MAX = 1 << 20 };
 
 enum format { FORMAT_UNKNOWN, FORMAT_XML, FORMAT_LINES };
 
@@ -26,6 +28,7 @@ struct cress_sitemap {
     struct cress_buf pending; /* pushed and not yet read; `used` of it is */
     size_t used;
     size_t emitted;
+    size_t gap; /* plain bytes since a URL was given out */
 
     bool encoding_known;
     bool gzipped;
@@ -65,6 +68,7 @@ static void emit(struct cress_sitemap *sitemap)
         url[size] = '\0';
         if (size > 0 && (sitemap->format == FORMAT_XML || *url != '#')) {
             sitemap->emitted++;
+            sitemap->gap = 0;
             sitemap->on_url(url, sitemap->is_index, sitemap->arg);
         }
     } else if (sitemap->text.overflowed) {
@@ -194,6 +198,11 @@ static void start_format(struct cress_sitemap *sitemap, char first)
 
 static void read_plain(struct cress_sitemap *sitemap, const char *text, size_t size)
 {
+    sitemap->gap += size;
+    if (sitemap->gap > GAP_MAX) {
+        fail(sitemap, "not_a_sitemap", "it goes on for more than 1 MiB without naming a URL");
+        return;
+    }
     if (sitemap->format == FORMAT_UNKNOWN) {
         const size_t skipped = skip_preamble(text, size);
         text += skipped;

@@ -131,7 +131,7 @@ static void head_cb(const struct cress_object_info *info, const struct cress_err
     if (info) {
         end->exists = info->exists;
         end->size = info->size;
-        snprintf(end->type, sizeof end->type, "%s", info->content_type);
+        snprintf(end->type, sizeof end->type, "%s", info->content_type ? info->content_type : "");
         snprintf(end->sha256, sizeof end->sha256, "%s", info->sha256 ? info->sha256 : "");
     }
 }

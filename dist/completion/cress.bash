@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for cress; made by `cress completion bash`.
+_cress() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' words='' i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        [[ ${COMP_WORDS[i]} == -* ]] || { verb=${COMP_WORDS[i]}; break; }
+    done
+    COMPREPLY=()
+    case $verb:$prev in
+    enqueue:--queue) words=$(cress queues --connect-timeout 1s 2>/dev/null | cut -f 1) ;;
+    enqueue:--delay) return ;;
+    enqueue:--at) return ;;
+    enqueue:--priority) words='high normal low' ;;
+    enqueue:--max-attempts) return ;;
+    enqueue:--timeout) return ;;
+    enqueue:--expires) return ;;
+    enqueue:--id) return ;;
+    enqueue:--jsonl) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    wait:--timeout) return ;;
+    prerender:--to) return ;;
+    prerender:--queue) words=$(cress queues --connect-timeout 1s 2>/dev/null | cut -f 1) ;;
+    prerender:--cache-control) return ;;
+    prerender:--max-attempts) return ;;
+    prerender:--max-failures) return ;;
+    receive:--count) return ;;
+    receive:--timeout) return ;;
+    doctor:--to) return ;;
+    *:--connect-timeout) return ;;
+    *:--color) words='auto always never' ;;
+    *) case $verb in
+        '') words='enqueue status wait result prerender send receive queues workers config doctor completion version help' ;;
+        enqueue) words=' --queue --delay --at --priority --max-attempts --timeout --expires --id --wait --jsonl --json --connect-timeout --color --help' ;;
+        status) words=' --watch --json --connect-timeout --color --help' ;;
+        wait) words=' --timeout --any --json --connect-timeout --color --help' ;;
+        result) words=' --json --connect-timeout --color --help' ;;
+        prerender) words=' --to --queue --cache-control --max-attempts --wait --max-failures --json --connect-timeout --color --help' ;;
+        send) words=' --json --connect-timeout --color --help' ;;
+        receive) words=' --count --timeout --json --connect-timeout --color --help' ;;
+        queues) words=' --json --connect-timeout --color --help' ;;
+        workers) words=' --json --connect-timeout --color --help' ;;
+        config) words='show check --origin --json --connect-timeout --color --help' ;;
+        doctor) words=' --to --json --connect-timeout --color --help' ;;
+        completion) words='bash zsh fish --json --connect-timeout --color --help' ;;
+        version) words=' --json --connect-timeout --color --help' ;;
+        help) words=' --man --json --connect-timeout --color --help' ;;
+        esac ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+complete -o default -F _cress cress

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a running job says about itself: progress, and the tail of its log. The calls for handlers
+// are cress_run_progress() and cress_run_log() in handler.h.
+//
+// Notes are a courtesy to whoever watches: one that the store does not take is not sent again.
+#ifndef CRESS_WORKER_NOTES_H
+#define CRESS_WORKER_NOTES_H
+
+#include "worker/attempt.h"
+
+/* Sends what is not yet in the record. Before the outcome is recorded: the commands reach the store
+ * in this order, so that who sees the outcome sees the log. */
+void cress_notes_flush(struct cress_attempt *attempt);
+
+/* Forgets them; with the attempt. */
+void cress_notes_end(struct cress_attempt *attempt);
+
+#endif
