@@ -246,7 +246,8 @@ EXTRAS := \
     $(foreach f,$(wildcard dist/man/*.1),$f:$(MANDIR)/man1/$(notdir $f)) \
     $(foreach f,$(wildcard dist/man/*.5),$f:$(MANDIR)/man5/$(notdir $f)) \
     $(foreach f,$(wildcard dist/completion/*.bash),$f:$(PREFIX)/share/bash-completion/completions/$(basename $(notdir $f))) \
-    $(foreach f,$(wildcard dist/completion/_*),$f:$(PREFIX)/share/zsh/site-functions/$(notdir $f))
+    $(foreach f,$(wildcard dist/completion/_*),$f:$(PREFIX)/share/zsh/site-functions/$(notdir $f)) \
+    $(foreach f,$(wildcard dist/completion/*.fish),$f:$(PREFIX)/share/fish/vendor_completions.d/$(notdir $f))
 extra-source = $(firstword $(subst :, ,$1))
 extra-target = $(lastword $(subst :, ,$1))
 define newline

@@ -9,8 +9,8 @@
 //        returns  <-------------------------------- cress_client_call_end()
 //
 // Everything of common/ lives on the loop thread; the other threads only hand calls over. `lock`
-// guards the members above the line in struct cress_client and every call's `over`. Callbacks of the
-// user run without it.
+// guards the members above the line in struct cress_client and every call's `over`. Callbacks of
+// the user run without it.
 #ifndef CRESS_LIBRARY_CLIENT_H
 #define CRESS_LIBRARY_CLIENT_H
 

@@ -69,7 +69,8 @@ enum cress_status cress_client_status(struct cress_client *client, const char *i
 
 /* --- at its end --- */
 
-/* Outlives the asking, which has its answer before the timer is closed and the last read is back. */
+/* Outlives the asking, which has its answer before the timer is closed and the last read is
+ * back. */
 struct waiting {
     struct asking *asking; /* NULL: answered */
     struct cress_store *store;

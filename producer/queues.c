@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Queues surveyed; see queues.h.
 //
-// Three sources, asked one after the other: the store knows which queues exist and, from the workers' reports, how
-// many deliveries are unacknowledged; the broker counts what is ready and who consumes.
+// Three sources, asked one after the other: the store knows which queues exist and, from the
+// workers' reports, how many deliveries are unacknowledged; the broker counts what is ready and who
+// consumes.
 #include "producer/queues.h"
 
 #include "common/base/mem.h"

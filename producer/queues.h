@@ -25,8 +25,8 @@ struct cress_queues_options {
 typedef void (*cress_queues_cb)(const struct cress_queue_summary *queues, size_t count,
                                 const struct cress_error *err, void *arg);
 
-/* Surveys the queues that the store knows and those of the configuration. Loop thread; `done` is called
- * once, never from within. */
+/* Surveys the queues that the store knows and those of the configuration. Loop thread; `done` is
+ * called once, never from within. */
 void cress_queues_survey(const struct cress_queues_options *options, cress_queues_cb done,
                          void *arg);
 

@@ -98,7 +98,13 @@ process_stop() {
     rm -f "$folder/$name.pid"
 }
 
-port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+# Whether nobody listens (state 0A) there. Connecting would tell, too, but fills the queue of a listener that
+# does not accept, and then hangs.
+port_is_free() {
+    local port
+    printf -v port '%04X' "$1"
+    ! grep -qsE "^ *[0-9]+: [0-9A-F]+:$port [0-9A-F]+:0000 0A " /proc/net/tcp /proc/net/tcp6
+}
 
 ports_are_free() {
     local port

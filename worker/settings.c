@@ -28,8 +28,8 @@ struct own_task {
     const char *name; /* NULL: any task */
 };
 
-/* If argument `*at` is --<flag> VALUE or --<flag>=VALUE: true, `*value` is set, and `*at` is the last
- * argument that belongs to it. */
+/* If argument `*at` is --<flag> VALUE or --<flag>=VALUE: true, `*value` is set, and `*at` is the
+ * last argument that belongs to it. */
 static bool take_flag(int argc, char **argv, int *at, const char *flag, const char **value)
 {
     const char *argument = argv[*at];

@@ -5,9 +5,9 @@
 // The parent forks the workers before it has threads or a loop, and then only waits for signals:
 // one that dies is forked again, after a backoff when it had not lived long; SIGTERM and SIGINT are
 // passed on as SIGTERM, each time, so that a second one means to the workers what it means to a
-// single one; SIGHUP is passed on too. Workers have process groups of their own: the terminal's ^C reaches the parent alone
-// and is not counted twice. A pipe that only the parent holds open tells the workers when the
-// parent is killed: they then stop as on SIGTERM.
+// single one; SIGHUP is passed on too. Workers have process groups of their own: the terminal's ^C
+// reaches the parent alone and is not counted twice. A pipe that only the parent holds open tells
+// the workers when the parent is killed: they then stop as on SIGTERM.
 #ifndef CRESS_WORKER_SUPERVISOR_H
 #define CRESS_WORKER_SUPERVISOR_H
 

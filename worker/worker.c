@@ -162,7 +162,8 @@ static bool leave_store(struct cress_worker *worker)
     return worker->services.store;
 }
 
-/* Attempts that are given up would be waited for; the processes of their tasks end with this one. */
+/* Attempts that are given up would be waited for; the processes of their tasks end with this
+ * one. */
 static bool close_tasks(struct cress_worker *worker)
 {
     struct cress_tasks *tasks = worker->tasks;

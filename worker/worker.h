@@ -34,9 +34,9 @@ enum cress_worker_phase {
 
 struct cress_worker_queue {
     const char *name;
-    const char *default_task; /* NULL: none */
-    int64_t unacked;          /* deliveries in hand */
-    bool was_consumed;        /* the broker has begun to deliver from it */
+    const char *default_task;              /* NULL: none */
+    int64_t unacked;                       /* deliveries in hand */
+    bool was_consumed;                     /* the broker has begun to deliver from it */
     uint64_t epochs[CRESS_PRIORITY_COUNT]; /* of the newest delivery: each has a channel */
 };
 
@@ -75,8 +75,8 @@ struct cress_worker {
 /* Starts connecting and consuming; returns at once. A server that cannot be reached is tried for
  * ever; only a configuration that cannot work is an error (the loop must then still be run until
  * nothing is left on it). `on_closed` is called after cress_worker_stop(), when everything is
- * closed and given back; the caller then frees. `config` must outlive the worker, and its tasks have
- * been checked. */
+ * closed and given back; the caller then frees. `config` must outlive the worker, and its tasks
+ * have been checked. */
 CRESS_MUST_CHECK enum cress_status
 cress_worker_start(uv_loop_t *loop, const struct cress_config *config, void (*on_closed)(void *arg),
                    void *arg, struct cress_worker **out, struct cress_error *err);

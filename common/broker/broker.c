@@ -193,8 +193,8 @@ static void on_settle_time(uv_timer_t *timer)
 }
 
 /* Each acknowledgement that leaves is an entry in a quorum queue's log, however many deliveries it
- * covers. So they are held for a moment, until they are a sizable part of the prefetch: early enough
- * for RabbitMQ to send on without a pause. */
+ * covers. So they are held for a moment, until they are a sizable part of the prefetch: early
+ * enough for RabbitMQ to send on without a pause. */
 static void send_settled(struct cress_broker *broker)
 {
     if (cress_list_is_empty(&broker->settled) || !broker->consumer.link) {

@@ -106,8 +106,8 @@ void cress_config_diff(const struct cress_config *before, const struct cress_con
                        void *arg);
 
 /* Calls `each` for every option in the order of the table, then for those of the queues and tasks.
- * `value` is as it would be written in the file, secrets masked; `origin` says where it came from ("default",
- * "cress.conf:12", "environment CRESS_STORE_URL", "flag --listen"). */
+ * `value` is as it would be written in the file, secrets masked; `origin` says where it came from
+ * ("default", "cress.conf:12", "environment CRESS_STORE_URL", "flag --listen"). */
 void cress_config_show(const struct cress_config *config,
                        void (*each)(const char *section, const char *key, const char *value,
                                     const char *origin, const char *help, void *arg),

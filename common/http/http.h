@@ -83,9 +83,10 @@ void cress_http_cancel(struct cress_http_call *call);
 /* Stops and resumes reading (flow control for on_data). */
 void cress_http_pause(struct cress_http_call *call, bool paused);
 
-/* How long a response asks to be left alone at `now_ms` (wall clock): the value of its Retry-After, which is
- * seconds or a date (RFC 9110, section 10.2.3). 0: NULL, the past, or nonsense. At most
- * CRESS_HTTP_RETRY_AFTER_MAX_MS: whoever asks for more is asked again after that. Pure; any thread. */
+/* How long a response asks to be left alone at `now_ms` (wall clock): the value of its
+ * Retry-After, which is seconds or a date (RFC 9110, section 10.2.3). 0: NULL, the past, or
+ * nonsense. At most CRESS_HTTP_RETRY_AFTER_MAX_MS: whoever asks for more is asked again after
+ * that. Pure; any thread. */
 #define CRESS_HTTP_RETRY_AFTER_MAX_MS (INT64_C(24) * 3600 * 1000)
 int64_t cress_http_retry_after_ms(const char *value, int64_t now_ms);
 

@@ -34,9 +34,9 @@ struct cress_record *
 cress_record_clone(const struct cress_record *record); /* one block; free() it */
 
 /* Writes the record as the JSON object of docs/http-api.md: id, task, queue, priority, state, done,
- * version, attempt, max_attempts, timeout_ms, payload, result, error, progress, log, worker, batch_id, created_at,
- * run_at, started_at, finished_at, expires_at. Times are RFC 3339; what is not known is null. The
- * payload's and result's JSON is embedded as it is. */
+ * version, attempt, max_attempts, timeout_ms, payload, result, error, progress, log, worker,
+ * batch_id, created_at, run_at, started_at, finished_at, expires_at. Times are RFC 3339; what is
+ * not known is null. The payload's and result's JSON is embedded as it is. */
 void cress_record_write_json(const struct cress_record *record, struct cress_buf *out);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Single job records: create, discard, get, note; see store.h. The transitions that workers make are
-// in transitions.c.
+// Single job records: create, discard, get, note; see store.h. The transitions that workers make
+// are in transitions.c.
 #include "common/store/internal.h"
 
 #include "common/base/mem.h"

@@ -26,8 +26,8 @@ struct cress_submit_options {
 typedef void (*cress_submit_cb)(const struct cress_record *record, const struct cress_error *err,
                                 void *arg);
 
-/* Submits `request` (copied). A NULL id gets a new one; created_ms 0 becomes now. A job whose record
- * exists, still queued or scheduled with no attempt made, is published again: that is how an
+/* Submits `request` (copied). A NULL id gets a new one; created_ms 0 becomes now. A job whose
+ * record exists, still queued or scheduled with no attempt made, is published again: that is how an
  * unconfirmed submission is repeated. `done` is called exactly once, never from within. */
 void cress_submit(const struct cress_submit_options *options, const struct cress_job *request,
                   cress_submit_cb done, void *arg);

@@ -24,11 +24,19 @@ _cress() {
     prerender:--max-failures) return ;;
     receive:--count) return ;;
     receive:--timeout) return ;;
+    worker:--exec) return ;;
+    worker:--stream) return ;;
+    worker:--http) return ;;
+    worker:--plugin) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    worker:--task) return ;;
+    worker:--queue) words=$(cress queues --connect-timeout 1s 2>/dev/null | cut -f 1) ;;
+    worker:--concurrency) return ;;
+    worker:--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     doctor:--to) return ;;
     *:--connect-timeout) return ;;
     *:--color) words='auto always never' ;;
     *) case $verb in
-        '') words='enqueue status wait result prerender send receive queues workers config doctor completion version help' ;;
+        '') words='enqueue status wait result prerender send receive queues worker workers config doctor completion version help' ;;
         enqueue) words=' --queue --delay --at --priority --max-attempts --timeout --expires --id --wait --jsonl --json --connect-timeout --color --help' ;;
         status) words=' --watch --json --connect-timeout --color --help' ;;
         wait) words=' --timeout --any --json --connect-timeout --color --help' ;;
@@ -37,6 +45,7 @@ _cress() {
         send) words=' --json --connect-timeout --color --help' ;;
         receive) words=' --count --timeout --json --connect-timeout --color --help' ;;
         queues) words=' --json --connect-timeout --color --help' ;;
+        worker) words='run --exec --stream --http --plugin --task --queue --concurrency --config --json --connect-timeout --color --help' ;;
         workers) words=' --json --connect-timeout --color --help' ;;
         config) words='show check --origin --json --connect-timeout --color --help' ;;
         doctor) words=' --to --json --connect-timeout --color --help' ;;

@@ -19,8 +19,8 @@
 // It runs in a child process of the worker, one job at a time, so that a crash costs one attempt of
 // one job. Processes are used again for further jobs: what a job leaves in static variables, open
 // files or the working directory, the next one finds. At its hard timeout the process is killed.
-// stdin is empty, and what is written to stdout or stderr goes to the worker's log; the job's own is
-// written by cress_job_log().
+// stdin is empty, and what is written to stdout or stderr goes to the worker's log; the job's own
+// is written by cress_job_log().
 //
 // Threads: the task is called on the process's first thread, and the functions below that take the
 // job are called on that thread until it returns; cress_job_cancelled() is for any thread.
@@ -88,7 +88,8 @@ void cress_job_log(struct cress_job *job, const char *format, ...)
 /* Succeeded. `result` is taken over; NULL is null. */
 int cress_job_done(struct cress_job *job, json_t *result);
 
-/* Failed, and trying again is useless. `code` is for machines ("no_url"), the message for people. */
+/* Failed, and trying again is useless. `code` is for machines ("no_url"), the message for
+ * people. */
 int cress_job_fail(struct cress_job *job, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The words behind a verb: options from a table, and operands.
 //
-// --name VALUE and --name=VALUE; a switch takes none; "--" ends the options; "-" alone is an operand.
-// Values are read and checked here, so that verbs only ask for them. Pure functions.
+// --name VALUE and --name=VALUE; a switch takes none; "--" ends the options; "-" alone is an
+// operand. Values are read and checked here, so that verbs only ask for them. Pure functions.
 #ifndef CRESS_CLI_ARGS_H
 #define CRESS_CLI_ARGS_H
 
@@ -49,8 +49,9 @@ struct cress_args {
     int operand_count;
 };
 
-/* Reads the `argc` words at `argv`, whose operands are moved to its front. `own` and `common` are
- * tables of options (`own` may be NULL). CRESS_USAGE says which word is wrong and what was meant. */
+/* Reads the `argc` words at `argv`, whose operands are moved to its front. `own` and `common`
+ * are tables of options (`own` may be NULL). CRESS_USAGE says which word is wrong and what was
+ * meant. */
 CRESS_MUST_CHECK enum cress_status cress_args_parse(const struct cress_flag *own,
                                                     const struct cress_flag *common, int argc,
                                                     char **argv, struct cress_args *args,

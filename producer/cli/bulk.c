@@ -7,10 +7,11 @@
 //                                 ^ in order                                        |
 //        stdout <- outcomes <- head of the ring while it is done  <-----------------+
 //
-// The ring has WINDOW slots: that many submissions are under way at most, which is what makes it fast (each confirm takes a
-// disk write at the broker), and memory is constant however long the input is. When the ring is full, or stdout takes
-// no more, the reader pauses. stdout is written only when poll(2) says that it will not block: a
-// reader that stalls must not stall the connections.
+// The ring has WINDOW slots: that many submissions are under way at most, which is what makes it
+// fast (each confirm takes a disk write at the broker), and memory is constant however long the
+// input is. When the ring is full, or stdout takes no more, the reader pauses. stdout is written
+// only when poll(2) says that it will not block: a reader that stalls must not stall the
+// connections.
 #include "producer/cli/bulk.h"
 
 #include "common/base/clock.h"
@@ -64,7 +65,8 @@ struct cress_bulk {
     uv_timer_t out_retry;
 };
 
-/* --- outcomes ------------------------------------------------------------------------------------- */
+/* --- outcomes
+ * ------------------------------------------------------------------------------------- */
 
 /* False: nobody reads stdout any more, and the verb has ended. */
 static bool write_out(struct cress_bulk *bulk)
@@ -147,7 +149,8 @@ static void print_done(struct cress_bulk *bulk)
     }
 }
 
-/* --- the end -------------------------------------------------------------------------------------- */
+/* --- the end
+ * -------------------------------------------------------------------------------------- */
 
 static int exit_code(const struct cress_bulk *bulk)
 {
@@ -207,7 +210,8 @@ static void out_retry_cb(uv_timer_t *timer)
     }
 }
 
-/* --- lines ---------------------------------------------------------------------------------------- */
+/* --- lines
+ * ---------------------------------------------------------------------------------------- */
 
 static void fail_slot(struct slot *slot, const struct cress_error *err)
 {
@@ -307,7 +311,8 @@ static void show_progress(void *arg)
     cress_output_progress(&bulk->cli->output, done, total, text);
 }
 
-/* --- the verb's steps ----------------------------------------------------------------------------- */
+/* --- the verb's steps
+ * ----------------------------------------------------------------------------- */
 
 enum cress_status cress_bulk_new(struct cress_cli *cli, const char *path, struct cress_bulk **out,
                                  struct cress_error *err)

@@ -15,7 +15,8 @@ CRESS_MUST_CHECK enum cress_status cress_bulk_new(struct cress_cli *cli, const c
 /* Submits every line; the verb's end is its own. */
 void cress_bulk_run(struct cress_bulk *bulk);
 
-/* Reads no further. CRESS_CANCELLED: what is under way is awaited; else it counts as unconfirmed. */
+/* Reads no further. CRESS_CANCELLED: what is under way is awaited; else it counts as
+ * unconfirmed. */
 void cress_bulk_stop(struct cress_bulk *bulk, const struct cress_error *why);
 
 /* The steps of the verb's end. */

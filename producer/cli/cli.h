@@ -6,8 +6,8 @@
 //   words -> configuration -> prepare() -> connect what the verb needs -> run() -> … cress_cli_end()
 //         -> close() -> broker and store closed -> the loop runs dry -> release() -> exit code
 //
-// stdout is data, stderr is talk. Callbacks that come after the end (CRESS_CANCELLED) are recognised
-// by cress_cli_over() or cress_cli_failed(), with which a verb's callbacks begin.
+// stdout is data, stderr is talk. Callbacks that come after the end (CRESS_CANCELLED) are
+// recognised by cress_cli_over() or cress_cli_failed(), with which a verb's callbacks begin.
 //
 // A server that is away is waited for, at the start and later, --connect-timeout in all; a
 // permanent error, such as a refused login, is not waited for.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Completion scripts for bash, zsh and fish, from the tables of verbs and options. Names of queues are asked
-// for when they are wanted.
+// Completion scripts for bash, zsh and fish, from the tables of verbs and options. Names of queues
+// are asked for when they are wanted.
 #include "producer/cli/help.h"
 
 #include <string.h>
@@ -31,7 +31,8 @@ static void print_quoted(const char *text, const char *special, FILE *out)
     }
 }
 
-/* --- bash ----------------------------------------------------------------------------------------- */
+/* --- bash
+ * ----------------------------------------------------------------------------------------- */
 
 static void bash_flag_values(const struct cress_verb *verb, const struct cress_flag *flag,
                              FILE *out)
@@ -101,7 +102,8 @@ static void print_bash(FILE *out)
           out);
 }
 
-/* --- zsh ------------------------------------------------------------------------------------------ */
+/* --- zsh
+ * ------------------------------------------------------------------------------------------ */
 
 static void zsh_flags(const struct cress_flag *flag, FILE *out)
 {
@@ -167,7 +169,8 @@ static void print_zsh(FILE *out)
     fputs("    esac\n}\n_cress \"$@\"\n", out);
 }
 
-/* --- fish ----------------------------------------------------------------------------------------- */
+/* --- fish
+ * ----------------------------------------------------------------------------------------- */
 
 static void fish_flags(const char *condition, const struct cress_flag *flag, FILE *out)
 {

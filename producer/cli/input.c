@@ -6,8 +6,9 @@
 //   pipe, terminal, socket: uv_poll says when read(2) has something     regular file: uv_fs_read on a pool thread
 //                    \________________  take_lines() -> on_line()  _______________/
 //
-// Nothing is read while lines are left that nobody wants yet, so a slow broker slows the reader down. A pipe
-// that we make non-blocking is shared with other processes: its flags are put back at the end.
+// Nothing is read while lines are left that nobody wants yet, so a slow broker slows the reader
+// down. A pipe that we make non-blocking is shared with other processes: its flags are put back at
+// the end.
 #include "producer/cli/input.h"
 
 #include "common/base/mem.h"
@@ -75,7 +76,8 @@ enum cress_status cress_input_read(const char *path, struct cress_buf *out, stru
     return status;
 }
 
-/* --- line by line --------------------------------------------------------------------------------- */
+/* --- line by line
+ * --------------------------------------------------------------------------------- */
 
 struct cress_lines {
     struct cress_lines_options options;

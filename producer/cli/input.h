@@ -13,7 +13,8 @@
 CRESS_MUST_CHECK enum cress_status cress_input_open(const char *path, int *fd,
                                                     struct cress_error *err);
 
-/* Reads all of `path` ("-": standard input), which may block. CRESS_TOO_LARGE above the cap of `out`. */
+/* Reads all of `path` ("-": standard input), which may block. CRESS_TOO_LARGE above the cap of
+ * `out`. */
 CRESS_MUST_CHECK enum cress_status cress_input_read(const char *path, struct cress_buf *out,
                                                     struct cress_error *err);
 
@@ -23,8 +24,8 @@ struct cress_lines;
 
 struct cress_lines_options {
     size_t max_bytes; /* of a line */
-    /* A line without its end. `line` is NULL when it was longer than max_bytes and has been skipped.
-     * False: no more until cress_lines_resume(). */
+    /* A line without its end. `line` is NULL when it was longer than max_bytes and has been
+     * skipped. False: no more until cress_lines_resume(). */
     bool (*on_line)(const char *line, size_t size, int64_t number, void *arg);
     /* All lines have been given, or reading failed. */
     void (*on_end)(const struct cress_error *err, void *arg);

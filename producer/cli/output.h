@@ -2,8 +2,9 @@
 // What people and programs see: tables, colours, errors and a progress bar.
 //
 // stdout is data: an aligned table with a heading on a terminal, else tab-separated lines without
-// one ("-" stands for nothing). stderr is talk. Colours and the bar only on a terminal, unless NO_COLOR, TERM=dumb,
-// CLICOLOR_FORCE or --color say otherwise. What comes from jobs is printed without control characters.
+// one ("-" stands for nothing). stderr is talk. Colours and the bar only on a terminal, unless
+// NO_COLOR, TERM=dumb, CLICOLOR_FORCE or --color say otherwise. What comes from jobs is printed
+// without control characters.
 #ifndef CRESS_CLI_OUTPUT_H
 #define CRESS_CLI_OUTPUT_H
 
@@ -28,7 +29,8 @@ void cress_output_init(struct cress_output *output, const char *when);
 void cress_output_say(struct cress_output *output, const char *format, ...) CRESS_PRINTF(2, 3);
 void cress_output_error(struct cress_output *output, const struct cress_error *err);
 
-/* Redraws the bar: `done` of `total` (0: unknown), then `text`. Nothing when stderr is no terminal. */
+/* Redraws the bar: `done` of `total` (0: unknown), then `text`. Nothing when stderr is no
+ * terminal. */
 void cress_output_progress(struct cress_output *output, int64_t done, int64_t total,
                            const char *text);
 void cress_output_progress_end(struct cress_output *output);
@@ -37,14 +39,16 @@ void cress_output_progress_end(struct cress_output *output);
 
 struct cress_table;
 
-/* `columns` ends with NULL and must outlive the table; a name that begins with '>' is right-aligned. On a
- * terminal the last column is cut to what the line has room for, unless its name begins with '+'. */
+/* `columns` ends with NULL and must outlive the table; a name that begins with '>' is
+ * right-aligned. On a terminal the last column is cut to what the line has room for, unless its
+ * name begins with '+'. */
 struct cress_table *cress_table_new(const char *const *columns);
 
 /* Adds a row with one text for each column, copied; NULL shows as "-". */
 void cress_table_add(struct cress_table *table, const char *const *cells);
 
-/* Prints to stdout and frees; nothing when it has no rows. Returns the number of lines on a terminal. */
+/* Prints to stdout and frees; nothing when it has no rows. Returns the number of lines on a
+ * terminal. */
 size_t cress_table_print(struct cress_table *table, const struct cress_output *output);
 
 /* Appends `text` without control characters: each becomes a blank. */

@@ -11,8 +11,8 @@
 struct cress_cli;
 
 /* What must be there before run() is called. A broker or store that is not there within
- * --connect-timeout, then or later, ends the program. CRESS_OPENS_BOTH: both are opened, but the verb
- * itself looks whether they are there. */
+ * --connect-timeout, then or later, ends the program. CRESS_OPENS_BOTH: both are opened, but the
+ * verb itself looks whether they are there. */
 enum cress_need {
     CRESS_NEEDS_CONFIG = 1,
     CRESS_NEEDS_STORE = 2,
@@ -33,7 +33,8 @@ struct cress_verb {
     int max_operands; /* -1: any number */
     unsigned needs;
 
-    /* Checks and reads what the user gave, before anything is connected; may block. NULL: nothing. */
+    /* Checks and reads what the user gave, before anything is connected; may block. NULL:
+     * nothing. */
     enum cress_status (*prepare)(struct cress_cli *cli, struct cress_error *err);
     /* Does it, on the loop; it is over when cress_cli_end() is called. */
     void (*run)(struct cress_cli *cli);
@@ -48,8 +49,8 @@ struct cress_verb {
 
 extern const struct cress_verb cress_verb_enqueue, cress_verb_status, cress_verb_wait,
     cress_verb_result, cress_verb_prerender, cress_verb_send, cress_verb_receive, cress_verb_queues,
-    cress_verb_workers, cress_verb_config, cress_verb_doctor, cress_verb_completion,
-    cress_verb_version, cress_verb_help;
+    cress_verb_worker, cress_verb_workers, cress_verb_config, cress_verb_doctor,
+    cress_verb_completion, cress_verb_version, cress_verb_help;
 
 /* In the order of --help; ends with NULL. */
 extern const struct cress_verb *const cress_verbs[];

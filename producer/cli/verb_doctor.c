@@ -34,7 +34,8 @@ struct doctor {
     struct cress_object_store *objects;
 };
 
-/* --- verdicts ------------------------------------------------------------------------------------- */
+/* --- verdicts
+ * ------------------------------------------------------------------------------------- */
 
 static void print_json(const struct doctor *doctor)
 {
@@ -94,7 +95,8 @@ static void judge(struct doctor *doctor, enum check check, enum verdict verdict,
     conclude(doctor);
 }
 
-/* --- broker --------------------------------------------------------------------------------------- */
+/* --- broker
+ * --------------------------------------------------------------------------------------- */
 
 /* Dead letters that are passed on at least once, and TTLs in quorum queues, came with 3.10. */
 static bool is_too_old(const char *server)
@@ -134,7 +136,8 @@ static void look_at_broker(struct doctor *doctor)
     }
 }
 
-/* --- store ---------------------------------------------------------------------------------------- */
+/* --- store
+ * ---------------------------------------------------------------------------------------- */
 
 static void on_workers(const char *const *reports, size_t count, const struct cress_error *err,
                        void *arg)
@@ -183,7 +186,8 @@ static void look_at_store(struct doctor *doctor)
     }
 }
 
-/* --- object store --------------------------------------------------------------------------------- */
+/* --- object store
+ * --------------------------------------------------------------------------------- */
 
 static void on_objects(const struct cress_error *err, void *arg)
 {
@@ -217,7 +221,8 @@ static void look_at_objects(struct doctor *doctor)
     free(url);
 }
 
-/* --- the verb ------------------------------------------------------------------------------------- */
+/* --- the verb
+ * ------------------------------------------------------------------------------------- */
 
 static void look(void *arg)
 {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// cress prerender: one site.prerender job from a sitemap's URL or a list of pages; --wait follows the whole batch.
+// cress prerender: one site.prerender job from a sitemap's URL or a list of pages; --wait follows
+// the whole batch.
 //
 // DESIGN
 //
 //   site.prerender (root) ends with {"publish_id", "pages"} -> its page.render jobs end -> site.publish ends with the summary
 //
-// All are followed by the root's id, which is the batch's too. The publishing job's record appears only when the
-// batch is done, so its absence is no error here.
+// All are followed by the root's id, which is the batch's too. The publishing job's record appears
+// only when the batch is done, so its absence is no error here.
 #include "common/base/clock.h"
 #include "common/base/id.h"
 #include "common/base/mem.h"
@@ -36,7 +37,8 @@ struct prerender {
     bool reading_batch;
 };
 
-/* --- what the user gave --------------------------------------------------------------------------- */
+/* --- what the user gave
+ * --------------------------------------------------------------------------- */
 
 static enum cress_status check_url(const char *text, const char *const *schemes,
                                    struct cress_error *err)
@@ -171,7 +173,8 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
     return check_size(cli, prerender, err);
 }
 
-/* --- --wait --------------------------------------------------------------------------------------- */
+/* --- --wait
+ * --------------------------------------------------------------------------------------- */
 
 static void on_batch(const struct cress_batch *batch, const struct cress_error *err, void *arg)
 {
@@ -290,7 +293,8 @@ static void wait_for(struct prerender *prerender)
     cress_follow(cli, prerender->id, on_root_changed, prerender);
 }
 
-/* --- the verb ------------------------------------------------------------------------------------- */
+/* --- the verb
+ * ------------------------------------------------------------------------------------- */
 
 static void on_submitted(const struct cress_record *record, const struct cress_error *err,
                          void *arg)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // cress receive: prints the messages of a queue as they come, as in RabbitMQ's first tutorial.
 //
-// A message is acknowledged after it has been written to stdout, so none is lost when the program ends; those that
-// were fetched and not printed go back to their queue.
+// A message is acknowledged after it has been written to stdout, so none is lost when the program
+// ends; those that were fetched and not printed go back to their queue.
 #include "common/base/mem.h"
 #include "producer/cli/cli.h"
 
@@ -22,7 +22,8 @@ struct receiving {
     int exit_code;
 };
 
-/* --- printing ------------------------------------------------------------------------------------- */
+/* --- printing
+ * ------------------------------------------------------------------------------------- */
 
 static void add_member(struct cress_buf *json, const char *name, const char *text)
 {
@@ -90,7 +91,8 @@ static void print_body(const struct cress_message *message)
     }
 }
 
-/* --- ending --------------------------------------------------------------------------------------- */
+/* --- ending
+ * --------------------------------------------------------------------------------------- */
 
 static void on_flushed(void *arg)
 {
@@ -136,7 +138,8 @@ static void stop(struct cress_cli *cli, const struct cress_error *why)
     cress_cli_end(cli, cli->exit_code);
 }
 
-/* --- receiving ------------------------------------------------------------------------------------ */
+/* --- receiving
+ * ------------------------------------------------------------------------------------ */
 
 static void await_more(struct receiving *receiving)
 {
@@ -181,7 +184,8 @@ static void on_deliveries(struct cress_list *deliveries, void *arg)
     }
 }
 
-/* A queue that is not there any more or exclusive to someone else does not become ours by waiting. */
+/* A queue that is not there any more or exclusive to someone else does not become ours by
+ * waiting. */
 static void on_problem(const char *queue, const struct cress_error *err, void *arg)
 {
     struct receiving *receiving = arg;

@@ -51,7 +51,8 @@ static void keep(struct row *row, const struct cress_record *record)
     row->answered = true;
 }
 
-/* --- once ----------------------------------------------------------------------------------------- */
+/* --- once
+ * ----------------------------------------------------------------------------------------- */
 
 static void on_record(const struct cress_record *record, const struct cress_error *err, void *arg)
 {
@@ -67,9 +68,11 @@ static void on_record(const struct cress_record *record, const struct cress_erro
     }
 }
 
-/* --- --watch -------------------------------------------------------------------------------------- */
+/* --- --watch
+ * -------------------------------------------------------------------------------------- */
 
-/* A terminal shows one table, redrawn; else each change is a line (or a JSON document) of its own. */
+/* A terminal shows one table, redrawn; else each change is a line (or a JSON document) of its
+ * own. */
 static void show_change(struct status *status, size_t i)
 {
     if (status->cli->output.out_is_terminal && !cress_cli_json(status->cli)) {
@@ -100,7 +103,8 @@ static void on_changed(const struct cress_record *record, void *arg)
     }
 }
 
-/* --- the verb ------------------------------------------------------------------------------------- */
+/* --- the verb
+ * ------------------------------------------------------------------------------------- */
 
 static void run(struct cress_cli *cli)
 {

@@ -9,6 +9,8 @@ import http.server
 import json
 import os
 import signal
+import socket
+import subprocess
 import tempfile
 import threading
 import time
@@ -17,6 +19,7 @@ import unittest
 
 import cresstest
 from cresstest import unique, wait_for
+from test_handler_stream import PYTHON, documented
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -177,6 +180,28 @@ class Signatures(HttpTest):
         request = receiver.requests[0]
         self.assertEqual(request.headers["webhook-signature"], signature(key, request))
         self.assertNotIn(text, worker.log())
+
+    def test_the_receiver_of_the_documentation(self):
+        _, right = secret(4)
+        _, wrong = secret(5)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        receiver = subprocess.Popen(
+            [PYTHON, self.file("receiver.py", documented("receiver.py"))], stderr=subprocess.DEVNULL,
+            env=dict(os.environ, PORT=str(port), HOOK_SECRET=right))
+        self.addCleanup(receiver.wait)
+        self.addCleanup(receiver.kill)
+
+        def listens():
+            with socket.socket() as client:
+                return client.connect_ex(("127.0.0.1", port)) == 0
+        wait_for(listens, "the receiver")
+        url = "http://127.0.0.1:%d/" % port
+        worker = self.run_worker(url, "secret_env = HOOK_SECRET", HOOK_SECRET=right)
+        self.assertEqual(self.result(self.publish({"a": 1})), {"seen": True})
+        worker.stop()
+        self.run_worker(url, "secret_env = HOOK_SECRET", HOOK_SECRET=wrong)
+        self.assertEqual(self.error(self.publish({"a": 1}))["code"], "http_401")
 
     def test_wrong_secrets_are_refused_at_the_start(self):
         for options in (["secret_env = NO_SUCH_VARIABLE"], ["secret_file = /no/such/file"],

@@ -37,6 +37,14 @@ def processes(mark):
     return found
 
 
+def documented(name):
+    """The program `name` of docs/handlers.md: the block whose first line is its name."""
+    with open(os.path.join(ROOT, "docs", "handlers.md"), encoding="utf-8") as file:
+        blocks = file.read().split("```")[1::2]
+    return next(text for _, _, text in (block.partition("\n") for block in blocks)
+                if text.startswith("# %s\n" % name))
+
+
 class StreamTest(cresstest.TestCase):
     def setUp(self):
         super().setUp()
@@ -128,6 +136,12 @@ for job in jobs():
         self.assertEqual(self.result(self.publish("hello")), "HELLO")
         self.assertEqual(self.error(self.publish(7))["code"], "bad_payload")
         self.assertEqual(worker.stop(), 0)
+
+    def test_the_program_of_the_documentation(self):
+        path = self.file("shout.py", documented("shout.py"))
+        worker = self.run_command("%s %s %s" % (PYTHON, path, self.mark))
+        self.assertEqual(self.result(self.publish("hello")), "HELLO")
+        self.stop(worker)
 
     def test_any_task(self):
         program = self.file("program.py", PRELUDE + """

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is generated from the table of verbs and checked in: the manual page and the completions. With
-// CRESS_UPDATE_DOCS=1 they are written; else they must be up to date. And the pages written by hand
-// must name every flag.
+// What is generated from the table of verbs and checked in: the manual page and the completions.
+// With CRESS_UPDATE_DOCS=1 they are written; else they must be up to date. And the pages written by
+// hand must name every flag.
 #include "tests/unit/unit.h"
 
 #include "common/base/buf.h"

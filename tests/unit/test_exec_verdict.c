@@ -11,100 +11,83 @@
 
 enum { EXITED = 256 }; /* as wait statuses have it: an exit status times this, or a signal */
 
+static const struct {
+    struct cress_process_end end;
+    enum cress_exec_stop stop;
+    const char *log;
+    bool limited;
+    const char *other_exit;
+    enum cress_outcome_kind kind;
+    const char *code;
+} verdicts[] = {
+    {{.status = 0}, 0, "", 0, "retry", CRESS_OUTCOME_SUCCEEDED, ""},
+    {{.status = 0}, CRESS_EXEC_ASKED, "", 0, "retry", CRESS_OUTCOME_SUCCEEDED, ""},
+    {{.status = 75 * EXITED}, 0, "", 0, "fail", CRESS_OUTCOME_RETRY, "exit 75"},
+    {{.status = 65 * EXITED}, 0, "", 0, "retry", CRESS_OUTCOME_FAILED, "exit 65"},
+    {{.status = 1 * EXITED}, 0, "", 0, "retry", CRESS_OUTCOME_RETRY, "exit 1"},
+    {{.status = 1 * EXITED}, 0, "", 0, "fail", CRESS_OUTCOME_FAILED, "exit 1"},
+    {{.status = 1 * EXITED},
+     CRESS_EXEC_ASKED,
+     "",
+     0,
+     "retry",
+     CRESS_OUTCOME_TIMED_OUT,
+     "soft_timeout"},
+    {{.status = 75 * EXITED}, CRESS_EXEC_ASKED, "", 0, "retry", CRESS_OUTCOME_RETRY, "exit 75"},
+    {{.status = 1 * EXITED}, 0, "MemoryError\n", true, "retry", CRESS_OUTCOME_CRASHED, "oom"},
+    {{.status = 1 * EXITED}, 0, "MemoryError\n", 0, "retry", CRESS_OUTCOME_RETRY, "exit 1"},
+    {{.status = SIGSEGV}, 0, "", 0, "retry", CRESS_OUTCOME_CRASHED, "signal 11"},
+    {{.status = SIGSEGV, .rss_bytes = 90 << 20},
+     0,
+     "",
+     true,
+     "retry",
+     CRESS_OUTCOME_CRASHED,
+     "oom"},
+    {{.status = SIGABRT}, 0, "what(): std::bad_alloc", true, "retry", CRESS_OUTCOME_CRASHED, "oom"},
+    {{.status = SIGTERM},
+     CRESS_EXEC_ASKED,
+     "",
+     0,
+     "retry",
+     CRESS_OUTCOME_TIMED_OUT,
+     "soft_timeout"},
+    {{.status = SIGTERM}, 0, "", 0, "retry", CRESS_OUTCOME_CRASHED, "signal 15"},
+    {{.status = SIGKILL},
+     CRESS_EXEC_TIMED_OUT,
+     "",
+     0,
+     "retry",
+     CRESS_OUTCOME_TIMED_OUT,
+     "hard_timeout"},
+    {{.status = SIGKILL}, CRESS_EXEC_OVERFLOWED, "", 0, "retry", CRESS_OUTCOME_FAILED, "too_large"},
+    {{.status = SIGXCPU}, 0, "", 0, "retry", CRESS_OUTCOME_CRASHED, "cpu"},
+    {{.status = SIGKILL, .cpu_ms = 2100}, 0, "", true, "retry", CRESS_OUTCOME_CRASHED, "cpu"},
+    {{.status = SIGKILL, .cpu_ms = 900}, 0, "", true, "retry", CRESS_OUTCOME_CRASHED, "signal 9"},
+    {{.status = SIGXFSZ}, 0, "", 0, "retry", CRESS_OUTCOME_CRASHED, "file_size"},
+    {{.exec_errno = 2}, 0, "", 0, "retry", CRESS_OUTCOME_RETRY, "no_program"},
+    {{.lost = true}, 0, "", 0, "retry", CRESS_OUTCOME_CRASHED, "lost"},
+};
+
 static void test_verdicts(void **state)
 {
     (void)state;
     const int64_t limit = 100 << 20;
-    static const struct {
-        struct cress_process_end end;
-        enum cress_exec_stop stop;
-        const char *log;
-        bool limited;
-        const char *other_exit;
-        enum cress_outcome_kind kind;
-        const char *code;
-    } cases[] = {
-        {{.status = 0}, 0, "", 0, "retry", CRESS_OUTCOME_SUCCEEDED, ""},
-        {{.status = 0}, CRESS_EXEC_ASKED, "", 0, "retry", CRESS_OUTCOME_SUCCEEDED, ""},
-        {{.status = 75 * EXITED}, 0, "", 0, "fail", CRESS_OUTCOME_RETRY, "exit 75"},
-        {{.status = 65 * EXITED}, 0, "", 0, "retry", CRESS_OUTCOME_FAILED, "exit 65"},
-        {{.status = 1 * EXITED}, 0, "", 0, "retry", CRESS_OUTCOME_RETRY, "exit 1"},
-        {{.status = 1 * EXITED}, 0, "", 0, "fail", CRESS_OUTCOME_FAILED, "exit 1"},
-        {{.status = 1 * EXITED},
-         CRESS_EXEC_ASKED,
-         "",
-         0,
-         "retry",
-         CRESS_OUTCOME_TIMED_OUT,
-         "soft_timeout"},
-        {{.status = 75 * EXITED}, CRESS_EXEC_ASKED, "", 0, "retry", CRESS_OUTCOME_RETRY, "exit 75"},
-        {{.status = 1 * EXITED}, 0, "MemoryError\n", true, "retry", CRESS_OUTCOME_CRASHED, "oom"},
-        {{.status = 1 * EXITED}, 0, "MemoryError\n", 0, "retry", CRESS_OUTCOME_RETRY, "exit 1"},
-        {{.status = SIGSEGV}, 0, "", 0, "retry", CRESS_OUTCOME_CRASHED, "signal 11"},
-        {{.status = SIGSEGV, .rss_bytes = 90 << 20},
-         0,
-         "",
-         true,
-         "retry",
-         CRESS_OUTCOME_CRASHED,
-         "oom"},
-        {{.status = SIGABRT},
-         0,
-         "what(): std::bad_alloc",
-         true,
-         "retry",
-         CRESS_OUTCOME_CRASHED,
-         "oom"},
-        {{.status = SIGTERM},
-         CRESS_EXEC_ASKED,
-         "",
-         0,
-         "retry",
-         CRESS_OUTCOME_TIMED_OUT,
-         "soft_timeout"},
-        {{.status = SIGTERM}, 0, "", 0, "retry", CRESS_OUTCOME_CRASHED, "signal 15"},
-        {{.status = SIGKILL},
-         CRESS_EXEC_TIMED_OUT,
-         "",
-         0,
-         "retry",
-         CRESS_OUTCOME_TIMED_OUT,
-         "hard_timeout"},
-        {{.status = SIGKILL},
-         CRESS_EXEC_OVERFLOWED,
-         "",
-         0,
-         "retry",
-         CRESS_OUTCOME_FAILED,
-         "too_large"},
-        {{.status = SIGXCPU}, 0, "", 0, "retry", CRESS_OUTCOME_CRASHED, "cpu"},
-        {{.status = SIGKILL, .cpu_ms = 2100}, 0, "", true, "retry", CRESS_OUTCOME_CRASHED, "cpu"},
-        {{.status = SIGKILL, .cpu_ms = 900},
-         0,
-         "",
-         true,
-         "retry",
-         CRESS_OUTCOME_CRASHED,
-         "signal 9"},
-        {{.status = SIGXFSZ}, 0, "", 0, "retry", CRESS_OUTCOME_CRASHED, "file_size"},
-        {{.exec_errno = 2}, 0, "", 0, "retry", CRESS_OUTCOME_RETRY, "no_program"},
-        {{.lost = true}, 0, "", 0, "retry", CRESS_OUTCOME_CRASHED, "lost"},
-    };
-    for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
+    for (size_t i = 0; i < CRESS_COUNT(verdicts); i++) {
         const struct cress_task_config task = {
-            .other_exit = (char *)cases[i].other_exit,
-            .memory_max_bytes = cases[i].limited ? limit : 0,
-            .cpu_max_ms = cases[i].limited ? 1000 : 0,
+            .other_exit = (char *)verdicts[i].other_exit,
+            .memory_max_bytes = verdicts[i].limited ? limit : 0,
+            .cpu_max_ms = verdicts[i].limited ? 1000 : 0,
         };
         const struct cress_exec_facts facts = {.task = &task,
-                                               .end = cases[i].end,
-                                               .stop = cases[i].stop,
-                                               .log = cases[i].log,
-                                               .log_size = strlen(cases[i].log)};
+                                               .end = verdicts[i].end,
+                                               .stop = verdicts[i].stop,
+                                               .log = verdicts[i].log,
+                                               .log_size = strlen(verdicts[i].log)};
         struct cress_outcome outcome;
         cress_exec_judge(&facts, &outcome);
-        assert_string_equal(outcome.error.code, cases[i].code);
-        assert_int_equal(outcome.kind, cases[i].kind);
+        assert_string_equal(outcome.error.code, verdicts[i].code);
+        assert_int_equal(outcome.kind, verdicts[i].kind);
     }
 }
 

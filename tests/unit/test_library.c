@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The C library where no server is: what is refused, and that nothing is left of it. Its calls on real
-// servers: tests/integration/test_library.py.
+// The C library where no server is: what is refused, and that nothing is left of it. Its calls on
+// real servers: tests/integration/test_library.py.
 #include "include/cress/cress.h"
 
 #include "tests/unit/unit.h"

@@ -19,6 +19,7 @@
 #include "worker/handler/command.h"
 #include "worker/handler/folder.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -229,8 +230,7 @@ static char **make_environment(const struct cress_job *job)
     *next++ = cress_format("CRESS_JOB_ID=%s", job->id);
     *next++ = cress_format("CRESS_TASK=%s", job->task);
     *next++ = cress_format("CRESS_ATTEMPT=%d", job->attempt);
-    *next++ = cress_format("CRESS_DEADLINE_MS=%lld",
-                           (long long)(cress_clock_wall_ms() + job->timeout_ms));
+    *next++ = cress_format("CRESS_DEADLINE_MS=%" PRId64, cress_clock_wall_ms() + job->timeout_ms);
     if (job->traceparent) {
         *next++ = cress_format("TRACEPARENT=%s", job->traceparent);
     }
@@ -270,7 +270,7 @@ static void close_all(const int fds[PIPE_COUNT])
 static enum cress_status start_process(struct exec *exec, char **argv, int ours[PIPE_COUNT],
                                        struct cress_error *err)
 {
-    int theirs[PIPE_COUNT];
+    int theirs[PIPE_COUNT] = {-1, -1, -1, -1};
     const enum cress_status status = make_pipes(ours, theirs, err);
     if (status != CRESS_OK) {
         return status;
@@ -346,7 +346,7 @@ static void exec_start(struct cress_run *run)
     struct exec *exec = CRESS_NEW(struct exec);
     exec->run = run;
     exec->output = cress_buf_make((size_t)run->task->config->output_max_bytes);
-    int ours[PIPE_COUNT];
+    int ours[PIPE_COUNT] = {-1, -1, -1, -1};
     struct cress_error err;
     if (prepare(exec, ours, &err) != CRESS_OK) {
         free(exec->folder);

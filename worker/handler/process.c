@@ -66,9 +66,9 @@ static void read_cb(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 
 /* --- starting --- */
 
-/* The loop's handlers of signals must not run in the fork: they write to the worker's pipes. Nor must
- * its handler of forks, which makes pipes of its own anew, over descriptors that are ours by then:
- * hence _Fork(), which runs none. */
+/* The loop's handlers of signals must not run in the fork: they write to the worker's pipes. Nor
+ * must its handler of forks, which makes pipes of its own anew, over descriptors that are ours by
+ * then: hence _Fork(), which runs none. */
 static pid_t fork_warden(const struct cress_warden_plan *plan)
 {
     sigset_t all;

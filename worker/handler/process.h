@@ -61,8 +61,8 @@ struct cress_process {
 };
 
 /* Starts a program. `process` is the caller's and lives until `ended`, which is called once, later,
- * and after which nothing of it is left, in the system or on the loop. Errors (`ended` is not called
- * then): CRESS_TEMPORARY when the system has no process or descriptor left. */
+ * and after which nothing of it is left, in the system or on the loop. Errors (`ended` is not
+ * called then): CRESS_TEMPORARY when the system has no process or descriptor left. */
 CRESS_MUST_CHECK enum cress_status cress_process_start(
     uv_loop_t *loop, const struct cress_process_spec *spec,
     void (*ended)(struct cress_process *process, const struct cress_process_end *end, void *arg),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The warden of a program, and the program until exec; see process.h. From the fork on, nothing here
-// may allocate, lock or use stdio: other threads of the worker may have held any lock when it was
-// forked. Linux only: subreapers, close_range(), /proc.
+// The warden of a program, and the program until exec; see process.h. From the fork on, nothing
+// here may allocate, lock or use stdio: other threads of the worker may have held any lock when it
+// was forked. Linux only: subreapers, close_range(), /proc.
 #define _GNU_SOURCE /* _Fork, close_range, getdents64 */
 #include "worker/handler/process_child.h"
 

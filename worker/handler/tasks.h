@@ -2,8 +2,9 @@
 // The tasks that the configuration describes ([task NAME]), and their change while jobs run.
 //
 // A task is found by its section, else by its built-in handler, else by the section [task *]. A
-// changed configuration replaces the tasks whose sections differ; the old ones are closed when their
-// last run has ended, and the others stay as they are, with their processes. Loop thread only.
+// changed configuration replaces the tasks whose sections differ; the old ones are closed when
+// their last run has ended, and the others stay as they are, with their processes. Loop thread
+// only.
 #ifndef CRESS_WORKER_HANDLER_TASKS_H
 #define CRESS_WORKER_HANDLER_TASKS_H
 

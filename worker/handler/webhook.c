@@ -2,7 +2,6 @@
 // Signatures and statuses of HTTP tasks; see webhook.h.
 #include "worker/handler/webhook.h"
 
-
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdlib.h>

@@ -112,8 +112,8 @@ static void upload(struct page *page)
     cress_object_put(page->objects, &object, on_uploaded, page);
 }
 
-/* An answer to HEAD has no document, so a refusal comes without its reason; the upload's answer says
- * it. Nor need it be final: who may write but not list is refused what does not exist. */
+/* An answer to HEAD has no document, so a refusal comes without its reason; the upload's answer
+ * says it. Nor need it be final: who may write but not list is refused what does not exist. */
 static bool is_unexplained(const struct cress_error *err)
 {
     return !cress_status_is_temporary(err->status) && cress_text_starts_with(err->code, "http_");

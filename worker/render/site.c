@@ -62,7 +62,7 @@ struct site {
 
     size_t in_flight;
     int64_t submitted, foreign, invalid;
-    int64_t pages; /* of the batch: a URL that was named twice is one */
+    int64_t pages;              /* of the batch: a URL that was named twice is one */
     struct cress_error failure; /* status CRESS_OK: none */
 };
 

@@ -4,8 +4,8 @@
 // DESIGN. Input passes through at most three stages: pending bytes -> (inflate) -> XML or lines.
 // Each turn of the loop in cress_sitemap_read() takes one slice of at most SLICE_BYTES of plain
 // text through the last stage; so a gzip bomb costs time in slices, never memory, and the caller's
-// budget is looked at between slices. Text without a URL has an end too, at GAP_MAX: a thousandth of
-// it, packed, would otherwise keep the loop busy for as long as it pleases.
+// budget is looked at between slices. Text without a URL has an end too, at GAP_MAX: a thousandth
+// of it, packed, would otherwise keep the loop busy for as long as it pleases.
 #include "worker/render/sitemap.h"
 
 #include "common/base/buf.h"
