@@ -17,6 +17,7 @@ enum {
     PREFETCH_PER_PLACE = 6,
     PREFETCH_MAX = 65535, /* AMQP's field has 16 bits */
     HAND_BACK_MS = 2000,  /* for handlers to stop and the store to note it */
+    AWAY_LOG_INTERVAL_MS = 10000,
 };
 
 /* --- connections --- */
@@ -43,16 +44,29 @@ static void announce_when_ready(struct cress_worker *worker)
     cress_buf_free(&names);
 }
 
+/* The first attempt that fails, and then one now and again. */
+static void log_away(const struct cress_worker *worker, struct cress_log_limit *limit,
+                     const char *message, const struct cress_error *err)
+{
+    uint64_t suppressed;
+    if (worker->phase != CRESS_WORKER_CLOSING &&
+        cress_log_allow(limit, AWAY_LOG_INTERVAL_MS, &suppressed)) {
+        cress_log(CRESS_LOG_WARN, message, CRESS_KV_ERROR(err),
+                  CRESS_KVI("suppressed", suppressed));
+    }
+}
+
 static void broker_state_cb(enum cress_broker_state state, const struct cress_error *err, void *arg)
 {
     struct cress_worker *worker = arg;
     if (state == CRESS_BROKER_READY) {
+        worker->broker_log = (struct cress_log_limit){0};
         cress_log(CRESS_LOG_INFO, "broker connected");
     } else if (state == CRESS_BROKER_BLOCKED) {
         cress_log(CRESS_LOG_WARN,
                   "the broker takes no messages now (memory or disk alarm); retries wait");
-    } else if (err && worker->phase != CRESS_WORKER_CLOSING) {
-        cress_log(CRESS_LOG_WARN, "no broker connection, trying on", CRESS_KV_ERROR(err));
+    } else if (err) {
+        log_away(worker, &worker->broker_log, "no broker connection, trying on", err);
     }
 }
 
@@ -112,12 +126,11 @@ static void store_state_cb(bool ready, const struct cress_error *err, void *arg)
 {
     struct cress_worker *worker = arg;
     if (!ready) {
-        if (worker->phase != CRESS_WORKER_CLOSING) {
-            cress_log(CRESS_LOG_WARN, "no store connection, trying on; results and acks wait",
-                      CRESS_KV_ERROR(err));
-        }
+        log_away(worker, &worker->store_log, "no store connection, trying on; results and acks wait",
+                 err);
         return;
     }
+    worker->store_log = (struct cress_log_limit){0};
     cress_log(CRESS_LOG_INFO, "store connected");
     if (!worker->store_was_ready && worker->phase == CRESS_WORKER_RUNNING) {
         consume(worker);

@@ -70,6 +70,8 @@ struct cress_worker {
     size_t closing_step;
     struct cress_log_limit waiting_log; /* steps that are tried again */
     struct cress_log_limit failed_log;
+    struct cress_log_limit broker_log; /* attempts to connect */
+    struct cress_log_limit store_log;
 };
 
 /* Starts connecting and consuming; returns at once. A server that cannot be reached is tried for

@@ -17,7 +17,6 @@ struct cress_store {
     struct cress_redis *commands;
     struct cress_redis *subscriptions; /* NULL until the first watch */
     void *channels;                    /* tree of struct channel, see watch.c */
-    bool was_down;                     /* and that was logged */
     int open_parts;                    /* while closing: connections, transitions */
     void (*closed)(void *arg);
     void *closed_arg;

@@ -2,7 +2,6 @@
 // The life of the store; see store.h.
 #include "common/store/internal.h"
 
-#include "common/base/log.h"
 #include "common/base/mem.h"
 
 #include <stdlib.h>
@@ -72,13 +71,6 @@ static void on_state(bool ready, const struct cress_error *err, void *arg)
 {
     struct cress_store *store = arg;
 
-    if (!ready && !store->was_down) {
-        cress_log(CRESS_LOG_WARN, "store is away, connecting until it is back",
-                  CRESS_KV_ERROR(err));
-    } else if (ready && store->was_down) {
-        cress_log(CRESS_LOG_INFO, "store is back", CRESS_KV("peer", store->address.label));
-    }
-    store->was_down = !ready;
     if (!ready && store->subscriptions) {
         cress_redis_drop(store->subscriptions,
                          err); /* the same server: do not wait for TCP to notice */

@@ -26,6 +26,7 @@ enum {
     DRAIN_MS = 10000,
     /* The largest body that is written in one piece: payload and result at their largest. */
     PAGE_MAX_BYTES = 300 * 1024 * 1024,
+    AWAY_LOG_INTERVAL_MS = 10000,
 };
 
 struct process {
@@ -34,6 +35,7 @@ struct process {
     struct cress_gateway gateway;
     uv_signal_t on_term, on_int;
     uv_timer_t deadline;
+    struct cress_log_limit broker_log, store_log; /* attempts to connect */
     bool drained; /* else the deadline has passed, and the process ends with what is open */
 };
 
@@ -108,28 +110,41 @@ static void close_parts(struct process *process)
 /* --- starting ------------------------------------------------------------------------------------
  */
 
+/* The first attempt that fails, and then one now and again. */
+static void log_away(struct cress_log_limit *limit, const char *message,
+                     const struct cress_error *err)
+{
+    uint64_t suppressed;
+    if (cress_log_allow(limit, AWAY_LOG_INTERVAL_MS, &suppressed)) {
+        cress_log(CRESS_LOG_WARN, message, CRESS_KV_ERROR(err),
+                  CRESS_KVI("suppressed", suppressed));
+    }
+}
+
 static void on_broker_state(enum cress_broker_state state, const struct cress_error *err, void *arg)
 {
-    (void)arg;
+    struct process *process = arg;
     if (state == CRESS_BROKER_READY) {
+        process->broker_log = (struct cress_log_limit){0};
         cress_log(CRESS_LOG_INFO, "broker connected");
     } else if (state == CRESS_BROKER_BLOCKED) {
         cress_log(CRESS_LOG_WARN,
                   "broker takes no messages: memory or disk alarm; jobs are refused");
     } else if (err != NULL) {
-        cress_log(CRESS_LOG_WARN, "broker away, reconnecting; jobs are refused until then",
-                  CRESS_KV_ERROR(err));
+        log_away(&process->broker_log, "broker away, reconnecting; jobs are refused until then",
+                 err);
     }
 }
 
 static void on_store_state(bool ready, const struct cress_error *err, void *arg)
 {
-    (void)arg;
+    struct process *process = arg;
     if (ready) {
+        process->store_log = (struct cress_log_limit){0};
         cress_log(CRESS_LOG_INFO, "store connected");
     } else if (err != NULL) {
-        cress_log(CRESS_LOG_WARN, "store away, reconnecting; requests are refused until then",
-                  CRESS_KV_ERROR(err));
+        log_away(&process->store_log, "store away, reconnecting; requests are refused until then",
+                 err);
     }
 }
 
@@ -139,6 +154,7 @@ static enum cress_status open_store(struct process *process, struct cress_error 
         .config = process->config,
         .timeout_ms = process->config->gateway_backend_timeout_ms,
         .on_state = on_store_state,
+        .arg = process,
     };
     return cress_store_open(&process->loop, &options, &process->gateway.store, err);
 }
@@ -153,6 +169,7 @@ static enum cress_status open_broker(struct process *process, struct cress_error
         .name = name,
         .roles = CRESS_BROKER_PUBLISH,
         .on_state = on_broker_state,
+        .arg = process,
     };
     return cress_broker_open(&process->loop, &options, &process->gateway.broker, err);
 }
