@@ -126,8 +126,8 @@ static void store_state_cb(bool ready, const struct cress_error *err, void *arg)
 {
     struct cress_worker *worker = arg;
     if (!ready) {
-        log_away(worker, &worker->store_log, "no store connection, trying on; results and acks wait",
-                 err);
+        log_away(worker, &worker->store_log,
+                 "no store connection, trying on; results and acks wait", err);
         return;
     }
     worker->store_log = (struct cress_log_limit){0};

@@ -108,11 +108,11 @@ void cress_store_batch_complete(struct cress_store *store, const char *id, cress
     remember(BATCH_COMPLETE, (void (*)(void))done, arg);
 }
 
-void cress_submit(const struct cress_submit_options *options, const struct cress_job *job,
+void cress_submit(const struct cress_submit_options *options, const struct cress_job *request,
                   cress_submit_cb done, void *arg)
 {
     (void)options;
-    note("submit:%s", job->id);
+    note("submit:%s", request->id);
     remember(SUBMIT, (void (*)(void))done, arg);
 }
 

@@ -171,7 +171,8 @@ static void test_text_without_a_url_has_an_end(void **state)
     const size_t size = 2 << 20;
     char *blanks = cress_alloc(size);
     memset(blanks, ' ', size);
-    memcpy(blanks, "<urlset>", 8);
+    static const char root[] = {'<', 'u', 'r', 'l', 's', 'e', 't', '>'};
+    memcpy(blanks, root, sizeof root);
     struct seen seen;
     struct cress_error err;
     assert_int_equal(read_all(blanks, size, 65536, &seen, &err), CRESS_INVALID);
