@@ -42,8 +42,9 @@ enum { INIT_FLAGS = S3_INIT_ALL | S3_INIT_VERIFY_PEER };
 enum { INIT_FLAGS = S3_INIT_ALL };
 #endif
 
-/* libs3 is initialised for the whole process. Loop thread only, like opening and closing. */
-static int open_stores;
+/* libs3 is initialised for the whole process, and once: its connections outlive a store, or each page
+ * would have to make one. Loop thread only, like opening and closing. */
+static bool is_initialised;
 
 struct libs3 {
     struct cress_s3_target target;
@@ -52,7 +53,7 @@ struct libs3 {
 
 static enum cress_status initialise(struct cress_error *err)
 {
-    if (open_stores == 0) {
+    if (!is_initialised) {
         char agent[64];
         snprintf(agent, sizeof agent, "Cress/%s", cress_version());
         S3Status status = S3_initialize(agent, INIT_FLAGS, NULL);
@@ -61,7 +62,7 @@ static enum cress_status initialise(struct cress_error *err)
                                    S3_get_status_name(status));
         }
     }
-    open_stores++;
+    is_initialised = true;
     return CRESS_OK;
 }
 
@@ -115,9 +116,6 @@ static void libs3_close(void *state)
     struct libs3 *libs3 = state;
     cress_s3_target_free(&libs3->target);
     free(libs3);
-    if (--open_stores == 0) {
-        S3_deinitialize();
-    }
 }
 
 static S3BucketContext bucket_context(const struct libs3 *libs3)
