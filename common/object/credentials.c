@@ -5,6 +5,7 @@
 
 #include "common/object/credentials.h"
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 
 #include <errno.h>
@@ -80,13 +81,52 @@ static char *file_name(void)
     return cress_format("%s/.aws/credentials", home ? home : "");
 }
 
+/* What the file said last. Every page opens a store, and the loop must not wait for a disk, or for a
+ * home directory on the network, each time; keys that rotate are seen soon enough. */
+static struct {
+    char *name, *profile;
+    struct cress_credentials keys;
+    int64_t until_ms;
+} kept;
+
+enum { KEEP_MS = 10 * 1000 };
+
+static struct cress_credentials copy_of(const struct cress_credentials *keys)
+{
+    return (struct cress_credentials){
+        .access_key_id = cress_strdup(keys->access_key_id),
+        .secret = cress_strdup(keys->secret),
+        .session_token = cress_strdup(keys->session_token),
+    };
+}
+
+static bool is_kept(const char *name, const char *profile)
+{
+    return cress_clock_mono_ms() < kept.until_ms && strcmp(kept.name, name) == 0 &&
+           strcmp(kept.profile, profile) == 0;
+}
+
+static void keep(const char *name, const char *profile, const struct cress_credentials *keys)
+{
+    cress_credentials_free(&kept.keys);
+    kept.keys = copy_of(keys);
+    replace(&kept.name, name);
+    replace(&kept.profile, profile);
+    kept.until_ms = cress_clock_mono_ms() + KEEP_MS;
+}
+
 static enum cress_status find_in_file(const char *profile, struct cress_credentials *out,
                                       struct cress_error *err)
 {
     struct cress_credentials found = {0};
-    char *name = file_name();
-    FILE *file = fopen(name, "re");
+    FILE *file = NULL;
     enum cress_status status = CRESS_OK;
+    char *name = file_name();
+    if (is_kept(name, profile)) {
+        *out = copy_of(&kept.keys);
+        goto out;
+    }
+    file = fopen(name, "re");
     if (!file) {
         status = cress_error_set(err, CRESS_CONFIG, "no_credentials",
                                  "no credentials for the object store: set AWS_ACCESS_KEY_ID and "
@@ -102,6 +142,7 @@ static enum cress_status find_in_file(const char *profile, struct cress_credenti
             found.access_key_id ? "aws_secret_access_key" : "aws_access_key_id");
         goto out;
     }
+    keep(name, profile, &found);
     *out = found;
     found = (struct cress_credentials){0};
 out:

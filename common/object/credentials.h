@@ -13,8 +13,8 @@ struct cress_credentials {
     char *session_token; /* NULL: none */
 };
 
-/* CRESS_CONFIG says where was looked and what is missing. Reads a small file: blocks shortly. Free
- * with cress_credentials_free(). */
+/* CRESS_CONFIG says where was looked and what is missing. Reads a small file at most every 10 s: blocks
+ * shortly then. Loop thread only. Free with cress_credentials_free(). */
 CRESS_MUST_CHECK enum cress_status cress_credentials_find(const struct cress_config *config,
                                                           struct cress_credentials *out,
                                                           struct cress_error *err);

@@ -527,8 +527,16 @@ static void test_credentials(void **state)
     assert_string_equal(found.access_key_id, "W");
     assert_string_equal(found.session_token, "T");
     cress_credentials_free(&found);
-
+    write_credentials(f, "[work]\naws_access_key_id = new\naws_secret_access_key = new\n");
+    assert_int_equal(cress_credentials_find(&f->config, &found, NULL), CRESS_OK);
+    assert_string_equal(found.access_key_id, "W"); /* not read again yet */
+    assert_string_equal(found.session_token, "T");
+    cress_credentials_free(&found);
+    f->config.s3_profile = "default"; /* not the one that is remembered */
     struct cress_error err;
+    assert_int_equal(cress_credentials_find(&f->config, &found, &err), CRESS_CONFIG);
+
+    write_credentials(f, "[other]\naws_access_key_id=wrong\n");
     f->config.s3_profile = "other"; /* has no secret */
     assert_int_equal(cress_credentials_find(&f->config, &found, &err), CRESS_CONFIG);
     assert_string_equal(err.code, "no_credentials");
