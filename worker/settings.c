@@ -3,6 +3,8 @@
 #include "worker/settings.h"
 
 #include "common/base/mem.h"
+#include "common/http/guard.h"
+#include "common/job/job.h"
 #include "worker/handler/tasks.h"
 #include "worker/worker.h"
 
@@ -119,6 +121,37 @@ static enum cress_status take_arguments(int argc, char **argv, struct cress_sett
     return own.kind ? add_own_task(settings->config, &own, err) : CRESS_OK;
 }
 
+/* --- what the types of the options do not say --- */
+
+/* A queue that someone else owns may have any name. */
+static enum cress_status check_queues(const struct cress_config *config, struct cress_error *err)
+{
+    char *const *names = config->worker_queues;
+    if (!names[0]) {
+        return cress_error_set(err, CRESS_CONFIG, NULL, "worker.queues names no queue");
+    }
+    for (; *names; names++) {
+        const struct cress_queue_config *queue = cress_config_queue(config, *names);
+        const bool is_passive = queue && strcmp(queue->declare, "passive") == 0;
+        struct cress_error why;
+        if (!is_passive && cress_queue_name_check(*names, &why) != CRESS_OK) {
+            return cress_error_set(err, CRESS_CONFIG, NULL, "worker.queues: %s", why.message);
+        }
+    }
+    return CRESS_OK;
+}
+
+static enum cress_status check_values(const struct cress_config *config, struct cress_error *err)
+{
+    struct cress_guard *guard;
+    struct cress_error why;
+    if (cress_guard_make(config->render_allow, &guard, &why) != CRESS_OK) {
+        return cress_error_set(err, CRESS_CONFIG, NULL, "render.allow: %s", why.message);
+    }
+    cress_guard_free(guard);
+    return check_queues(config, err);
+}
+
 enum cress_status cress_settings_load(const struct cress_arguments *arguments,
                                       struct cress_settings *out, struct cress_error *err)
 {
@@ -133,6 +166,9 @@ enum cress_status cress_settings_load(const struct cress_arguments *arguments,
     }
     if (status == CRESS_OK) {
         status = cress_tasks_check(settings.config, err);
+    }
+    if (status == CRESS_OK) {
+        status = check_values(settings.config, err);
     }
     free(argv);
     if (status != CRESS_OK) {

@@ -111,7 +111,7 @@ static enum cress_status check_task(const char *task, struct cress_error *err)
     return CRESS_OK;
 }
 
-static enum cress_status check_queue(const char *queue, struct cress_error *err)
+enum cress_status cress_queue_name_check(const char *queue, struct cress_error *err)
 {
     if (!queue) {
         return cress_error_set(err, CRESS_INVALID, NULL, "queue is missing");
@@ -171,7 +171,7 @@ enum cress_status cress_job_check(const struct cress_job *job, int64_t max_paylo
 {
     enum cress_status status = check_task(job->task, err);
     if (status == CRESS_OK) {
-        status = check_queue(job->queue, err);
+        status = cress_queue_name_check(job->queue, err);
     }
     if (status == CRESS_OK) {
         status = check_id("id", job->id, err);

@@ -67,6 +67,10 @@ CRESS_MUST_CHECK enum cress_status cress_job_from_request(const json_t *request,
 CRESS_MUST_CHECK enum cress_status
 cress_job_check(const struct cress_job *job, int64_t max_payload_bytes, struct cress_error *err);
 
+/* Whether jobs can be sent to a queue of this name: CRESS_INVALID says why not. */
+CRESS_MUST_CHECK enum cress_status cress_queue_name_check(const char *queue,
+                                                          struct cress_error *err);
+
 /* The AMQP message of `job`, addressed to its queue through the default exchange; priorities and
  * delays have other addresses, which cress_route_job() knows. `headers` (CRESS_JOB_HEADER_MAX of
  * them) is the room for the message's headers; the message borrows from it and from `job`. */

@@ -330,6 +330,10 @@ class Arguments(unittest.TestCase):
         done = cresstest.run("cress-worker", "--check-config", CRESS_WORKER_DRAIN="soon")
         self.assertEqual(done.returncode, 78)
         self.assertIn("drain", done.stderr.lower())
+        for variables in ({"CRESS_WORKER_QUEUES": "a b"}, {"CRESS_WORKER_QUEUES": "mail.dead"},
+                          {"CRESS_WORKER_QUEUES": ","}, {"CRESS_RENDER_ALLOW": "localhost:80"}):
+            done = cresstest.run("cress-worker", "--check-config", **variables)
+            self.assertEqual(done.returncode, 78, variables)
 
     def test_refused_login_is_named_and_tried_again(self):
         url = cresstest.env("CRESS_BROKER_URL")
