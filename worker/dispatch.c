@@ -18,17 +18,28 @@ static void enqueue(struct cress_attempt *attempt)
     cress_lanes_add(&attempt->worker->lanes, attempt->run.job.priority, &attempt->node);
 }
 
+static int64_t due_in_ms(const struct cress_attempt *attempt)
+{
+    const int64_t due_ms = attempt->run.job.not_before_ms;
+    return due_ms ? due_ms - cress_clock_wall_ms() : 0;
+}
+
+/* The timer counts whole milliseconds of another clock: it may be up a moment too early. */
 static void due_step(struct cress_attempt *attempt)
 {
+    if (due_in_ms(attempt) > 0) {
+        cress_attempt_wait(attempt, due_in_ms(attempt), due_step);
+        return;
+    }
     enqueue(attempt);
     cress_dispatch_next(attempt->worker);
 }
 
 /* Not yet due: to a delay queue, or onto a timer for what is shorter than any of them. */
-static void delay(struct cress_attempt *attempt, int64_t due_in_ms)
+static void delay(struct cress_attempt *attempt)
 {
-    if (due_in_ms < CRESS_DELAY_MIN_MS) {
-        cress_attempt_wait(attempt, due_in_ms, due_step);
+    if (due_in_ms(attempt) < CRESS_DELAY_MIN_MS) {
+        cress_attempt_wait(attempt, due_in_ms(attempt), due_step);
     } else {
         cress_settle_send_on(attempt);
     }
@@ -68,9 +79,8 @@ static void take_in(struct cress_worker *worker, struct cress_delivery *delivery
         return;
     }
     fill_defaults(attempt);
-    const int64_t due_in_ms = job->not_before_ms ? job->not_before_ms - cress_clock_wall_ms() : 0;
-    if (due_in_ms > 0) {
-        delay(attempt, due_in_ms);
+    if (due_in_ms(attempt) > 0) {
+        delay(attempt);
     } else {
         enqueue(attempt);
     }

@@ -16,7 +16,7 @@
  *   status        running 2 1 0 0 1764000000123 host:4711
  *                 |       | | | | |             worker that runs or ran it, or nothing
  *                 |       | | | | started_ms
- *                 |       | | | 1: it has a batch
+ *                 |       | | | flags: the sum of enum cress_record_flag
  *                 |       | | crashes: workers that died while they ran it; for start.lua alone
  *                 |       | attempt
  *                 |       version
@@ -54,7 +54,8 @@ static void format_status(const struct cress_record *record, char text[CRESS_STA
 {
     snprintf(text, CRESS_STATUS_MAX, "%s %" PRId64 " %d 0 %d %" PRId64 " %s",
              cress_state_word(record->state), record->version, record->attempt,
-             record->batch ? 1 : 0, record->started_ms, record->worker ? record->worker : "");
+             record->batch ? CRESS_RECORD_BATCHED : 0, record->started_ms,
+             record->worker ? record->worker : "");
 }
 
 static int64_t take_number(const char **text)
@@ -76,7 +77,7 @@ static void read_status(const char *text, struct cress_record *record)
     const char *rest = text + size;
     record->version = take_number(&rest);
     record->attempt = (int)take_number(&rest);
-    take_number(&rest); /* crashes and batched are the scripts' own */
+    take_number(&rest); /* crashes and flags are the scripts' own */
     take_number(&rest);
     record->started_ms = take_number(&rest);
     if (rest[0] == ' ' && rest[1] != '\0') {

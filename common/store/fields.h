@@ -9,6 +9,12 @@
 
 enum { CRESS_STATUS_MAX = 512 };
 
+/* What a transition must know beyond the state, as bits of one number in `status`, so that asking
+ * costs nothing; the fields say more. */
+enum cress_record_flag {
+    CRESS_RECORD_BATCHED = 1, /* field `batch`: its end is counted there */
+};
+
 /* Adds "field value" for all that is known in `record`. `status` is room that must live until the
  * command is sent. */
 void cress_fields_add(struct cress_redis_args *args, const struct cress_record *record,

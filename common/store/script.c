@@ -4,6 +4,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/mem.h"
+#include "common/store/fields.h"
 #include "common/store/keys.h"
 #include "common/store/store.h"
 
@@ -39,6 +40,7 @@ static void add_constants(struct cress_buf *text)
         "local APPLIED, TERMINAL, STALE, POISON, MISSING, COMPLETE = %d, %d, %d, %d, %d, %d\n",
         CRESS_VERDICT_APPLIED, CRESS_VERDICT_TERMINAL, CRESS_VERDICT_STALE, CRESS_VERDICT_POISON,
         CRESS_VERDICT_MISSING, CRESS_SCRIPT_COMPLETE);
+    cress_buf_printf(text, "local FLAG_BATCHED = %d\n", CRESS_RECORD_BATCHED);
     cress_buf_printf(text, "local JOB, BATCH, RESULTS, WORKER = '%s', '%s', '%s', '%s'\n",
                      CRESS_KEY_JOB, CRESS_KEY_BATCH, CRESS_KEY_RESULTS, CRESS_KEY_WORKER);
 }

@@ -200,7 +200,7 @@ class Redis:
         flat = self.command("HGETALL", "cress:job:" + job)
         record = dict(zip(flat[::2], flat[1::2]))
         if "status" in record:
-            names = ("state", "version", "attempt", "crashes", "batched", "started_ms", "worker")
+            names = ("state", "version", "attempt", "crashes", "flags", "started_ms", "worker")
             record.update(zip(names, record.pop("status").split(" ", len(names) - 1)))
         return record
 

@@ -23,13 +23,13 @@ local function reopen(job, batch, state)
 end
 
 local function change(job, to, attempt, field, value, at)
-    local from, version, last, crashes, batched, started, worker = read_status(job)
+    local from, version, last, crashes, flags, started, worker = read_status(job)
     if not from then
         return MISSING
     end
     if not may_become(from, to) then
         if is_terminal(from) then
-            return TERMINAL + complete(batch_of(job, batched))
+            return TERMINAL + complete(batch_of(job, flags))
         end
         -- The same call again, whose answer was lost on the way, has nothing left to do.
         return from == to and last == attempt and APPLIED or STALE
@@ -38,7 +38,7 @@ local function change(job, to, attempt, field, value, at)
         return STALE
     end
     if is_terminal(from) then
-        reopen(job, batch_of(job, batched), from)
+        reopen(job, batch_of(job, flags), from)
         last, crashes = 0, 0
     end
     local ended = is_terminal(to)
@@ -50,14 +50,14 @@ local function change(job, to, attempt, field, value, at)
         fields[#fields + 1] = ended and 'finished_ms' or 'run_at_ms'
         fields[#fields + 1] = at
     end
-    set_status(job, to, version, last, crashes, batched, started, worker, unpack(fields))
+    set_status(job, to, version, last, crashes, flags, started, worker, unpack(fields))
     if not ended then
         return APPLIED
     end
     if ttl ~= '0' then
         redis.call('PEXPIRE', job, ttl)
     end
-    local batch = batch_of(job, batched)
+    local batch = batch_of(job, flags)
     if batch then
         add_end(batch, job, to, field, value)
     end

@@ -9,24 +9,29 @@ local function may_become(from, to)
     return string.find(TRANSITIONS, ' ' .. from .. '>' .. to .. ' ', 1, true) ~= nil
 end
 
--- The parts of the field `status`, see fields.c: state, version, attempt, crashes, batched, started, worker.
+-- Whether a status's flags, see fields.h, hold `flag`.
+local function has(flags, flag)
+    return bit.band(flags, flag) ~= 0
+end
+
+-- The parts of the field `status`, see fields.c: state, version, attempt, crashes, flags, started, worker.
 -- nil when there is no record.
 local function read_status(job)
     return string.match(redis.call('HGET', job, 'status') or '',
-        '^(%S+) (%d+) (%d+) (%d+) (%d) (%d+) (.*)')
+        '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)')
 end
 
 -- The one way a record changes: `version` grows, waiters wake. Further fields and values may follow.
-local function set_status(job, state, version, attempt, crashes, batched, started, worker, ...)
+local function set_status(job, state, version, attempt, crashes, flags, started, worker, ...)
     redis.call('HSET', job, 'status', state .. ' ' .. version + 1 .. ' ' .. attempt .. ' ' .. crashes .. ' ' ..
-        batched .. ' ' .. started .. ' ' .. worker, ...)
+        flags .. ' ' .. started .. ' ' .. worker, ...)
     redis.call('PUBLISH', job, state)
 end
 
 -- The batch of a job whose status says that it has one. nil when the batch does not exist: the correlation id of a
 -- foreign message may say anything.
-local function batch_of(job, batched)
-    local batch = batched == '1' and redis.call('HGET', job, 'batch')
+local function batch_of(job, flags)
+    local batch = has(flags, FLAG_BATCHED) and redis.call('HGET', job, 'batch')
     return batch and redis.call('EXISTS', BATCH .. batch) == 1 and batch or nil
 end
 

@@ -3,12 +3,12 @@
 -- KEYS: jobs. ARGV: for each its attempt, worker, now, redelivered (1 or 0), the most crashes.
 
 local function start(job, attempt, worker, now, redelivered, max_crashes)
-    local state, version, last, crashes, batched, started, runner = read_status(job)
+    local state, version, last, crashes, flags, started, runner = read_status(job)
     if not state then
         return MISSING
     end
     if is_terminal(state) then
-        return TERMINAL + complete(batch_of(job, batched))
+        return TERMINAL + complete(batch_of(job, flags))
     end
     if tonumber(last) > tonumber(attempt) then
         return STALE
@@ -33,7 +33,7 @@ local function start(job, attempt, worker, now, redelivered, max_crashes)
     if not may_become(state, 'running') then
         return STALE
     end
-    set_status(job, 'running', version, attempt, crashes, batched, now, worker)
+    set_status(job, 'running', version, attempt, crashes, flags, now, worker)
     return APPLIED
 end
 
