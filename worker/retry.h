@@ -15,10 +15,10 @@ struct cress_retry {
 };
 
 /* `outcome` is that of `job`'s attempt and not a success; the job's max_attempts is known (not 0).
- * The delay is the job's backoff with full jitter, or what the handler asks for when that is
- * longer. `random` is any 64 random bits. */
+ * The delay is that of the job's own backoff, where it names none `usual`, or what the handler asks
+ * for when that is longer. `random` is any 64 random bits. */
 struct cress_retry cress_retry_decide(const struct cress_job *job,
                                       const struct cress_outcome *outcome,
-                                      const struct cress_backoff *backoff, uint64_t random);
+                                      const struct cress_backoff *usual, uint64_t random);
 
 #endif

@@ -356,10 +356,8 @@ static void retry_or_fail(struct cress_attempt *attempt, const struct cress_outc
     const struct cress_task *task = attempt->run.task;
     const struct cress_job_limits limits =
         cress_config_limits(attempt->worker->config, task ? task->config : NULL);
-    const struct cress_backoff backoff = {.base_ms = limits.backoff_base_ms,
-                                          .cap_ms = limits.backoff_cap_ms};
     const struct cress_retry retry =
-        cress_retry_decide(&attempt->run.job, outcome, &backoff, cress_random());
+        cress_retry_decide(&attempt->run.job, outcome, &limits.backoff, cress_random());
     if (!retry.again) {
         cress_settle_fail(attempt, &outcome->error);
         return;

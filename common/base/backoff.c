@@ -1,14 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exponential backoff with full jitter; see backoff.h.
+// The wait before the next try; see backoff.h.
 #define _DEFAULT_SOURCE /* getrandom */
 #include "common/base/backoff.h"
+
+#include "common/base/mem.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
-int64_t cress_backoff_ms(const struct cress_backoff *backoff, unsigned failures, uint64_t random)
+bool cress_backoff_parse(const char *word, enum cress_backoff_kind *kind)
+{
+    static const char *const words[] = {
+        [CRESS_BACKOFF_EXPONENTIAL] = "exponential",
+        [CRESS_BACKOFF_LINEAR] = "linear",
+        [CRESS_BACKOFF_FIXED] = "fixed",
+    };
+    for (size_t i = 0; i < CRESS_COUNT(words); i++) {
+        if (strcmp(words[i], word) == 0) {
+            *kind = (enum cress_backoff_kind)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int64_t exponential_ms(const struct cress_backoff *backoff, unsigned failures,
+                              uint64_t random)
 {
     int64_t bound = backoff->base_ms;
     for (unsigned i = 1; i < failures && bound < backoff->cap_ms; i++) {
@@ -18,6 +38,25 @@ int64_t cress_backoff_ms(const struct cress_backoff *backoff, unsigned failures,
         bound = backoff->cap_ms;
     }
     return (int64_t)(random % ((uint64_t)bound + 1));
+}
+
+static int64_t linear_ms(const struct cress_backoff *backoff, unsigned failures)
+{
+    const bool is_capped = backoff->base_ms > backoff->cap_ms / (int64_t)failures;
+    return is_capped ? backoff->cap_ms : backoff->base_ms * (int64_t)failures;
+}
+
+int64_t cress_backoff_ms(const struct cress_backoff *backoff, unsigned failures, uint64_t random)
+{
+    switch (backoff->kind) {
+    case CRESS_BACKOFF_LINEAR:
+        return linear_ms(backoff, failures);
+    case CRESS_BACKOFF_FIXED:
+        return backoff->base_ms;
+    case CRESS_BACKOFF_EXPONENTIAL:
+        break;
+    }
+    return exponential_ms(backoff, failures, random);
 }
 
 void cress_random_bytes(void *bytes, size_t size)

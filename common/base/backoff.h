@@ -1,20 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long to wait before the next try: exponential backoff with full jitter, as a pure function.
-// Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015 (the "full jitter"
-// variant).
+// How long to wait before the next try, as a pure function.
+//
+//   exponential  uniform in [0, min(cap, base * 2^(n-1))] after the n-th failure in a row: many that
+//                failed together come back apart. The usual one ("full jitter" of "Exponential
+//                Backoff And Jitter", AWS Architecture Blog, 2015)
+//   linear       min(cap, base * n) exactly
+//   fixed        base exactly, whatever the cap
+//
+// The last two have no jitter: they are for those who must know when.
 #ifndef CRESS_BASE_BACKOFF_H
 #define CRESS_BASE_BACKOFF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct cress_backoff {
-    int64_t base_ms; /* the upper bound before the second try */
-    int64_t cap_ms;  /* the upper bound before any try */
+enum cress_backoff_kind {
+    CRESS_BACKOFF_EXPONENTIAL,
+    CRESS_BACKOFF_LINEAR,
+    CRESS_BACKOFF_FIXED,
 };
 
-/* The delay after `failures` failures in a row (1 or more): uniform in [0, min(cap, base *
- * 2^(failures-1))]. `random` is any 64 random bits. */
+struct cress_backoff {
+    enum cress_backoff_kind kind;
+    int64_t base_ms, cap_ms; /* not negative */
+};
+
+/* False when `word` is none of "exponential", "linear" and "fixed"; `*kind` is then as it was. */
+bool cress_backoff_parse(const char *word, enum cress_backoff_kind *kind);
+
+/* The delay after `failures` failures in a row (1 or more). `random` is any 64 random bits. */
 int64_t cress_backoff_ms(const struct cress_backoff *backoff, unsigned failures, uint64_t random);
 
 /* 64 bits from the kernel's generator, for the parameter above. */

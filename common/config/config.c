@@ -180,6 +180,18 @@ static int64_t first_set(int64_t task, int64_t job)
     return task ? task : job;
 }
 
+/* "default" is no kind, and leaves it to [job]. */
+static enum cress_backoff_kind backoff_kind(const struct cress_config *config,
+                                            const struct cress_task_config *own)
+{
+    enum cress_backoff_kind kind = CRESS_BACKOFF_EXPONENTIAL;
+    cress_backoff_parse(config->job_backoff, &kind);
+    if (own->backoff) {
+        cress_backoff_parse(own->backoff, &kind);
+    }
+    return kind;
+}
+
 struct cress_job_limits cress_config_limits(const struct cress_config *config,
                                             const struct cress_task_config *task)
 {
@@ -188,8 +200,9 @@ struct cress_job_limits cress_config_limits(const struct cress_config *config,
     return (struct cress_job_limits){
         .max_attempts = (int)first_set(own->max_attempts, config->job_max_attempts),
         .timeout_ms = first_set(own->timeout_ms, config->job_timeout_ms),
-        .backoff_base_ms = first_set(own->backoff_base_ms, config->job_backoff_base_ms),
-        .backoff_cap_ms = first_set(own->backoff_cap_ms, config->job_backoff_cap_ms),
+        .backoff = {.kind = backoff_kind(config, own),
+                    .base_ms = first_set(own->backoff_base_ms, config->job_backoff_base_ms),
+                    .cap_ms = first_set(own->backoff_cap_ms, config->job_backoff_cap_ms)},
     };
 }
 

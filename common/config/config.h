@@ -13,6 +13,7 @@
 #ifndef CRESS_CONFIG_CONFIG_H
 #define CRESS_CONFIG_CONFIG_H
 
+#include "common/base/backoff.h"
 #include "common/base/status.h"
 
 #include <stdbool.h>
@@ -92,7 +93,8 @@ CRESS_MUST_CHECK enum cress_status cress_config_set_task(struct cress_config *co
  * says, else [job]. */
 struct cress_job_limits {
     int max_attempts;
-    int64_t timeout_ms, backoff_base_ms, backoff_cap_ms;
+    int64_t timeout_ms;
+    struct cress_backoff backoff;
 };
 struct cress_job_limits cress_config_limits(const struct cress_config *config,
                                             const struct cress_task_config *task);

@@ -9,6 +9,9 @@
 //   reply_to         who wants the result too   expires_ms       wall clock; 0 or absent: never
 //   timestamp        created, in seconds        traceparent      W3C trace context
 //   app_id           "cress"
+//                                               backoff          absent: the worker's default
+//                                               backoff_base_ms  0 or absent: the worker's default
+//                                               backoff_cap_ms   0 or absent: the worker's default
 //
 // Anyone may publish, so reading is liberal where nothing can go wrong: an empty property counts as
 // absent, an integer may be of any AMQP type or be text, headers that are not in this picture are
@@ -17,6 +20,7 @@
 // numbers[]; never change what a name means, because old messages wait in queues.
 #include "common/job/job.h"
 
+#include "common/base/backoff.h"
 #include "common/base/id.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
@@ -29,6 +33,7 @@
 /* The headers that hold integers, read into and written from this. */
 struct numbers {
     int64_t attempt, max_attempts, timeout_ms, not_before_ms, expires_ms;
+    int64_t backoff_base_ms, backoff_cap_ms;
 };
 
 static const struct {
@@ -45,15 +50,29 @@ static const struct {
     NUMBER(timeout_ms, 0, CRESS_JOB_TIMEOUT_MAX_MS),
     NUMBER(not_before_ms, 0, CRESS_JOB_TIME_MAX_MS),
     NUMBER(expires_ms, 0, CRESS_JOB_TIME_MAX_MS),
+    NUMBER(backoff_base_ms, 0, CRESS_JOB_BACKOFF_MAX_MS),
+    NUMBER(backoff_cap_ms, 0, CRESS_JOB_BACKOFF_MAX_MS),
 #undef NUMBER
 };
 
-static_assert(CRESS_COUNT(number_headers) + 1 <= CRESS_JOB_HEADER_MAX,
-              "the numbers and traceparent fit into the headers that callers bring");
+/* Those that hold texts: backoff, traceparent. */
+enum { TEXT_HEADERS = 2 };
+
+static_assert(CRESS_COUNT(number_headers) + TEXT_HEADERS <= CRESS_JOB_HEADER_MAX,
+              "all that a job has fits into the headers that callers bring");
 
 static int64_t *number_at(struct numbers *numbers, size_t header)
 {
     return (int64_t *)(void *)((char *)numbers + number_headers[header].offset);
+}
+
+static void add_text(struct cress_header *headers, size_t *count, const char *name,
+                     const char *text)
+{
+    if (text) {
+        headers[(*count)++] =
+            (struct cress_header){.name = name, .kind = CRESS_HEADER_TEXT, .text = text};
+    }
 }
 
 void cress_job_to_message(const struct cress_job *job,
@@ -66,6 +85,8 @@ void cress_job_to_message(const struct cress_job *job,
         .timeout_ms = job->timeout_ms,
         .not_before_ms = job->not_before_ms,
         .expires_ms = job->expires_ms,
+        .backoff_base_ms = job->backoff_base_ms,
+        .backoff_cap_ms = job->backoff_cap_ms,
     };
     size_t count = 0;
     for (size_t i = 0; i < CRESS_COUNT(number_headers); i++) {
@@ -75,10 +96,8 @@ void cress_job_to_message(const struct cress_job *job,
                 .name = number_headers[i].name, .kind = CRESS_HEADER_INT, .number = *number};
         }
     }
-    if (job->traceparent) {
-        headers[count++] = (struct cress_header){
-            .name = "traceparent", .kind = CRESS_HEADER_TEXT, .text = job->traceparent};
-    }
+    add_text(headers, &count, "backoff", job->backoff);
+    add_text(headers, &count, "traceparent", job->traceparent);
     *message = (struct cress_message){
         .exchange = "",
         .routing_key = job->queue,
@@ -155,6 +174,24 @@ static enum cress_status read_numbers(const struct cress_message *message, struc
     job->timeout_ms = numbers.timeout_ms;
     job->not_before_ms = numbers.not_before_ms;
     job->expires_ms = numbers.expires_ms;
+    job->backoff_base_ms = numbers.backoff_base_ms;
+    job->backoff_cap_ms = numbers.backoff_cap_ms;
+    return CRESS_OK;
+}
+
+static enum cress_status read_backoff(const struct cress_message *message, const char **backoff,
+                                      struct cress_error *err)
+{
+    const struct cress_header *header = cress_message_header(message, "backoff");
+    enum cress_backoff_kind kind;
+    if (!header) {
+        return CRESS_OK;
+    }
+    if (header->kind != CRESS_HEADER_TEXT || !cress_backoff_parse(header->text, &kind)) {
+        return cress_error_set(err, CRESS_MALFORMED, NULL,
+                               "header backoff is none of exponential, linear, fixed");
+    }
+    *backoff = header->text;
     return CRESS_OK;
 }
 
@@ -244,6 +281,9 @@ enum cress_status cress_job_from_message(const struct cress_message *message, co
     enum cress_status status = check_properties(message, &made, err);
     if (status == CRESS_OK) {
         status = read_numbers(message, &made, err);
+    }
+    if (status == CRESS_OK) {
+        status = read_backoff(message, &made.backoff, err);
     }
     if (status == CRESS_OK) {
         *job = made;

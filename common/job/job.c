@@ -3,6 +3,7 @@
 // obey.
 #include "common/job/job.h"
 
+#include "common/base/backoff.h"
 #include "common/base/id.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
@@ -147,6 +148,24 @@ static enum cress_status check_id(const char *what, const char *id, struct cress
     return CRESS_OK;
 }
 
+static enum cress_status check_backoff(const struct cress_job *job, struct cress_error *err)
+{
+    enum cress_backoff_kind kind;
+    if (job->backoff && !cress_backoff_parse(job->backoff, &kind)) {
+        return cress_error_set(err, CRESS_INVALID, NULL,
+                               "backoff \"%s\" is none of exponential, linear, fixed",
+                               job->backoff);
+    }
+    if (job->backoff_base_ms < 0 || job->backoff_base_ms > CRESS_JOB_BACKOFF_MAX_MS ||
+        job->backoff_cap_ms < 0 || job->backoff_cap_ms > CRESS_JOB_BACKOFF_MAX_MS) {
+        return cress_error_set(err, CRESS_INVALID, NULL,
+                               "backoff_base_ms or backoff_cap_ms is out of range: 1 to %" PRId64
+                               ", or 0 for the default",
+                               CRESS_JOB_BACKOFF_MAX_MS);
+    }
+    return CRESS_OK;
+}
+
 static enum cress_status check_numbers(const struct cress_job *job, struct cress_error *err)
 {
     if (job->max_attempts < 0 || job->max_attempts > CRESS_JOB_ATTEMPTS_MAX) {
@@ -181,6 +200,9 @@ enum cress_status cress_job_check(const struct cress_job *job, int64_t max_paylo
     }
     if (status == CRESS_OK) {
         status = check_numbers(job, err);
+    }
+    if (status == CRESS_OK) {
+        status = check_backoff(job, err);
     }
     if (status == CRESS_OK && job->payload_size > (uint64_t)max_payload_bytes) {
         status = cress_error_set(err, CRESS_TOO_LARGE, "payload_too_large",

@@ -22,7 +22,8 @@ enum cress_priority {
 
 enum { CRESS_TASK_NAME_MAX = 128, CRESS_QUEUE_NAME_MAX = 200, CRESS_JOB_ATTEMPTS_MAX = 1000 };
 
-#define CRESS_JOB_TIMEOUT_MAX_MS INT64_C(31536000000)     /* a year */
+#define CRESS_JOB_TIMEOUT_MAX_MS INT64_C(31536000000) /* a year */
+#define CRESS_JOB_BACKOFF_MAX_MS CRESS_JOB_TIMEOUT_MAX_MS
 #define CRESS_JOB_DELAY_MAX_MS   INT64_C(3153600000000)   /* 100 years */
 #define CRESS_JOB_TIME_MAX_MS    INT64_C(253402300799999) /* the end of the year 9999 */
 
@@ -36,9 +37,11 @@ struct cress_job {
     const char *payload; /* JSON text, any value; not NUL-terminated */
     size_t payload_size;
 
-    int attempt;        /* counts from 1 */
-    int max_attempts;   /* 0: the configuration's default */
-    int64_t timeout_ms; /* of one attempt; 0: the configuration's default */
+    int attempt;         /* counts from 1 */
+    int max_attempts;    /* 0: the configuration's default */
+    int64_t timeout_ms;  /* of one attempt; 0: the configuration's default */
+    const char *backoff; /* a word of common/base/backoff.h; NULL: the configuration's default */
+    int64_t backoff_base_ms, backoff_cap_ms; /* 0: the configuration's default */
 
     int64_t created_ms;    /* wall clock; 0 unknown */
     int64_t not_before_ms; /* wall clock; 0: at once */
@@ -50,7 +53,7 @@ struct cress_job {
 };
 
 /* Reads a request {"task", "payload", "queue", "priority", "id", "delay_ms", "run_at",
- * "max_attempts", "timeout_ms", "expires_ms"} into `job`, which borrows from `request` except for
+ * "max_attempts", "backoff", "backoff_base_ms", "backoff_cap_ms", "timeout_ms", "expires_ms"} into `job`, which borrows from `request` except for
  * the payload, whose text is allocated into `*payload_text` (free()). `run_at` is RFC 3339, the
  * past means at once; `priority` is high, normal or low; `delay_ms` and `expires_ms` (not begun by
  * then: expired) count from `now_ms`. Only `task` is required: a missing payload is null, a missing
@@ -74,7 +77,7 @@ CRESS_MUST_CHECK enum cress_status cress_queue_name_check(const char *queue,
 /* The AMQP message of `job`, addressed to its queue through the default exchange; priorities and
  * delays have other addresses, which cress_route_job() knows. `headers` (CRESS_JOB_HEADER_MAX of
  * them) is the room for the message's headers; the message borrows from it and from `job`. */
-enum { CRESS_JOB_HEADER_MAX = 8 };
+enum { CRESS_JOB_HEADER_MAX = 16 };
 void cress_job_to_message(const struct cress_job *job,
                           struct cress_header headers[CRESS_JOB_HEADER_MAX],
                           struct cress_message *message);

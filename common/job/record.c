@@ -15,7 +15,7 @@ struct cress_record *cress_record_clone(const struct cress_record *record)
     struct cress_record view = *record;
     const char **const texts[] = {&view.id,      &view.task,     &view.queue, &view.priority,
                                   &view.payload, &view.result,   &view.error, &view.worker,
-                                  &view.batch,   &view.progress, &view.log};
+                                  &view.batch,   &view.progress, &view.log,   &view.backoff};
     size_t size = sizeof(view);
     for (size_t i = 0; i < CRESS_COUNT(texts); i++) {
         size += cress_pack_size(*texts[i]);
@@ -87,6 +87,9 @@ void cress_record_write_json(const struct cress_record *record, struct cress_buf
     add_number(out, ",\"attempt\":", record->attempt);
     add_limit(out, ",\"max_attempts\":", record->max_attempts);
     add_limit(out, ",\"timeout_ms\":", record->timeout_ms);
+    add_text(out, ",\"backoff\":", record->backoff);
+    add_limit(out, ",\"backoff_base_ms\":", record->backoff_base_ms);
+    add_limit(out, ",\"backoff_cap_ms\":", record->backoff_cap_ms);
     add_json(out, ",\"payload\":", record->payload);
     add_json(out, ",\"result\":", record->result);
     add_json(out, ",\"error\":", record->error);

@@ -20,6 +20,8 @@ struct cress_record {
     int attempt;     /* the running or last attempt, from 1; 0 before the first */
     int max_attempts;
     int64_t timeout_ms;
+    const char *backoff; /* the job's own choice, and so for the next two */
+    int64_t backoff_base_ms, backoff_cap_ms;
     const char *payload;  /* JSON text */
     const char *result;   /* JSON text; only when succeeded */
     const char *error;    /* JSON text {"code", "message", …}; the last attempt's */
@@ -34,7 +36,7 @@ struct cress_record *
 cress_record_clone(const struct cress_record *record); /* one block; free() it */
 
 /* Writes the record as the JSON object of docs/http-api.md: id, task, queue, priority, state, done,
- * version, attempt, max_attempts, timeout_ms, payload, result, error, progress, log, worker,
+ * version, attempt, max_attempts, timeout_ms, backoff, backoff_base_ms, backoff_cap_ms, payload, result, error, progress, log, worker,
  * batch_id, created_at, run_at, started_at, finished_at, expires_at. Times are RFC 3339; what is
  * not known is null. The payload's and result's JSON is embedded as it is. */
 void cress_record_write_json(const struct cress_record *record, struct cress_buf *out);

@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MEMBER_COUNT = 10 };
+enum { MEMBER_COUNT = 13 };
 
 /* The members as they came; NULL or -1: absent. */
 struct request {
-    const char *task, *queue, *priority, *id, *run_at;
-    int64_t delay_ms, max_attempts, timeout_ms, expires_ms;
+    const char *task, *queue, *priority, *id, *run_at, *backoff;
+    int64_t delay_ms, max_attempts, backoff_base_ms, backoff_cap_ms, timeout_ms, expires_ms;
     const json_t *payload;
 };
 
@@ -36,6 +36,9 @@ static const struct member members[MEMBER_COUNT] = {
     {FIELD(delay_ms), .kind = MEMBER_INT, .min = 0, .max = CRESS_JOB_DELAY_MAX_MS},
     {FIELD(run_at), .kind = MEMBER_TEXT},
     {FIELD(max_attempts), .kind = MEMBER_INT, .min = 1, .max = CRESS_JOB_ATTEMPTS_MAX},
+    {FIELD(backoff), .kind = MEMBER_TEXT},
+    {FIELD(backoff_base_ms), .kind = MEMBER_INT, .min = 1, .max = CRESS_JOB_BACKOFF_MAX_MS},
+    {FIELD(backoff_cap_ms), .kind = MEMBER_INT, .min = 1, .max = CRESS_JOB_BACKOFF_MAX_MS},
     {FIELD(timeout_ms), .kind = MEMBER_INT, .min = 1, .max = CRESS_JOB_TIMEOUT_MAX_MS},
     {FIELD(expires_ms), .kind = MEMBER_INT, .min = 1, .max = CRESS_JOB_DELAY_MAX_MS},
 #undef FIELD
@@ -54,7 +57,8 @@ static enum cress_status refuse_unknown(const char *name, struct cress_error *er
     }
     return cress_error_set(err, CRESS_INVALID, NULL,
                            "unknown member \"%s\"; a job has task, payload, queue, priority, id, "
-                           "delay_ms, run_at, max_attempts, timeout_ms and expires_ms",
+                           "delay_ms, run_at, max_attempts, backoff, backoff_base_ms, "
+                           "backoff_cap_ms, timeout_ms and expires_ms",
                            name);
 }
 
@@ -163,6 +167,9 @@ static enum cress_status make_job(const struct request *request, int64_t now_ms,
         .priority = CRESS_PRIORITY_NORMAL,
         .attempt = 1,
         .max_attempts = request->max_attempts > 0 ? (int)request->max_attempts : 0,
+        .backoff = request->backoff,
+        .backoff_base_ms = request->backoff_base_ms,
+        .backoff_cap_ms = request->backoff_cap_ms,
         .timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : 0,
         .created_ms = now_ms,
     };

@@ -42,11 +42,24 @@ static const struct field {
     {                                                    \
 #name, kind, offsetof(struct cress_record, name) \
     }
-    FIELD(task, TEXT),         FIELD(queue, TEXT),       FIELD(priority, TEXT),
-    FIELD(max_attempts, INT),  FIELD(timeout_ms, INT64), FIELD(batch, TEXT),
-    FIELD(created_ms, INT64),  FIELD(run_at_ms, INT64),  FIELD(expires_ms, INT64),
-    FIELD(payload, TEXT),      FIELD(result, TEXT),      FIELD(error, TEXT),
-    FIELD(finished_ms, INT64), FIELD(progress, TEXT),    FIELD(log, TEXT),
+    FIELD(task, TEXT),
+    FIELD(queue, TEXT),
+    FIELD(priority, TEXT),
+    FIELD(max_attempts, INT),
+    FIELD(timeout_ms, INT64),
+    FIELD(batch, TEXT),
+    FIELD(created_ms, INT64),
+    FIELD(run_at_ms, INT64),
+    FIELD(expires_ms, INT64),
+    FIELD(payload, TEXT),
+    FIELD(result, TEXT),
+    FIELD(error, TEXT),
+    FIELD(finished_ms, INT64),
+    FIELD(progress, TEXT),
+    FIELD(log, TEXT),
+    FIELD(backoff, TEXT),
+    FIELD(backoff_base_ms, INT64),
+    FIELD(backoff_cap_ms, INT64),
 #undef FIELD
 };
 

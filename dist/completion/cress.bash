@@ -12,6 +12,9 @@ _cress() {
     enqueue:--at) return ;;
     enqueue:--priority) words='high normal low' ;;
     enqueue:--max-attempts) return ;;
+    enqueue:--backoff) words='exponential linear fixed' ;;
+    enqueue:--backoff-base) return ;;
+    enqueue:--backoff-cap) return ;;
     enqueue:--timeout) return ;;
     enqueue:--expires) return ;;
     enqueue:--id) return ;;
@@ -37,7 +40,7 @@ _cress() {
     *:--color) words='auto always never' ;;
     *) case $verb in
         '') words='enqueue status wait result prerender send receive queues worker workers config doctor completion version help' ;;
-        enqueue) words=' --queue --delay --at --priority --max-attempts --timeout --expires --id --wait --jsonl --json --connect-timeout --color --help' ;;
+        enqueue) words=' --queue --delay --at --priority --max-attempts --backoff --backoff-base --backoff-cap --timeout --expires --id --wait --jsonl --json --connect-timeout --color --help' ;;
         status) words=' --watch --json --connect-timeout --color --help' ;;
         wait) words=' --timeout --any --json --connect-timeout --color --help' ;;
         result) words=' --json --connect-timeout --color --help' ;;

@@ -73,6 +73,9 @@ static const struct {
     {"at", "run_at", true},
     {"timeout", "timeout_ms", false},
     {"max-attempts", "max_attempts", false},
+    {"backoff", "backoff", true},
+    {"backoff-base", "backoff_base_ms", false},
+    {"backoff-cap", "backoff_cap_ms", false},
     {"expires", "expires_ms", false},
 };
 
@@ -251,6 +254,7 @@ static void release(struct cress_cli *cli)
 }
 
 static const char *const priorities[] = {"high", "normal", "low", NULL};
+static const char *const backoffs[] = {"exponential", "linear", "fixed", NULL};
 
 static const struct cress_flag flags[] = {
     {.name = "queue",
@@ -277,6 +281,19 @@ static const struct cress_flag flags[] = {
      .min = 1,
      .max = CRESS_JOB_ATTEMPTS_MAX,
      .help = "attempts until it fails for good (default: job.max_attempts)"},
+    {.name = "backoff",
+     .kind = CRESS_FLAG_WORD,
+     .value = "WORD",
+     .words = backoffs,
+     .help = "delay before the next attempt: exponential, linear or fixed (default: job.backoff)"},
+    {.name = "backoff-base",
+     .kind = CRESS_FLAG_DURATION,
+     .value = "TIME",
+     .help = "the first such delay (default: job.backoff_base)"},
+    {.name = "backoff-cap",
+     .kind = CRESS_FLAG_DURATION,
+     .value = "TIME",
+     .help = "the longest such delay (default: job.backoff_cap)"},
     {.name = "timeout",
      .kind = CRESS_FLAG_DURATION,
      .value = "TIME",
@@ -320,6 +337,7 @@ const struct cress_verb cress_verb_enqueue = {
                 "\"s3://bucket/site\"}'\n"
                 "  cress enqueue mail.send @mail.json --queue mail --delay 10m --priority high\n"
                 "  cress enqueue cress.echo '\"hello\"' --wait=60s\n"
+                "  cress enqueue report.make --max-attempts 10 --backoff fixed --backoff-base 5m\n"
                 "  cress enqueue --jsonl jobs.jsonl >ids\n"
                 "  generate-jobs | cress enqueue --jsonl - --json\n",
     .flags = flags,

@@ -89,6 +89,7 @@ static void check_round_trip(const struct cress_job *job)
     MUST_HOLD(back.attempt == job->attempt && back.max_attempts == job->max_attempts);
     MUST_HOLD(back.timeout_ms == job->timeout_ms && back.created_ms == job->created_ms);
     MUST_HOLD(back.not_before_ms == job->not_before_ms && back.expires_ms == job->expires_ms);
+    MUST_HOLD(!back.backoff == !job->backoff && back.backoff_cap_ms == job->backoff_cap_ms);
     MUST_HOLD(!back.traceparent == !job->traceparent && back.payload == job->payload);
 }
 

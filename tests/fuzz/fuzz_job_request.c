@@ -22,6 +22,7 @@ static void check_job(const struct cress_job *job)
     MUST_HOLD(strcmp(back.task, job->task) == 0);
     MUST_HOLD(back.not_before_ms == job->not_before_ms && back.expires_ms == job->expires_ms);
     MUST_HOLD(back.max_attempts == job->max_attempts && back.timeout_ms == job->timeout_ms);
+    MUST_HOLD(!back.backoff == !job->backoff && back.backoff_base_ms == job->backoff_base_ms);
     json_t *payload = json_loadb(job->payload, job->payload_size, JSON_DECODE_ANY, NULL);
     MUST_HOLD(payload);
     json_decref(payload);

@@ -81,6 +81,14 @@ class EnqueueTest(CliTest):
                          ("cress.echo", queue, "queued", [1]))
         self.assertEqual((record["priority"], record["max_attempts"], record["timeout_ms"]), ("high", 2, 60000))
 
+    def test_backoff_is_the_jobs_own(self):
+        queue = self.queue_with_worker()
+        record = json.loads(self.cress("enqueue", "cress.echo", "--queue", queue, "--json", "--backoff", "linear",
+                                       "--backoff-base", "5s", "--backoff-cap", "1h"))
+        self.assertEqual((record["backoff"], record["backoff_base_ms"], record["backoff_cap_ms"]),
+                         ("linear", 5000, 3600000))
+        self.refused(2, "exponential", "enqueue", "cress.echo", "--backoff", "wild")
+
     def test_payloads_come_from_words_files_and_stdin(self):
         queue = self.queue_with_worker()
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:

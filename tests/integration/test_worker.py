@@ -182,6 +182,14 @@ class Retries(WorkerTest):
         self.assertEqual(properties.headers["error_message"], "no luck")
         self.assertNotIn("x-death", properties.headers)
 
+    def test_backoff_of_the_job_counts_and_not_the_workers(self):
+        self.run_worker(CRESS_JOB_BACKOFF_BASE="1h")
+        began = time.time()
+        job = self.publish("cress.fail", {"times": 2}, headers={"backoff": "fixed", "backoff_base_ms": 400})
+        record = self.wait_state(job, "succeeded")
+        self.assertEqual(record["attempt"], "3")
+        self.assertGreaterEqual(int(record["started_ms"]), began * 1000 + 800)
+
     def test_permanent_failure_is_not_retried(self):
         self.run_worker()
         job = self.publish("cress.fail", {"permanent": True})

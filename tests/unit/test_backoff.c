@@ -26,11 +26,50 @@ static void test_no_overflow(void **state)
     }
 }
 
+static void test_linear_grows_by_the_base_up_to_the_cap(void **state)
+{
+    (void)state;
+    const struct cress_backoff backoff = {CRESS_BACKOFF_LINEAR, .base_ms = 300, .cap_ms = 1000};
+    static const int64_t delays[] = {300, 600, 900, 1000, 1000};
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(cress_backoff_ms(&backoff, i + 1, UINT64_MAX / (i + 1)), delays[i]);
+    }
+    const struct cress_backoff huge = {CRESS_BACKOFF_LINEAR, .base_ms = INT64_MAX / 2,
+                                       .cap_ms = INT64_MAX};
+    assert_true(cress_backoff_ms(&huge, 3, 0) == INT64_MAX);
+    assert_true(cress_backoff_ms(&huge, UINT32_MAX, 0) == INT64_MAX);
+}
+
+static void test_fixed_is_the_base(void **state)
+{
+    (void)state;
+    const struct cress_backoff backoff = {CRESS_BACKOFF_FIXED, .base_ms = 5000, .cap_ms = 1000};
+    for (unsigned i = 1; i < 5; i++) {
+        assert_int_equal(cress_backoff_ms(&backoff, i, i), 5000);
+    }
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    enum cress_backoff_kind kind = CRESS_BACKOFF_LINEAR;
+    assert_false(cress_backoff_parse("default", &kind));
+    assert_false(cress_backoff_parse("", &kind));
+    assert_int_equal(kind, CRESS_BACKOFF_LINEAR);
+    assert_true(cress_backoff_parse("fixed", &kind));
+    assert_int_equal(kind, CRESS_BACKOFF_FIXED);
+    assert_true(cress_backoff_parse("exponential", &kind));
+    assert_int_equal(kind, CRESS_BACKOFF_EXPONENTIAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bound_doubles_up_to_the_cap),
         cmocka_unit_test(test_no_overflow),
+        cmocka_unit_test(test_linear_grows_by_the_base_up_to_the_cap),
+        cmocka_unit_test(test_fixed_is_the_base),
+        cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -367,7 +367,7 @@ static void test_tasks(void **state)
 {
     (void)state;
     static const char text[] = "[task shout]\nhandler = exec\ncommand = tr a-z A-Z\n"
-                               "timeout = 10s\nbackoff_cap = 1h\nurl =\n"
+                               "timeout = 10s\nbackoff = fixed\nbackoff_cap = 1h\nurl =\n"
                                "[task *]\nhandler = http\nurl = https://h/\nshell = yes\n";
     struct cress_config *config = cress_config_make();
     struct cress_error err;
@@ -383,10 +383,13 @@ static void test_tasks(void **state)
 
     const struct cress_job_limits own = cress_config_limits(config, task);
     assert_int_equal(own.timeout_ms, 10000);
-    assert_int_equal(own.backoff_cap_ms, 3600000);
+    assert_int_equal(own.backoff.kind, CRESS_BACKOFF_FIXED);
+    assert_int_equal(own.backoff.cap_ms, 3600000);
+    assert_int_equal(own.backoff.base_ms, config->job_backoff_base_ms);
     assert_int_equal(own.max_attempts, config->job_max_attempts);
     const struct cress_job_limits usual = cress_config_limits(config, NULL);
     assert_int_equal(usual.timeout_ms, config->job_timeout_ms);
+    assert_int_equal(usual.backoff.kind, CRESS_BACKOFF_EXPONENTIAL);
     cress_config_free(config);
 }
 

@@ -109,7 +109,8 @@ static void test_a_request_with_everything(void **state)
     json_t *request = json_loads(
         "{\"task\": \"page.render\", \"payload\": {\"b\": [1, 2.5], \"a\": \"\\u00e9\"},"
         " \"queue\": \"pages\", \"priority\": \"low\", \"id\": \"x1\", \"delay_ms\": 500,"
-        " \"max_attempts\": 7, \"timeout_ms\": 1500, \"expires_ms\": 9000}",
+        " \"max_attempts\": 7, \"backoff\": \"linear\", \"backoff_base_ms\": 60000,"
+        " \"backoff_cap_ms\": 900000, \"timeout_ms\": 1500, \"expires_ms\": 9000}",
         0, NULL);
     struct cress_job job;
     char *payload;
@@ -123,6 +124,9 @@ static void test_a_request_with_everything(void **state)
     assert_string_equal(job.id, "x1");
     assert_int_equal(job.attempt, 1);
     assert_int_equal(job.max_attempts, 7);
+    assert_string_equal(job.backoff, "linear");
+    assert_int_equal(job.backoff_base_ms, 60000);
+    assert_int_equal(job.backoff_cap_ms, 900000);
     assert_int_equal(job.timeout_ms, 1500);
     assert_int_equal(job.created_ms, NOW_MS);
     assert_int_equal(job.not_before_ms, NOW_MS + 500);
@@ -138,7 +142,8 @@ static void test_a_request_with_little(void **state)
         "{\"task\": \"t\"}",
         "{\"task\": \"t\", \"payload\": null, \"queue\": null, \"priority\": null, \"id\": null,"
         " \"delay_ms\": null, \"run_at\": null, \"max_attempts\": null, \"timeout_ms\": null,"
-        " \"expires_ms\": null}",
+        " \"expires_ms\": null, \"backoff\": null, \"backoff_base_ms\": null,"
+        " \"backoff_cap_ms\": null}",
         "{\"task\": \"t\", \"delay_ms\": 0}",
         "{\"task\": \"t\", \"run_at\": \"1970-01-01T00:00:01Z\"}", /* the past means now */
     };
@@ -152,6 +157,9 @@ static void test_a_request_with_little(void **state)
         assert_int_equal(job.priority, CRESS_PRIORITY_NORMAL);
         assert_null(job.id);
         assert_int_equal(job.max_attempts, 0);
+        assert_null(job.backoff);
+        assert_int_equal(job.backoff_base_ms, 0);
+        assert_int_equal(job.backoff_cap_ms, 0);
         assert_int_equal(job.timeout_ms, 0);
         assert_int_equal(job.not_before_ms, 0);
         assert_int_equal(job.expires_ms, 0);
@@ -207,6 +215,9 @@ static void test_requests_that_are_refused(void **state)
         {"{\"task\": \"t\", \"max_attempts\": 0}", "max_attempts is 0"},
         {"{\"task\": \"t\", \"max_attempts\": 1001}", "1 to 1000"},
         {"{\"task\": \"t\", \"max_attempts\": true}", "max_attempts must be"},
+        {"{\"task\": \"t\", \"backoff\": \"default\"}", "exponential, linear, fixed"},
+        {"{\"task\": \"t\", \"backoff_base_ms\": 0}", "backoff_base_ms"},
+        {"{\"task\": \"t\", \"backoff_cap_ms\": 31536000001}", "backoff_cap_ms"},
         {"{\"task\": \"t\", \"timeout_ms\": 0}", "timeout_ms"},
         {"{\"task\": \"t\", \"expires_ms\": 0}", "expires_ms"},
         {"{\"task\": \"t\", \"expires_ms\": 5, \"delay_ms\": 5}", "expire before it is due"},
@@ -243,6 +254,9 @@ static void test_a_job_survives_the_wire(void **state)
         .payload_size = 3,
         .attempt = 2,
         .max_attempts = 7,
+        .backoff = "fixed",
+        .backoff_base_ms = 5000,
+        .backoff_cap_ms = 6000,
         .timeout_ms = 1500,
         .created_ms = 1700000000000,
         .not_before_ms = 1700000001000,
@@ -258,7 +272,7 @@ static void test_a_job_survives_the_wire(void **state)
     assert_string_equal(message.routing_key, "mail");
     assert_string_equal(message.content_type, "application/json");
     assert_false(message.transient);
-    assert_int_equal(message.header_count, 6);
+    assert_int_equal(message.header_count, 9);
 
     struct cress_job back;
     assert_int_equal(
@@ -271,6 +285,9 @@ static void test_a_job_survives_the_wire(void **state)
     assert_int_equal(back.payload_size, job.payload_size);
     assert_int_equal(back.attempt, job.attempt);
     assert_int_equal(back.max_attempts, job.max_attempts);
+    assert_string_equal(back.backoff, job.backoff);
+    assert_int_equal(back.backoff_base_ms, job.backoff_base_ms);
+    assert_int_equal(back.backoff_cap_ms, job.backoff_cap_ms);
     assert_int_equal(back.timeout_ms, job.timeout_ms);
     assert_int_equal(back.created_ms, job.created_ms);
     assert_int_equal(back.not_before_ms, job.not_before_ms);
@@ -417,6 +434,11 @@ static void test_headers(void **state)
         {TEXT("expires_ms", "1700000000000"), true},
         {TEXT("expires_ms", "99999999999999999999"), false},
         {INT("expires_ms", INT64_MIN), false},
+        {TEXT("backoff", "fixed"), true},
+        {TEXT("backoff", "quadratic"), false},
+        {INT("backoff", 1), false},
+        {INT("backoff_base_ms", 31536000001), false},
+        {INT("backoff_cap_ms", -1), false},
         {TEXT("traceparent", "not a trace"), true},
         {{.name = "traceparent", .kind = CRESS_HEADER_OTHER}, true},
         {{.name = "x-death", .kind = CRESS_HEADER_OTHER}, true},

@@ -15,6 +15,9 @@ static const struct cress_record full = {
     .attempt = 2,
     .max_attempts = 5,
     .timeout_ms = 1500,
+    .backoff = "linear",
+    .backoff_base_ms = 7,
+    .backoff_cap_ms = 70,
     .payload = "{\"a\":[1,\"x\"]}",
     .result = "null",
     .error = "{\"code\":\"io\"}",
@@ -47,7 +50,8 @@ static void test_json_of_a_full_record(void **state)
         &full,
         "{\"id\":\"0190-a\",\"task\":\"cress.echo\",\"queue\":\"mail\",\"priority\":\"high\","
         "\"state\":\"succeeded\",\"done\":true,\"version\":3,\"attempt\":2,"
-        "\"max_attempts\":5,\"timeout_ms\":1500,\"payload\":{\"a\":[1,\"x\"]},"
+        "\"max_attempts\":5,\"timeout_ms\":1500,\"backoff\":\"linear\",\"backoff_base_ms\":7,"
+        "\"backoff_cap_ms\":70,\"payload\":{\"a\":[1,\"x\"]},"
         "\"result\":null,\"error\":{\"code\":\"io\"},"
         "\"progress\":{\"percent\":40,\"message\":\"half\"},\"log\":\"a\\nb\",\"worker\":\"host:"
         "1\","
@@ -64,7 +68,8 @@ static void test_what_is_not_known_is_null(void **state)
     const struct cress_record bare = {.id = "x", .state = CRESS_STATE_QUEUED, .version = 1};
     assert_json(&bare, "{\"id\":\"x\",\"task\":null,\"queue\":null,\"priority\":null,"
                        "\"state\":\"queued\",\"done\":false,\"version\":1,\"attempt\":0,"
-                       "\"max_attempts\":null,\"timeout_ms\":null,\"payload\":null,"
+                       "\"max_attempts\":null,\"timeout_ms\":null,\"backoff\":null,"
+                       "\"backoff_base_ms\":null,\"backoff_cap_ms\":null,\"payload\":null,"
                        "\"result\":null,\"error\":null,\"progress\":null,\"log\":null,\"worker\":"
                        "null,\"batch_id\":null,"
                        "\"created_at\":null,\"run_at\":null,\"started_at\":null,"

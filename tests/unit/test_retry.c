@@ -61,6 +61,31 @@ static void handler_may_ask_for_longer_not_shorter(void **state)
     assert_int_equal(decide(CRESS_OUTCOME_RETRY, 1, 9, 100, 500).delay_ms, 500);
 }
 
+static void job_has_its_own_backoff(void **state)
+{
+    (void)state;
+    static const struct {
+        struct cress_job job;
+        int64_t delay_ms;
+    } table[] = {
+        {{.backoff = "fixed"}, 1000},
+        {{.backoff = "fixed", .backoff_base_ms = 70000}, 70000},
+        {{.backoff = "linear"}, 3000},
+        {{.backoff = "linear", .backoff_base_ms = 30000}, 60000},
+        {{.backoff = "linear", .backoff_base_ms = 30000, .backoff_cap_ms = 80000}, 80000},
+        {{.backoff = "exponential", .backoff_base_ms = 2}, 8},
+        {{.backoff_cap_ms = 8}, 8},
+    };
+    const struct cress_outcome outcome = {.kind = CRESS_OUTCOME_RETRY};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct cress_job job = table[i].job;
+        job.attempt = 3;
+        job.max_attempts = 9;
+        assert_int_equal(cress_retry_decide(&job, &outcome, &backoff, 8).delay_ms,
+                         table[i].delay_ms);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -68,6 +93,7 @@ int main(void)
         cmocka_unit_test(attempts_end),
         cmocka_unit_test(delay_is_jittered_within_a_doubling_bound),
         cmocka_unit_test(handler_may_ask_for_longer_not_shorter),
+        cmocka_unit_test(job_has_its_own_backoff),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,6 +196,7 @@ static int set_up(void **state)
     config = (struct cress_config){
         .job_max_attempts = 3,
         .job_timeout_ms = 60000,
+        .job_backoff = (char[]){"exponential"},
         .job_backoff_base_ms = 200,
         .job_backoff_cap_ms = 200,
         .job_max_payload_bytes = 1000,

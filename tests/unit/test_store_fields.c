@@ -60,6 +60,8 @@ static void test_numbers_come_back(void **state)
                                       .started_ms = 5,
                                       .max_attempts = 9,
                                       .timeout_ms = 1000,
+                                      .backoff_base_ms = 4,
+                                      .backoff_cap_ms = 40,
                                       .created_ms = INT64_MAX,
                                       .run_at_ms = 1,
                                       .finished_ms = 2,
@@ -78,6 +80,8 @@ static void test_numbers_come_back(void **state)
         assert_int_equal(back.started_ms, 5);
         assert_int_equal(back.max_attempts, 9);
         assert_int_equal(back.timeout_ms, 1000);
+        assert_int_equal(back.backoff_base_ms, 4);
+        assert_int_equal(back.backoff_cap_ms, 40);
         assert_true(back.created_ms == INT64_MAX);
         assert_int_equal(back.run_at_ms, 1);
         assert_int_equal(back.finished_ms, 2);
