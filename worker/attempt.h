@@ -31,6 +31,7 @@ struct cress_attempt {
     bool recorded;            /* the store has confirmed that */
 
     struct cress_notes *notes; /* what it says while it runs; NULL: nothing so far */
+    struct cress_job_log *log; /* likewise */
 
     bool stopping; /* the handler was asked to end, for this reason: */
     enum cress_stop_reason stop_reason;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a running job says about itself: progress, and the tail of its log. The calls for handlers
-// are cress_run_progress() and cress_run_log() in handler.h.
+// What a running job says about itself: its progress, and at the end the tail of its log
+// (job_log.h). cress_run_progress() in handler.h is here.
 //
 // Notes are a courtesy to whoever watches: one that the store does not take is not sent again.
 #ifndef CRESS_WORKER_NOTES_H

@@ -32,6 +32,14 @@ void cress_buf_clear(struct cress_buf *buf)
     }
 }
 
+void cress_buf_drop(struct cress_buf *buf, size_t size)
+{
+    if (size > 0) {
+        buf->size -= size;
+        memmove(buf->data, buf->data + size, buf->size + 1);
+    }
+}
+
 /* Room for `more` bytes and the NUL. */
 static bool reserve(struct cress_buf *buf, size_t more)
 {

@@ -30,6 +30,9 @@ void cress_buf_free(struct cress_buf *buf);
 /* Empties it and keeps the memory. */
 void cress_buf_clear(struct cress_buf *buf);
 
+/* Removes the first `size` bytes. */
+void cress_buf_drop(struct cress_buf *buf, size_t size);
+
 bool cress_buf_add(struct cress_buf *buf, const void *data, size_t size);
 bool cress_buf_add_text(struct cress_buf *buf, const char *text);
 bool cress_buf_add_char(struct cress_buf *buf, char c);

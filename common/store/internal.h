@@ -31,6 +31,7 @@ struct cress_call {
         cress_store_done_cb done;
         cress_store_create_cb create;
         cress_store_get_cb get;
+        cress_store_log_cb log;
         cress_store_close_cb close;
         cress_store_batch_cb batch;
         cress_store_results_cb results;

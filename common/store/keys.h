@@ -9,6 +9,7 @@
 //                                completion; see struct cress_batch. `done` is the sum of the four
 //                                ends
 //   cress:results:<id>   list    the ends of the batch's jobs, one JSON text each
+//   cress:log:<id>/<n>   string  what attempt n of a job wrote to its log, UTF-8
 //   cress:worker:<name>  string  the report of a worker, JSON; gone when it stops reporting
 //   cress:workers        zset    names of workers, scored by when their report expires
 //   cress:queues         set     names of the queues that were ever used
@@ -22,6 +23,7 @@
 #define CRESS_KEY_JOB     "cress:job:"
 #define CRESS_KEY_BATCH   "cress:batch:"
 #define CRESS_KEY_RESULTS "cress:results:"
+#define CRESS_KEY_LOG     "cress:log:"
 #define CRESS_KEY_WORKER  "cress:worker:"
 #define CRESS_KEY_WORKERS "cress:workers"
 #define CRESS_KEY_QUEUES  "cress:queues"

@@ -14,6 +14,7 @@
     X(START, start)                   \
     X(CHANGE, change)                 \
     X(NOTE, note)                     \
+    X(LOG, log)                       \
     X(DISCARD, discard)               \
     X(BATCH_OPEN, batch_open)         \
     X(BATCH_CLOSE, batch_close)       \

@@ -137,6 +137,27 @@ struct cress_note {
 void cress_store_note(struct cress_store *store, const struct cress_note *note,
                       cress_store_done_cb done, void *arg);
 
+/* --- logs of attempts --- */
+
+/* What one attempt has further written to its log. */
+struct cress_log_piece {
+    const char *id;
+    int attempt;
+    const char *text; /* UTF-8 */
+    size_t size;
+    int64_t full_bytes; /* a log of this size takes no more */
+    int64_t ttl_ms;     /* how long it is kept from now on; 0: for ever */
+};
+void cress_store_log_add(struct cress_store *store, const struct cress_log_piece *piece,
+                         cress_store_done_cb done, void *arg);
+
+/* The log of attempt `attempt` from byte `offset` on: empty when there is none, or nothing that is
+ * new. */
+typedef void (*cress_store_log_cb)(const char *text, size_t size, const struct cress_error *err,
+                                   void *arg);
+void cress_store_log_get(struct cress_store *store, const char *id, int attempt, int64_t offset,
+                         cress_store_log_cb done, void *arg);
+
 /* --- waiting --- */
 
 struct cress_watch;

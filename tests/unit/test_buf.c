@@ -78,12 +78,28 @@ static void test_json_strings(void **state)
     }
 }
 
+static void test_drop_keeps_the_rest(void **state)
+{
+    (void)state;
+    struct cress_buf buf = cress_buf_make(10);
+    cress_buf_drop(&buf, 0); /* also before anything was written */
+    assert_true(cress_buf_add_text(&buf, "0123456789"));
+    cress_buf_drop(&buf, 4);
+    assert_string_equal(buf.data, "456789");
+    assert_int_equal(buf.size, 6);
+    assert_true(cress_buf_add_text(&buf, "abcd"));
+    cress_buf_drop(&buf, 10);
+    assert_string_equal(buf.data, "");
+    cress_buf_free(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grows_and_stays_terminated),
         cmocka_unit_test(test_a_write_over_the_cap_writes_nothing),
         cmocka_unit_test(test_take_hands_the_memory_over),
+        cmocka_unit_test(test_drop_keeps_the_rest),
         cmocka_unit_test(test_json_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,8 +109,9 @@ void cress_run_fail(struct cress_run *run, const struct cress_error *err);
  * always. */
 void cress_run_progress(struct cress_run *run, int percent, const char *message);
 
-/* Appends to the job's log; lines end with a newline. The last CRESS_RUN_LOG_MAX bytes are in the
- * record once the attempt has ended; bytes that are no UTF-8 are replaced. */
+/* Appends to the job's log; lines end with a newline. The first job.max_log bytes and the last
+ * CRESS_RUN_LOG_MAX are kept, see job_log.h; the latter are in the record too once the attempt has
+ * ended. Bytes that are no UTF-8 are replaced. */
 enum { CRESS_RUN_LOG_MAX = 8192 };
 void cress_run_log(struct cress_run *run, const char *text, size_t size);
 

@@ -1,0 +1,10 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Appends to the log of an attempt. One that has its full size stays as it is: an earlier run of the same attempt, whose
+-- worker died, may have begun it.
+-- KEYS: log. ARGV: text, size in bytes from which on it is full, TTL in ms (0: for ever).
+if redis.call('STRLEN', KEYS[1]) < tonumber(ARGV[2]) then
+    redis.call('APPEND', KEYS[1], ARGV[1])
+end
+if ARGV[3] ~= '0' then
+    redis.call('PEXPIRE', KEYS[1], ARGV[3])
+end

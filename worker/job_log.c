@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// The log of a running job; see job_log.h.
+#include "worker/job_log.h"
+
+#include "common/base/text.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    INTERVAL_MS = 500,      /* soon enough for whoever follows it */
+    PIECE_BYTES = 64 << 10, /* as much is sent at once, whatever the time */
+};
+
+struct cress_job_log {
+    struct cress_attempt *attempt;
+    uv_timer_t timer;         /* until the next piece is sent */
+    struct cress_buf pending; /* kept, and not sent yet */
+    int64_t total_bytes;
+    int64_t kept_bytes; /* from the beginning */
+    size_t tail_size;
+    char tail[CRESS_RUN_LOG_MAX];
+};
+
+static struct cress_job_log *log_of(struct cress_run *run)
+{
+    struct cress_attempt *attempt = CRESS_CONTAINER(run, struct cress_attempt, run);
+    if (!attempt->log) {
+        struct cress_job_log *log = CRESS_NEW(struct cress_job_log);
+        log->attempt = attempt;
+        log->pending = cress_buf_make(SIZE_MAX / 2); /* max_log bounds it */
+        uv_timer_init(run->services->loop, &log->timer);
+        log->timer.data = log;
+        attempt->log = log;
+    }
+    return attempt->log;
+}
+
+/* As UTF-8 without NUL. */
+static char *clean(const char *text, size_t size)
+{
+    static const char replacement[] = "\xEF\xBF\xBD";
+    struct cress_buf out = cress_buf_make(SIZE_MAX);
+    for (size_t at = 0; at < size;) {
+        const size_t length = cress_text_utf8_length(text + at, size - at);
+        if (length > 0 && text[at] != '\0') {
+            cress_buf_add(&out, text + at, length);
+            at += length;
+        } else {
+            cress_buf_add_text(&out, replacement);
+            at++;
+        }
+    }
+    return cress_buf_take(&out);
+}
+
+/* --- the beginning, to the store --- */
+
+static int64_t max_bytes(const struct cress_job_log *log)
+{
+    return log->attempt->worker->config->job_max_log_bytes;
+}
+
+static void ignore_cb(const struct cress_error *err, void *arg)
+{
+    (void)err;
+    (void)arg;
+}
+
+/* The record is kept for store.ttl from its end, which comes within the job's timeout from now. */
+static int64_t ttl_ms(const struct cress_attempt *attempt)
+{
+    const int64_t ms = attempt->worker->config->store_ttl_ms;
+    return ms > 0 ? ms + attempt->run.job.timeout_ms : 0;
+}
+
+/* Sends the first `size` bytes of what is pending. */
+static void send_piece(struct cress_job_log *log, size_t size)
+{
+    if (size == 0) {
+        return;
+    }
+    char *text = clean(log->pending.data, size);
+    const struct cress_log_piece piece = {
+        .id = log->attempt->run.job.id,
+        .attempt = log->attempt->run.job.attempt,
+        .text = text,
+        .size = strlen(text),
+        .full_bytes = max_bytes(log) + CRESS_RUN_LOG_MAX,
+        .ttl_ms = ttl_ms(log->attempt),
+    };
+    cress_store_log_add(log->attempt->worker->services.store, &piece, ignore_cb, NULL);
+    free(text);
+    cress_buf_drop(&log->pending, size);
+}
+
+/* The size of the whole lines in what is pending. */
+static size_t whole_lines(const struct cress_job_log *log)
+{
+    size_t size = log->pending.size;
+    while (size > 0 && log->pending.data[size - 1] != '\n') {
+        size--;
+    }
+    return size;
+}
+
+static void interval_over_cb(uv_timer_t *timer)
+{
+    struct cress_job_log *log = timer->data;
+    send_piece(log, whole_lines(log));
+}
+
+static void keep_beginning(struct cress_job_log *log, const char *text, size_t size)
+{
+    const int64_t room = max_bytes(log) - log->kept_bytes;
+    const size_t kept = room < (int64_t)size ? (size_t)(room > 0 ? room : 0) : size;
+    if (kept == 0) {
+        return;
+    }
+    log->kept_bytes += (int64_t)kept;
+    cress_buf_add(&log->pending, text, kept);
+    if (log->pending.size >= PIECE_BYTES) {
+        const size_t lines = whole_lines(log);
+        send_piece(log, lines > 0 ? lines : log->pending.size);
+    } else if (!uv_is_active((uv_handle_t *)&log->timer)) {
+        uv_timer_start(&log->timer, interval_over_cb, INTERVAL_MS, 0);
+    }
+}
+
+/* --- the end, in memory --- */
+
+static void keep_end(struct cress_job_log *log, const char *text, size_t size)
+{
+    if (size > CRESS_RUN_LOG_MAX) {
+        text += size - CRESS_RUN_LOG_MAX;
+        size = CRESS_RUN_LOG_MAX;
+    }
+    const size_t kept =
+        log->tail_size + size > CRESS_RUN_LOG_MAX ? CRESS_RUN_LOG_MAX - size : log->tail_size;
+    memmove(log->tail, log->tail + log->tail_size - kept, kept);
+    memcpy(log->tail + kept, text, size);
+    log->tail_size = kept + size;
+}
+
+void cress_run_log(struct cress_run *run, const char *text, size_t size)
+{
+    struct cress_job_log *log = log_of(run);
+    log->total_bytes += (int64_t)size;
+    keep_beginning(log, text, size);
+    keep_end(log, text, size);
+}
+
+const char *cress_run_log_tail(const struct cress_run *run, size_t *size)
+{
+    const struct cress_attempt *attempt = CRESS_CONTAINER((void *)run, struct cress_attempt, run);
+    *size = attempt->log ? attempt->log->tail_size : 0;
+    return attempt->log ? attempt->log->tail : "";
+}
+
+/* --- the end of the attempt --- */
+
+/* What follows the beginning, as far as it is still there. */
+static void add_end(struct cress_job_log *log)
+{
+    const int64_t rest = log->total_bytes - log->kept_bytes;
+    const size_t shown = rest < (int64_t)log->tail_size ? (size_t)rest : log->tail_size;
+    if (rest > (int64_t)shown) {
+        cress_buf_printf(&log->pending, "\n[%" PRId64 " bytes left out: job.max_log]\n",
+                         rest - (int64_t)shown);
+    }
+    cress_buf_add(&log->pending, log->tail + log->tail_size - shown, shown);
+}
+
+char *cress_job_log_finish(struct cress_attempt *attempt)
+{
+    struct cress_job_log *log = attempt->log;
+    if (!log) {
+        return NULL;
+    }
+    uv_timer_stop(&log->timer);
+    if (max_bytes(log) > 0) {
+        add_end(log);
+        send_piece(log, log->pending.size);
+    }
+    return clean(log->tail, log->tail_size);
+}
+
+static void free_cb(uv_handle_t *timer)
+{
+    struct cress_job_log *log = timer->data;
+    cress_buf_free(&log->pending);
+    free(log);
+}
+
+void cress_job_log_end(struct cress_attempt *attempt)
+{
+    if (attempt->log) {
+        uv_close((uv_handle_t *)&attempt->log->timer, free_cb);
+        attempt->log = NULL;
+    }
+}

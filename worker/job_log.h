@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The log of a running job. cress_run_log() and cress_run_log_tail() in handler.h are here.
+//
+// DESIGN
+//
+//   what the job writes --> the first job.max_log bytes --twice a second, whole lines--> store
+//                       \-> a ring of the last CRESS_RUN_LOG_MAX bytes --at the end--> record, store
+//
+// So a log can be followed while it grows, and its end, which says why it ended, is there however
+// much a job writes; what lies between is left out, and the log says so. Memory: two buffers for an
+// attempt that logs, none for others. Like notes, a piece that the store does not take is not sent
+// again.
+#ifndef CRESS_WORKER_JOB_LOG_H
+#define CRESS_WORKER_JOB_LOG_H
+
+#include "worker/attempt.h"
+
+/* Sends what is left, before the outcome is recorded, so that who sees the outcome sees the log.
+ * Returns the last CRESS_RUN_LOG_MAX bytes as UTF-8, or NULL when nothing was logged; the caller
+ * frees. Once for each attempt. */
+char *cress_job_log_finish(struct cress_attempt *attempt);
+
+/* Forgets it; with the attempt. */
+void cress_job_log_end(struct cress_attempt *attempt);
+
+#endif
