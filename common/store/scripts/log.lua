@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Appends to the log of an attempt. One that has its full size stays as it is: an earlier run of the same attempt, whose
--- worker died, may have begun it.
+-- worker died, may have begun it. The one script that must not run twice: whoever appends does not try again.
 -- KEYS: log. ARGV: text, size in bytes from which on it is full, TTL in ms (0: for ever).
 if redis.call('STRLEN', KEYS[1]) < tonumber(ARGV[2]) then
     redis.call('APPEND', KEYS[1], ARGV[1])
