@@ -41,7 +41,7 @@ struct cress_attempt {
     struct cress_error error; /* for the dead-letter queue and the log */
     int64_t due_ms;           /* retrying: when, by the wall clock */
     enum cress_settlement settlement;
-    void (*after_batch)(struct cress_attempt *attempt);
+    void (*after_follow_up)(struct cress_attempt *attempt);
 
     uv_timer_t timer; /* for whatever it waits for */
     bool timer_made;

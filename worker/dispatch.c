@@ -186,8 +186,8 @@ static void fail_as_poison(struct cress_attempt *attempt)
 
 static void record_running(struct cress_attempt *attempt);
 
-static void recorded_cb(enum cress_verdict verdict, bool batch_complete,
-                        const struct cress_error *err, void *arg)
+static void recorded_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
+                        void *arg)
 {
     struct cress_attempt *attempt = arg;
     if (err) {
@@ -203,10 +203,13 @@ static void recorded_cb(enum cress_verdict verdict, bool batch_complete,
     case CRESS_VERDICT_POISON:
         fail_as_poison(attempt);
         break;
+    case CRESS_VERDICT_CANCELLED:
+        cress_settle_cancel(attempt);
+        break;
     case CRESS_VERDICT_TERMINAL:
     case CRESS_VERDICT_STALE:
     case CRESS_VERDICT_MISSING:
-        cress_settle_drop(attempt, batch_complete);
+        cress_settle_drop(attempt, follow);
         break;
     }
 }

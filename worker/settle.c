@@ -3,7 +3,7 @@
 #include "worker/settle.h"
 
 #include "common/base/clock.h"
-#include "worker/completion.h"
+#include "common/submit/follow_up.h"
 #include "worker/dispatch.h"
 #include "worker/notes.h"
 #include "worker/outgoing.h"
@@ -50,40 +50,46 @@ static void reply(struct cress_attempt *attempt)
     cress_broker_publish(attempt->worker->services.broker, &out.message, 0, replied_cb, attempt);
 }
 
-/* --- the end of a batch --- */
+/* --- what follows the end --- */
 
-static void complete_batch(struct cress_attempt *attempt);
+static void follow_up(struct cress_attempt *attempt);
 
-static void completed_cb(const struct cress_error *err, void *arg)
+static void followed_up_cb(const struct cress_error *err, void *arg)
 {
     struct cress_attempt *attempt = arg;
     if (err) {
-        cress_attempt_again(attempt, complete_batch, "complete the batch", err);
+        cress_attempt_again(attempt, follow_up, "complete the batch", err);
         return;
     }
     attempt->failures = 0;
-    attempt->after_batch(attempt);
+    attempt->after_follow_up(attempt);
 }
 
-static void complete_batch(struct cress_attempt *attempt)
+static void follow_up(struct cress_attempt *attempt)
 {
-    cress_completion_submit(&attempt->worker->services, attempt->run.job.batch, completed_cb,
-                            attempt);
+    const struct cress_services *services = &attempt->worker->services;
+    const struct cress_submit_options options = {
+        .broker = services->broker,
+        .store = services->store,
+        .config = services->config,
+    };
+    cress_follow_up(&options, attempt->run.job.batch, followed_up_cb, attempt);
 }
 
-/* The delivery is not settled before the batch's completion job is safe: a crash repeats it. */
-static void finish_batch(struct cress_attempt *attempt, void (*next)(struct cress_attempt *attempt))
+/* The delivery is not settled before that is safe: a crash repeats it. */
+static void follow_up_then(struct cress_attempt *attempt,
+                           void (*next)(struct cress_attempt *attempt))
 {
-    attempt->after_batch = next;
-    complete_batch(attempt);
+    attempt->after_follow_up = next;
+    follow_up(attempt);
 }
 
-void cress_settle_drop(struct cress_attempt *attempt, bool batch_complete)
+void cress_settle_drop(struct cress_attempt *attempt, bool follow)
 {
     cress_attempt_leave_place(attempt);
     attempt->phase = CRESS_ATTEMPT_SETTLING;
-    if (batch_complete) {
-        finish_batch(attempt, acknowledge);
+    if (follow) {
+        follow_up_then(attempt, acknowledge);
     } else {
         acknowledge(attempt);
     }
@@ -91,13 +97,35 @@ void cress_settle_drop(struct cress_attempt *attempt, bool batch_complete)
 
 /* --- recording the end --- */
 
+static void set_error(struct cress_attempt *attempt, const struct cress_error *err)
+{
+    attempt->error = *err;
+    struct cress_buf text = cress_buf_make(8 * CRESS_ERROR_MESSAGE_MAX);
+    cress_buf_add_text(&text, "{\"code\":");
+    cress_buf_add_json(&text, err->code, strlen(err->code));
+    cress_buf_add_text(&text, ",\"message\":");
+    cress_buf_add_json(&text, err->message, strlen(err->message));
+    cress_buf_add_char(&text, '}');
+    free(attempt->text);
+    attempt->text = cress_buf_take(&text);
+}
+
+/* The record has the reason, if one was given. */
+static void become_cancelled(struct cress_attempt *attempt)
+{
+    struct cress_error err;
+    cress_error_set(&err, CRESS_CANCELLED, NULL, "cancelled by request");
+    set_error(attempt, &err);
+    attempt->end = CRESS_STATE_CANCELLED;
+}
+
 static void record_end(struct cress_attempt *attempt);
 static void record_again(struct cress_attempt *attempt);
 
 /* The record was lost while the job ran (a flushed store): it is made once more, so that the result
  * has a place. */
-static void remade_cb(enum cress_verdict verdict, bool batch_complete,
-                      const struct cress_error *err, void *arg)
+static void remade_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
+                      void *arg)
 {
     struct cress_attempt *attempt = arg;
     if (err) {
@@ -105,7 +133,7 @@ static void remade_cb(enum cress_verdict verdict, bool batch_complete,
     } else if (verdict == CRESS_VERDICT_APPLIED) {
         record_end(attempt);
     } else {
-        cress_settle_drop(attempt, batch_complete);
+        cress_settle_drop(attempt, follow);
     }
 }
 
@@ -130,7 +158,7 @@ static void count_end(struct cress_attempt *attempt)
     }
 }
 
-static void ended_cb(enum cress_verdict verdict, bool batch_complete, const struct cress_error *err,
+static void ended_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
                      void *arg)
 {
     struct cress_attempt *attempt = arg;
@@ -146,16 +174,20 @@ static void ended_cb(enum cress_verdict verdict, bool batch_complete, const stru
         cress_dispatch_start(attempt);
         return;
     }
+    if (verdict == CRESS_VERDICT_CANCELLED) {
+        become_cancelled(attempt);
+    }
     /* "ended already" is also what a repeated call hears whose first answer was lost */
-    const bool is_ours = verdict == CRESS_VERDICT_APPLIED || attempt->failures > 0;
+    const bool is_ours = verdict == CRESS_VERDICT_APPLIED || verdict == CRESS_VERDICT_CANCELLED ||
+                         attempt->failures > 0;
     attempt->failures = 0;
     if (!is_ours && verdict != CRESS_VERDICT_MISSING) {
-        cress_settle_drop(attempt, batch_complete); /* another copy was faster, and has replied */
+        cress_settle_drop(attempt, follow); /* another copy was faster, and has replied */
         return;
     }
     count_end(attempt);
-    if (batch_complete) {
-        finish_batch(attempt, reply);
+    if (follow) {
+        follow_up_then(attempt, reply);
     } else {
         reply(attempt);
     }
@@ -178,19 +210,6 @@ static void record_end(struct cress_attempt *attempt)
 }
 
 /* --- failed --- */
-
-static void set_error(struct cress_attempt *attempt, const struct cress_error *err)
-{
-    attempt->error = *err;
-    struct cress_buf text = cress_buf_make(8 * CRESS_ERROR_MESSAGE_MAX);
-    cress_buf_add_text(&text, "{\"code\":");
-    cress_buf_add_json(&text, err->code, strlen(err->code));
-    cress_buf_add_text(&text, ",\"message\":");
-    cress_buf_add_json(&text, err->message, strlen(err->message));
-    cress_buf_add_char(&text, '}');
-    free(attempt->text);
-    attempt->text = cress_buf_take(&text);
-}
 
 static void bury(struct cress_attempt *attempt);
 
@@ -292,14 +311,22 @@ void cress_settle_expire(struct cress_attempt *attempt)
     record_end(attempt);
 }
 
+void cress_settle_cancel(struct cress_attempt *attempt)
+{
+    cress_attempt_leave_place(attempt);
+    attempt->phase = CRESS_ATTEMPT_SETTLING;
+    become_cancelled(attempt);
+    record_end(attempt);
+}
+
 /* --- outcomes --- */
 
-static void handed_back_cb(enum cress_verdict verdict, bool batch_complete,
-                           const struct cress_error *err, void *arg)
+static void handed_back_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
+                           void *arg)
 {
     (void)verdict; /* whatever the record says: the message goes back, and is judged when it is
                       delivered again */
-    (void)batch_complete;
+    (void)follow;
     (void)err;
     cress_attempt_end(arg, CRESS_REQUEUE);
 }

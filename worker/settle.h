@@ -10,10 +10,11 @@
 //   retry      publish next attempt -> record retrying -> ack
 //   failed     publish dead letter -> record failed -> [batch] -> [reply] -> ack
 //   expired    record expired -> [batch] -> ack
+//   cancelled  record cancelled -> [batch] -> [reply] -> ack
 //   send on    publish to the next delay -> ack
 //   hand back  record queued -> requeue
 //
-// [batch]: if this was the batch's last open job, its completion job is published (completion.h).
+// [batch]: if this was the batch's last open job, its completion job is published (follow_up.h).
 // [reply]: if the job names reply_to. A crash between two effects repeats the first one when the
 // message is redelivered: a second copy in the dead-letter queue or of the next attempt does no
 // harm, because the record says which attempt counts and what has ended. The other order would lose
@@ -33,10 +34,13 @@ void cress_settle_fail(struct cress_attempt *attempt, const struct cress_error *
 /* Not taken before its expiry. One that had begun before (its worker died) runs again instead. */
 void cress_settle_expire(struct cress_attempt *attempt);
 
+/* Cancelled before it ran, or while it ran elsewhere. */
+void cress_settle_cancel(struct cress_attempt *attempt);
+
 /* Not yet due: to the next delay queue. */
 void cress_settle_send_on(struct cress_attempt *attempt);
 
 /* Nothing to do: the job has ended already, or another copy of the message counts. */
-void cress_settle_drop(struct cress_attempt *attempt, bool batch_complete);
+void cress_settle_drop(struct cress_attempt *attempt, bool follow);
 
 #endif

@@ -38,7 +38,7 @@ static void on_close(struct cress_redis_request *request, const redisReply *repl
                         call->id);
         err = &missing;
     }
-    call->then.close(!err && reply->integer == CRESS_SCRIPT_COMPLETE, err, call->arg);
+    call->then.close(!err && reply->integer == CRESS_SCRIPT_FOLLOW, err, call->arg);
     cress_call_free(call);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Single job records: create, discard, get, note; see store.h. The transitions that workers make
+// Single job records: create, discard, get, cancel, note; see store.h. The transitions that workers make
 // are in transitions.c.
 #include "common/store/internal.h"
 
@@ -96,6 +96,42 @@ void cress_store_discard(struct cress_store *store, const char *id, cress_store_
     call->then.done = done;
     cress_call_script(call, CRESS_SCRIPT_DISCARD, 1, &args);
     cress_redis_add(&args, cress_key(CRESS_KEY_JOB, id, key));
+    cress_call_send(call, &args);
+}
+
+static void on_cancel(struct cress_redis_request *request, const redisReply *reply,
+                      const struct cress_error *err)
+{
+    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
+    struct cress_cancel_answer answer = {.verdict = CRESS_VERDICT_MISSING};
+
+    if (!err) {
+        const long long verdict = reply->element[0]->integer;
+        const char *batch = reply->element[2]->str;
+        answer.verdict = (enum cress_verdict)(verdict & ~(long long)CRESS_SCRIPT_FOLLOW);
+        answer.follow = (verdict & CRESS_SCRIPT_FOLLOW) != 0;
+        answer.batch = batch[0] ? batch : NULL;
+        cress_state_parse(reply->element[1]->str, &answer.state);
+    }
+    call->then.cancel(&answer, err, call->arg);
+    cress_call_free(call);
+}
+
+void cress_store_cancel(struct cress_store *store, const char *id, const char *error,
+                        int64_t now_ms, cress_store_cancel_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, on_cancel, arg);
+    struct cress_redis_args args;
+    char key[CRESS_KEY_MAX];
+
+    cress_redis_args_init(&args);
+    call->then.cancel = done;
+    cress_call_script(call, CRESS_SCRIPT_CANCEL, 1, &args);
+    cress_redis_add(&args, cress_key(CRESS_KEY_JOB, id, key));
+    cress_redis_add(&args, error);
+    cress_redis_add_int(&args, now_ms);
+    cress_redis_add_int(&args, store->options.config->store_ttl_ms);
+    cress_redis_add_int(&args, store->options.config->store_cancelled_ttl_ms);
     cress_call_send(call, &args);
 }
 

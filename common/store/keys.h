@@ -13,6 +13,9 @@
 //   cress:worker:<name>  string  the report of a worker, JSON; gone when it stops reporting
 //   cress:workers        zset    names of workers, scored by when their report expires
 //   cress:queues         set     names of the queues that were ever used
+//   cress:cancelled:<id> string  left by a job that was cancelled while its message was on its way:
+//                                the attempt which that is for. It may outlive the record
+//   cress:control        channel what workers must hear at once: "cancel <id>"
 //
 // All live in the one database that store.url selects; the channels are Redis-wide, which ids make
 // harmless. To change what a key holds give it a new name, and let the old ones expire. Pure
@@ -20,13 +23,15 @@
 #ifndef CRESS_STORE_KEYS_H
 #define CRESS_STORE_KEYS_H
 
-#define CRESS_KEY_JOB     "cress:job:"
-#define CRESS_KEY_BATCH   "cress:batch:"
-#define CRESS_KEY_RESULTS "cress:results:"
-#define CRESS_KEY_LOG     "cress:log:"
-#define CRESS_KEY_WORKER  "cress:worker:"
-#define CRESS_KEY_WORKERS "cress:workers"
-#define CRESS_KEY_QUEUES  "cress:queues"
+#define CRESS_KEY_JOB       "cress:job:"
+#define CRESS_KEY_BATCH     "cress:batch:"
+#define CRESS_KEY_RESULTS   "cress:results:"
+#define CRESS_KEY_LOG       "cress:log:"
+#define CRESS_KEY_WORKER    "cress:worker:"
+#define CRESS_KEY_WORKERS   "cress:workers"
+#define CRESS_KEY_QUEUES    "cress:queues"
+#define CRESS_KEY_CANCELLED "cress:cancelled:"
+#define CRESS_KEY_CONTROL   "cress:control"
 
 enum { CRESS_KEY_MAX = 320 };
 

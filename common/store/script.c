@@ -37,12 +37,16 @@ static void add_constants(struct cress_buf *text)
     add_states(text);
     cress_buf_printf(
         text,
-        "local APPLIED, TERMINAL, STALE, POISON, MISSING, COMPLETE = %d, %d, %d, %d, %d, %d\n",
+        "local APPLIED, TERMINAL, STALE, POISON, MISSING, CANCELLED = %d, %d, %d, %d, %d, %d\n",
         CRESS_VERDICT_APPLIED, CRESS_VERDICT_TERMINAL, CRESS_VERDICT_STALE, CRESS_VERDICT_POISON,
-        CRESS_VERDICT_MISSING, CRESS_SCRIPT_COMPLETE);
-    cress_buf_printf(text, "local FLAG_BATCHED = %d\n", CRESS_RECORD_BATCHED);
+        CRESS_VERDICT_MISSING, CRESS_VERDICT_CANCELLED);
+    cress_buf_printf(text, "local FOLLOW = %d\n", CRESS_SCRIPT_FOLLOW);
+    cress_buf_printf(text, "local FLAG_BATCHED, FLAG_CANCEL = %d, %d\n", CRESS_RECORD_BATCHED,
+                     CRESS_RECORD_CANCEL);
     cress_buf_printf(text, "local JOB, BATCH, RESULTS, WORKER = '%s', '%s', '%s', '%s'\n",
                      CRESS_KEY_JOB, CRESS_KEY_BATCH, CRESS_KEY_RESULTS, CRESS_KEY_WORKER);
+    cress_buf_printf(text, "local CANCELLED_NOTE, CONTROL = '%s', '%s'\n", CRESS_KEY_CANCELLED,
+                     CRESS_KEY_CONTROL);
 }
 
 void cress_scripts_make(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT])

@@ -13,6 +13,7 @@
     X(CREATE, create)                 \
     X(START, start)                   \
     X(CHANGE, change)                 \
+    X(CANCEL, cancel)                 \
     X(NOTE, note)                     \
     X(LOG, log)                       \
     X(DISCARD, discard)               \
@@ -30,8 +31,9 @@ enum cress_script {
         CRESS_SCRIPT_COUNT
 };
 
-/* Verdicts are answered as their number; COMPLETE is added when the job's batch is now complete. */
-enum { CRESS_SCRIPT_COMPLETE = 8 };
+/* Verdicts are answered as their number; FOLLOW is added when something follows from the job's end,
+ * see store.h. */
+enum { CRESS_SCRIPT_FOLLOW = 8 };
 
 /* The caller frees with cress_scripts_free(). */
 void cress_scripts_make(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT]);

@@ -55,6 +55,17 @@ uv_loop_t *cress_store_loop(const struct cress_store *store);
 
 typedef void (*cress_store_done_cb)(const struct cress_error *err, void *arg);
 
+/* What the store says about a change. */
+enum cress_verdict {
+    CRESS_VERDICT_APPLIED,
+    CRESS_VERDICT_TERMINAL, /* the job has ended already: drop the message */
+    CRESS_VERDICT_STALE,    /* a later attempt exists, or another copy of the message runs: drop the
+                               message */
+    CRESS_VERDICT_POISON,   /* start only: its workers died too often; it must be failed */
+    CRESS_VERDICT_MISSING,  /* change and cancel only: there is no record */
+    CRESS_VERDICT_CANCELLED, /* it was cancelled: it must not run, or has ended as that instead */
+};
+
 /* --- jobs: producers --- */
 
 /* Makes the record of a new job, in state `state` (queued, or scheduled when job->not_before_ms is
@@ -80,16 +91,25 @@ typedef void (*cress_store_get_cb)(const struct cress_record *record, const stru
                                    void *arg);
 void cress_store_get(struct cress_store *store, const char *id, cress_store_get_cb done, void *arg);
 
-/* --- jobs: workers --- */
-
-enum cress_verdict {
-    CRESS_VERDICT_APPLIED,
-    CRESS_VERDICT_TERMINAL, /* the job has ended already: drop the message */
-    CRESS_VERDICT_STALE,    /* a later attempt exists, or another copy of the message runs: drop the
-                               message */
-    CRESS_VERDICT_POISON,   /* start only: its workers died too often; it must be failed */
-    CRESS_VERDICT_MISSING,  /* change only: there is no record */
+/* What became of a wish to cancel. */
+struct cress_cancel_answer {
+    enum cress_verdict verdict; /* APPLIED, TERMINAL (it has ended: `state` says how) or MISSING */
+    enum cress_state state; /* that the job has now. APPLIED: CANCELLED, or RUNNING when the worker
+                               that runs it has been asked to stop it */
+    bool follow;            /* as in cress_store_change() */
+    const char *batch;      /* its batch, if that exists; NULL: none */
 };
+
+/* Cancels a job that waits, at once; asks the worker that runs it to stop it. `error` is the job's
+ * error, JSON text. Harmless when repeated. A message that is still on its way is dropped when it
+ * comes: the store remembers that until then, but no longer than store.cancelled_ttl after it is
+ * due. Use cress_cancel_job(), which does what follows too. */
+typedef void (*cress_store_cancel_cb)(const struct cress_cancel_answer *answer,
+                                      const struct cress_error *err, void *arg);
+void cress_store_cancel(struct cress_store *store, const char *id, const char *error,
+                        int64_t now_ms, cress_store_cancel_cb done, void *arg);
+
+/* --- jobs: workers --- */
 
 struct cress_start {
     const struct cress_job *job;
@@ -102,8 +122,9 @@ struct cress_start {
 
 /* delivery -> `running`. Makes the record when there is none (the job came from a foreign client,
  * or the store lost its data). `start` and what it points to must live until the callback. For
- * CRESS_VERDICT_TERMINAL, `batch_complete` is as in cress_store_change(). */
-typedef void (*cress_store_verdict_cb)(enum cress_verdict verdict, bool batch_complete,
+ * CRESS_VERDICT_TERMINAL, `follow` is as in cress_store_change(). After CRESS_VERDICT_CANCELLED the
+ * end is recorded by a change to `cancelled`, whatever the record says already. */
+typedef void (*cress_store_verdict_cb)(enum cress_verdict verdict, bool follow,
                                        const struct cress_error *err, void *arg);
 void cress_store_start(struct cress_store *store, const struct cress_start *start,
                        cress_store_verdict_cb done, void *arg);
@@ -119,9 +140,9 @@ struct cress_change {
     int64_t now_ms;
 };
 
-/* The outcome of an attempt. When this ends the last open job of a closed batch whose completion
- * has not been published yet, `batch_complete` is true: the caller then publishes the batch's
- * completion job. */
+/* The outcome of an attempt. When something follows from the job's end - it was the last open job of
+ * a closed batch whose completion has not been published yet - `follow` is true: the caller then
+ * calls cress_follow_up(). */
 void cress_store_change(struct cress_store *store, const struct cress_change *change,
                         cress_store_verdict_cb done, void *arg);
 
@@ -186,8 +207,8 @@ struct cress_batch {
 void cress_store_batch_open(struct cress_store *store, const char *id, const char *completion,
                             int64_t now_ms, cress_store_done_cb done, void *arg);
 
-/* No more jobs: `complete` is as `batch_complete` above. */
-typedef void (*cress_store_close_cb)(bool complete, const struct cress_error *err, void *arg);
+/* No more jobs: `follow` is as above. */
+typedef void (*cress_store_close_cb)(bool follow, const struct cress_error *err, void *arg);
 void cress_store_batch_close(struct cress_store *store, const char *id, cress_store_close_cb done,
                              void *arg);
 

@@ -54,11 +54,11 @@ static void add_start(struct cress_transitions *transitions, struct transition *
 
 static void finish(struct transition *transition, long long answer, const struct cress_error *err)
 {
-    const bool complete = (answer & CRESS_SCRIPT_COMPLETE) != 0;
+    const bool follow = (answer & CRESS_SCRIPT_FOLLOW) != 0;
     const enum cress_verdict verdict =
-        (enum cress_verdict)(answer & ~(long long)CRESS_SCRIPT_COMPLETE);
+        (enum cress_verdict)(answer & ~(long long)CRESS_SCRIPT_FOLLOW);
 
-    transition->done(verdict, complete, err, transition->arg);
+    transition->done(verdict, follow, err, transition->arg);
     free(transition);
 }
 
@@ -151,6 +151,7 @@ static void send_bulk(struct bulk *bulk, enum cress_script script)
     }
     if (script == CRESS_SCRIPT_CHANGE) {
         cress_redis_add_int(&args, bulk->store->options.config->store_ttl_ms);
+        cress_redis_add_int(&args, bulk->store->options.config->store_cancelled_ttl_ms);
     }
     for (struct cress_list *at = transitions->next; at != transitions; at = at->next) {
         const struct transition *transition = CRESS_CONTAINER(at, struct transition, node);

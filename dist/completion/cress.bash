@@ -20,6 +20,7 @@ _cress() {
     enqueue:--id) return ;;
     enqueue:--jsonl) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     wait:--timeout) return ;;
+    cancel:--reason) return ;;
     logs:--attempt) return ;;
     prerender:--to) return ;;
     prerender:--queue) words=$(cress queues --connect-timeout 1s 2>/dev/null | cut -f 1) ;;
@@ -40,10 +41,11 @@ _cress() {
     *:--connect-timeout) return ;;
     *:--color) words='auto always never' ;;
     *) case $verb in
-        '') words='enqueue status wait result logs prerender send receive queues worker workers config doctor completion version help' ;;
+        '') words='enqueue status wait cancel result logs prerender send receive queues worker workers config doctor completion version help' ;;
         enqueue) words=' --queue --delay --at --priority --max-attempts --backoff --backoff-base --backoff-cap --timeout --expires --id --wait --jsonl --json --connect-timeout --color --help' ;;
         status) words=' --watch --json --connect-timeout --color --help' ;;
         wait) words=' --timeout --any --json --connect-timeout --color --help' ;;
+        cancel) words=' --reason --json --connect-timeout --color --help' ;;
         result) words=' --json --connect-timeout --color --help' ;;
         logs) words=' --attempt --follow --json --connect-timeout --color --help' ;;
         prerender) words=' --to --queue --cache-control --max-attempts --wait --max-failures --json --connect-timeout --color --help' ;;

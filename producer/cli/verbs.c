@@ -11,6 +11,7 @@ const struct cress_verb *const cress_verbs[] = {
     &cress_verb_enqueue,
     &cress_verb_status,
     &cress_verb_wait,
+    &cress_verb_cancel,
     &cress_verb_result,
     &cress_verb_logs,
     &cress_verb_prerender,

@@ -36,7 +36,7 @@ static char last_error_code[64];
 static int failing; /* so many next answers are errors */
 static enum cress_status failure = CRESS_UNAVAILABLE;
 static enum cress_verdict start_verdict, change_verdict;
-static bool batch_complete;
+static bool follow;
 static const char *completion;
 
 static void note(const char *format, ...) CRESS_PRINTF(1, 2);
@@ -148,10 +148,10 @@ static void answer(const struct call *call, const struct cress_error *err)
         ((cress_publish_cb)call->done)(err, call->arg);
         break;
     case START:
-        ((cress_store_verdict_cb)call->done)(start_verdict, batch_complete, err, call->arg);
+        ((cress_store_verdict_cb)call->done)(start_verdict, follow, err, call->arg);
         break;
     case CHANGE:
-        ((cress_store_verdict_cb)call->done)(change_verdict, batch_complete, err, call->arg);
+        ((cress_store_verdict_cb)call->done)(change_verdict, follow, err, call->arg);
         break;
     case BATCH_GET:
         ((cress_store_batch_cb)call->done)(err ? NULL : &batch, err, call->arg);
@@ -216,7 +216,7 @@ static int set_up(void **state)
     cress_list_init(&worker.active);
     cress_ids_init(&worker.ids, 4);
     start_verdict = change_verdict = CRESS_VERDICT_APPLIED;
-    batch_complete = false;
+    follow = false;
     failing = 0;
     failure = CRESS_UNAVAILABLE;
     completion = NULL;
@@ -508,7 +508,7 @@ static void last_of_a_batch(void **state)
     (void)state;
     struct cress_message message = message_of("cress.noop", "{}");
     message.correlation_id = "b";
-    batch_complete = true;
+    follow = true;
     completion = "{\"task\": \"cress.noop\", \"payload\": null, \"id\": \"after\"}";
     deliver(&message);
     expect("start record:succeeded batch:b submit:after batch_complete ack");
@@ -519,11 +519,32 @@ static void last_of_a_batch_found_again(void **state)
     (void)state;
     struct cress_message message = message_of("cress.noop", "{}");
     message.correlation_id = "b";
-    batch_complete = true;
+    follow = true;
     completion = "{\"task\": \"cress.noop\", \"payload\": null, \"id\": \"after\"}";
     start_verdict = CRESS_VERDICT_TERMINAL;
     deliver(&message);
     expect("start batch:b submit:after batch_complete ack");
+}
+
+static void cancelled_before_it_ran(void **state)
+{
+    (void)state;
+    struct cress_message message = message_of("cress.noop", "{}");
+    message.reply_to = "answers";
+    start_verdict = change_verdict = CRESS_VERDICT_CANCELLED;
+    deliver(&message);
+    expect("start record:cancelled publish:answers ack");
+    assert_non_null(strstr(cress_buf_text(&last_body), "\"code\":\"cancelled\""));
+}
+
+static void cancelled_when_it_would_be_tried_again(void **state)
+{
+    (void)state;
+    struct cress_message message = message_of("cress.fail", "{}");
+    message.reply_to = "answers";
+    change_verdict = CRESS_VERDICT_CANCELLED;
+    deliver(&message);
+    expect("start publish:q#2 record:retrying publish:answers ack");
 }
 
 static void second_delivery_waits_for_the_first(void **state)
@@ -617,6 +638,8 @@ int main(void)
         TEST(lost_record_is_made_again),
         TEST(last_of_a_batch),
         TEST(last_of_a_batch_found_again),
+        TEST(cancelled_before_it_ran),
+        TEST(cancelled_when_it_would_be_tried_again),
         TEST(second_delivery_waits_for_the_first),
         TEST(no_more_than_concurrency_run),
         TEST(timeout_is_retried),

@@ -13,7 +13,6 @@
 // job's own id, and a page's job id is derived from that and its URL, so a second run (after a
 // crash, or a retry) finds the jobs there and counts none twice. For the same reason a URL that a
 // sitemap lists twice is one job.
-#include "worker/completion.h"
 #include "worker/handler/handler.h"
 #include "worker/publish/publish.h"
 #include "worker/render/page.h"
@@ -24,7 +23,7 @@
 #include "common/base/id.h"
 #include "common/base/url.h"
 #include "common/object/object.h"
-#include "common/submit/submit.h"
+#include "common/submit/follow_up.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +83,16 @@ static void site_free(struct site *site)
     free(site);
 }
 
+static struct cress_submit_options submit_options(const struct site *site)
+{
+    const struct cress_services *services = site->run->services;
+    return (struct cress_submit_options){
+        .broker = services->broker,
+        .store = services->store,
+        .config = services->config,
+    };
+}
+
 static void end_with_error(struct site *site, const struct cress_error *err)
 {
     struct cress_run *run = site->run;
@@ -108,11 +117,12 @@ static void on_completed(const struct cress_error *err, void *arg)
     cress_run_succeed(run, result);
 }
 
-static void on_batch_closed(bool complete, const struct cress_error *err, void *arg)
+static void on_batch_closed(bool follow, const struct cress_error *err, void *arg)
 {
     struct site *site = arg;
-    if (!err && complete) { /* every page was done before the list was */
-        cress_completion_submit(site->run->services, site->run->job.id, on_completed, site);
+    if (!err && follow) { /* every page was done before the list was */
+        const struct cress_submit_options options = submit_options(site);
+        cress_follow_up(&options, site->run->job.id, on_completed, site);
         return;
     }
     on_completed(err, site);
@@ -209,8 +219,7 @@ static void submit_page(struct site *site, const char *url)
         .batch = run->job.id,
         .traceparent = run->job.traceparent,
     };
-    const struct cress_submit_options options = {
-        .broker = services->broker, .store = services->store, .config = services->config};
+    const struct cress_submit_options options = submit_options(site);
     site->in_flight++;
     cress_submit(&options, &job, on_submitted, site);
     cress_buf_free(&payload);

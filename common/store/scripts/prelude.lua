@@ -41,11 +41,48 @@ local function count(batch, state, by)
     redis.call('HINCRBY', BATCH .. batch, 'done', by)
 end
 
--- COMPLETE when all jobs of `batch` (may be nil) have ended and its completion is still to be published, else 0.
-local function complete(batch)
+-- FOLLOW when all jobs of `batch` (may be nil) have ended and its completion is still to be published, else 0.
+local function follow(batch)
     if not batch then
         return 0
     end
     local b = redis.call('HMGET', BATCH .. batch, 'closed', 'completed', 'total', 'done')
-    return b[1] and not b[2] and b[3] == b[4] and COMPLETE or 0
+    return b[1] and not b[2] and b[3] == b[4] and FOLLOW or 0
+end
+
+-- One more line in the batch's results.
+local function add_end(batch, job, state, field, value)
+    local line = '{"id":"' .. string.sub(job, #JOB + 1) .. '","state":"' .. state .. '"'
+    if field ~= '' then
+        line = line .. ',"' .. field .. '":' .. value
+    end
+    redis.call('RPUSH', RESULTS .. batch, line .. '}')
+    count(batch, state, 1)
+end
+
+-- What else the end of a job brings, once its status says so: its TTL begins (in ms, 0: none), and its batch counts it.
+-- `field` is that of its outcome, `result`, `error` or empty. Returns what follow() says.
+local function end_job(job, state, flags, field, value, ttl)
+    if ttl ~= '0' then
+        redis.call('PEXPIRE', job, ttl)
+    end
+    local batch = batch_of(job, flags)
+    if batch then
+        add_end(batch, job, state, field, value)
+    end
+    return follow(batch)
+end
+
+-- A job that is cancelled while its message is on its way leaves a note that outlives its record: else the message,
+-- when it is due at last, would be taken for a new job. The note holds the attempt that the message is for, and ends `keep`
+-- ms after the message is due, or when that has come.
+local function note_cancelled(job, attempt, due, now, keep)
+    local wait = due - now
+    redis.call('SET', CANCELLED_NOTE .. string.sub(job, #JOB + 1), attempt, 'PX', (wait > 0 and wait or 0) + keep)
+end
+
+-- Redis's own clock, in ms since 1970: those of the programs may differ.
+local function redis_now()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
 end

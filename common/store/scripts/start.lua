@@ -5,13 +5,20 @@
 local function start(job, attempt, worker, now, redelivered, max_crashes)
     local state, version, last, crashes, flags, started, runner = read_status(job)
     if not state then
-        return MISSING
+        return redis.call('EXISTS', CANCELLED_NOTE .. string.sub(job, #JOB + 1)) == 1 and CANCELLED or MISSING
+    end
+    if state == 'cancelled' then
+        return CANCELLED
     end
     if is_terminal(state) then
-        return TERMINAL + complete(batch_of(job, flags))
+        return TERMINAL + follow(batch_of(job, flags))
     end
     if tonumber(last) > tonumber(attempt) then
         return STALE
+    end
+    -- It was asked to stop, and whoever ran it is gone.
+    if has(flags, FLAG_CANCEL) and (redelivered == '1' or last ~= attempt) then
+        return CANCELLED
     end
     if state == 'running' and last == attempt then
         -- The same call again, whose answer was lost on the way: it is neither a copy nor a crash.

@@ -57,9 +57,22 @@ static void become_server(const struct server *server)
 
     snprintf(port, sizeof(port), "%d", server->port);
     dup2(null, STDOUT_FILENO);
-    execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1", "--dir",
-           server->folder, "--requirepass", "secret", "--save", "3600 1000000", "--unixsocket",
-           "redis.sock", (char *)NULL);
+    char *const argv[] = {"redis-server",
+                          "--port",
+                          port,
+                          "--bind",
+                          "127.0.0.1",
+                          "--dir",
+                          (char *)server->folder,
+                          "--requirepass",
+                          "secret",
+                          "--save",
+                          "3600 1000000",
+                          "--unixsocket",
+                          "redis.sock",
+                          NULL};
+    execvp("redis-server", argv);
+    execvp("redis-check-rdb", argv); /* the same program, which goes by what it is called */
     _exit(127);
 }
 

@@ -45,8 +45,10 @@ static struct {
     bool called;
     struct cress_error err;
     enum cress_verdict verdict;
-    bool complete;
+    bool follow;
     struct cress_record *record; /* owned */
+    enum cress_state state;
+    char batch_id[64];
     struct cress_batch batch;
     bool has_batch;
     size_t count;
@@ -81,20 +83,31 @@ static void record_cb(const struct cress_record *record, const struct cress_erro
     last.record = record ? cress_record_clone(record) : NULL;
 }
 
-static void verdict_cb(enum cress_verdict verdict, bool complete, const struct cress_error *err,
+static void verdict_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
                        void *arg)
 {
     (void)arg;
     note(err);
     last.verdict = verdict;
-    last.complete = complete;
+    last.follow = follow;
 }
 
-static void close_cb(bool complete, const struct cress_error *err, void *arg)
+static void cancel_cb(const struct cress_cancel_answer *answer, const struct cress_error *err,
+                      void *arg)
 {
     (void)arg;
     note(err);
-    last.complete = complete;
+    last.verdict = answer->verdict;
+    last.state = answer->state;
+    last.follow = answer->follow;
+    snprintf(last.batch_id, sizeof last.batch_id, "%s", answer->batch ? answer->batch : "");
+}
+
+static void close_cb(bool follow, const struct cress_error *err, void *arg)
+{
+    (void)arg;
+    note(err);
+    last.follow = follow;
 }
 
 static void batch_cb(const struct cress_batch *batch, const struct cress_error *err, void *arg)
@@ -320,6 +333,7 @@ static int set_up_group(void **state)
     config = (struct cress_config){.store_url = server.url,
                                    .store_timeout_ms = 5000,
                                    .store_ttl_ms = 60000,
+                                   .store_cancelled_ttl_ms = 600000,
                                    .job_max_attempts = 5,
                                    .job_timeout_ms = 300000};
     assert_int_equal(cress_redis_address_parse(server.url, &side_address, NULL), CRESS_OK);
@@ -417,6 +431,7 @@ static void test_every_pair(void **state)
             const bool repeat = from == to && attempt == 1 && !cress_state_is_terminal(from);
 
             assert_int_equal(verdict, allowed || repeat               ? CRESS_VERDICT_APPLIED
+                                      : from == CRESS_STATE_CANCELLED ? CRESS_VERDICT_CANCELLED
                                       : cress_state_is_terminal(from) ? CRESS_VERDICT_TERMINAL
                                                                       : CRESS_VERDICT_STALE);
             assert_int_equal(get(id)->state, allowed ? to : from);
@@ -534,10 +549,10 @@ static void test_poison_and_hand_back(void **state)
 
 static int many_left;
 
-static void many_cb(enum cress_verdict verdict, bool complete, const struct cress_error *err,
+static void many_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
                     void *arg)
 {
-    (void)complete;
+    (void)follow;
     assert_null(err);
     assert_int_equal(verdict, CRESS_VERDICT_APPLIED);
     if (--many_left == 0) {
@@ -602,7 +617,7 @@ static bool batch_close(const char *id)
     expect_call();
     cress_store_batch_close(store, id, close_cb, NULL);
     wait_for_success();
-    return last.complete;
+    return last.follow;
 }
 
 static const struct cress_batch *batch_get(const char *id)
@@ -617,7 +632,7 @@ static bool end_member(const char *id, enum cress_state to)
 {
     assert_int_equal(start(id, 1), CRESS_VERDICT_APPLIED);
     assert_int_equal(change(id, to, 1), CRESS_VERDICT_APPLIED);
-    return last.complete;
+    return last.follow;
 }
 
 static void test_batch(void **state)
@@ -641,9 +656,9 @@ static void test_batch(void **state)
     assert_true(end_member("b-3", CRESS_STATE_SUCCEEDED));
     /* Until the completion is published whoever asks again is told again. */
     assert_int_equal(change("b-3", CRESS_STATE_SUCCEEDED, 1), CRESS_VERDICT_TERMINAL);
-    assert_true(last.complete);
+    assert_true(last.follow);
     assert_int_equal(start("b-1", 1), CRESS_VERDICT_TERMINAL);
-    assert_true(last.complete);
+    assert_true(last.follow);
     assert_true(batch_close("b"));
 
     const struct cress_batch *batch = batch_get("b");
@@ -664,7 +679,7 @@ static void test_batch(void **state)
     assert_in_range(command("PTTL", "cress:results:b", NULL, NULL), 50000, 60000);
     assert_false(batch_close("b"));
     assert_int_equal(start("b-1", 1), CRESS_VERDICT_TERMINAL);
-    assert_false(last.complete);
+    assert_false(last.follow);
 }
 
 static void test_batch_results(void **state)
@@ -723,30 +738,189 @@ static void test_foreign_correlation(void **state)
     cress_store_start(store, &begin, verdict_cb, NULL);
     wait_for_success();
     assert_int_equal(change("foreign", CRESS_STATE_SUCCEEDED, 1), CRESS_VERDICT_APPLIED);
-    assert_false(last.complete);
+    assert_false(last.follow);
     assert_null(batch_get("rpc-42"));
     assert_string_equal(get("foreign")->batch, "rpc-42");
     assert_int_equal(command("EXISTS", "cress:results:rpc-42", NULL, NULL), 0);
 }
 
+/* --- cancelling --- */
+
+static enum cress_verdict cancel_at(const char *id, int64_t now_ms)
+{
+    expect_call();
+    cress_store_cancel(store, id, "{\"code\":\"cancelled\"}", now_ms, cancel_cb, NULL);
+    wait_for_success();
+    return last.verdict;
+}
+
+static enum cress_verdict cancel(const char *id)
+{
+    return cancel_at(id, 7000);
+}
+
+/* Milliseconds left of the note about `id`, or -2. */
+static long long note_ttl(const char *id)
+{
+    char key[64];
+
+    snprintf(key, sizeof key, "cress:cancelled:%s", id);
+    return command("PTTL", key, NULL, NULL);
+}
+
+static void test_cancel_what_waits(void **state)
+{
+    static const enum cress_state waiting[] = {CRESS_STATE_SCHEDULED, CRESS_STATE_QUEUED,
+                                               CRESS_STATE_RETRYING};
+
+    (void)state;
+    for (size_t i = 0; i < CRESS_COUNT(waiting); i++) {
+        const char *id = cress_state_word(waiting[i]);
+        bring_to(id, waiting[i]);
+        assert_int_equal(cancel(id), CRESS_VERDICT_APPLIED);
+        assert_int_equal(last.state, CRESS_STATE_CANCELLED);
+        assert_int_equal(get(id)->state, CRESS_STATE_CANCELLED);
+        assert_string_equal(last.record->error, "{\"code\":\"cancelled\"}");
+        assert_int_equal(last.record->finished_ms, 7000);
+        assert_string_equal(last.record->payload, "{\"a\":1}");
+        assert_int_equal(cancel(id), CRESS_VERDICT_TERMINAL);
+        assert_int_equal(last.state, CRESS_STATE_CANCELLED);
+    }
+    assert_int_equal(cancel("nobody"), CRESS_VERDICT_MISSING);
+}
+
+static void test_cancel_what_has_ended(void **state)
+{
+    static const enum cress_state ends[] = {CRESS_STATE_SUCCEEDED, CRESS_STATE_FAILED,
+                                            CRESS_STATE_EXPIRED};
+
+    (void)state;
+    for (size_t i = 0; i < CRESS_COUNT(ends); i++) {
+        const char *id = cress_state_word(ends[i]);
+        bring_to(id, ends[i]);
+        assert_int_equal(cancel(id), CRESS_VERDICT_TERMINAL);
+        assert_int_equal(last.state, ends[i]);
+        assert_int_equal(get(id)->state, ends[i]);
+        assert_int_equal(note_ttl(id), -2);
+    }
+}
+
+static void test_cancel_what_runs(void **state)
+{
+    (void)state;
+    bring_to("j", CRESS_STATE_RUNNING);
+    assert_int_equal(cancel("j"), CRESS_VERDICT_APPLIED);
+    assert_int_equal(last.state, CRESS_STATE_RUNNING);
+    assert_int_equal(get("j")->state, CRESS_STATE_RUNNING);
+    assert_int_equal(cancel("j"), CRESS_VERDICT_APPLIED);
+    assert_int_equal(change("j", CRESS_STATE_CANCELLED, 1), CRESS_VERDICT_APPLIED);
+    assert_string_equal(get("j")->error, "{\"code\":\"cancelled\"}");
+    assert_int_equal(note_ttl("j"), -2); /* its message is in the hands of who said so */
+
+    bring_to("done", CRESS_STATE_RUNNING);
+    assert_int_equal(cancel("done"), CRESS_VERDICT_APPLIED);
+    assert_int_equal(change("done", CRESS_STATE_SUCCEEDED, 1), CRESS_VERDICT_APPLIED);
+    assert_int_equal(get("done")->state, CRESS_STATE_SUCCEEDED);
+}
+
+/* Asked to stop, but the attempt ended for another reason, or its worker died: no other one. */
+static void test_cancelled_is_not_tried_again(void **state)
+{
+    static const enum cress_state again[] = {CRESS_STATE_RETRYING, CRESS_STATE_QUEUED};
+
+    (void)state;
+    for (size_t i = 0; i < CRESS_COUNT(again); i++) {
+        const char *id = cress_state_word(again[i]);
+        bring_to(id, CRESS_STATE_RUNNING);
+        assert_int_equal(cancel(id), CRESS_VERDICT_APPLIED);
+        assert_int_equal(change(id, again[i], 1), CRESS_VERDICT_CANCELLED);
+        assert_int_equal(get(id)->state, CRESS_STATE_CANCELLED);
+        assert_string_equal(last.record->error, "{\"code\":\"cancelled\"}");
+        assert_true(note_ttl(id) > 0);
+        const int next = again[i] == CRESS_STATE_RETRYING ? 2 : 1;
+        assert_int_equal(start(id, next), CRESS_VERDICT_CANCELLED);
+        assert_int_equal(change(id, CRESS_STATE_CANCELLED, next), CRESS_VERDICT_CANCELLED);
+        assert_int_equal(note_ttl(id), -2);
+    }
+    bring_to("crashed", CRESS_STATE_RUNNING);
+    assert_int_equal(cancel("crashed"), CRESS_VERDICT_APPLIED);
+    assert_int_equal(start("crashed", 1), CRESS_VERDICT_STALE); /* a copy: its worker lives */
+    assert_int_equal(start_as("crashed", "w2", 1, true, 9), CRESS_VERDICT_CANCELLED);
+    assert_int_equal(change("crashed", CRESS_STATE_CANCELLED, 1), CRESS_VERDICT_APPLIED);
+    assert_int_equal(get("crashed")->state, CRESS_STATE_CANCELLED);
+}
+
+/* The message of a cancelled job may come when its record is long gone. */
+static void test_cancelled_outlives_its_record(void **state)
+{
+    struct cress_job job = make_job("later");
+
+    (void)state;
+    job.not_before_ms = 7000 + 1000000;
+    expect_call();
+    cress_store_create(store, &job, CRESS_STATE_SCHEDULED, record_cb, NULL);
+    wait_for_success();
+    assert_int_equal(cancel("later"), CRESS_VERDICT_APPLIED);
+    assert_in_range(note_ttl("later"), 1500000, 1600000); /* when it is due, and ten minutes */
+    assert_int_equal(command("DEL", "cress:job:later", NULL, NULL), 1);
+    assert_int_equal(start("later", 1), CRESS_VERDICT_CANCELLED);
+    assert_int_equal(change("later", CRESS_STATE_EXPIRED, 1), CRESS_VERDICT_CANCELLED);
+    assert_null(get("later"));
+    assert_int_equal(note_ttl("later"), -2);
+    assert_int_equal(start("later", 1), CRESS_VERDICT_APPLIED); /* the id may be used again */
+}
+
+/* The first attempt's message comes once more, but the one that waits is the second's. */
+static void test_cancelled_note_waits_for_its_message(void **state)
+{
+    (void)state;
+    bring_to("j", CRESS_STATE_RETRYING);
+    assert_int_equal(cancel("j"), CRESS_VERDICT_APPLIED);
+    assert_int_equal(start_as("j", "w", 1, true, 100), CRESS_VERDICT_CANCELLED);
+    assert_int_equal(change("j", CRESS_STATE_CANCELLED, 1), CRESS_VERDICT_CANCELLED);
+    assert_true(note_ttl("j") > 0);
+    assert_int_equal(change("j", CRESS_STATE_CANCELLED, 2), CRESS_VERDICT_CANCELLED);
+    assert_int_equal(note_ttl("j"), -2);
+}
+
+static void test_cancel_in_a_batch(void **state)
+{
+    (void)state;
+    batch_open("c");
+    create_in("c-1", CRESS_STATE_QUEUED, "c");
+    create_in("c-2", CRESS_STATE_QUEUED, "c");
+    batch_close("c");
+    assert_int_equal(cancel("c-1"), CRESS_VERDICT_APPLIED);
+    assert_false(last.follow);
+    assert_int_equal(cancel("c-2"), CRESS_VERDICT_APPLIED);
+    assert_true(last.follow);
+    assert_string_equal(last.batch_id, "c");
+    /* until what follows is done, whoever comes by hears of it */
+    assert_int_equal(cancel("c-2"), CRESS_VERDICT_TERMINAL);
+    assert_true(last.follow);
+    assert_int_equal(change("c-2", CRESS_STATE_CANCELLED, 1), CRESS_VERDICT_CANCELLED);
+    assert_true(last.follow);
+    assert_int_equal(batch_get("c")->cancelled, 2);
+}
+
 static int completions;
 
-static void interleaved_cb(enum cress_verdict verdict, bool complete, const struct cress_error *err,
+static void interleaved_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
                            void *arg)
 {
     assert_null(err);
     assert_int_equal(verdict, CRESS_VERDICT_APPLIED);
-    completions += complete;
+    completions += follow;
     if (--many_left == 0) {
         *(bool *)arg = true;
     }
 }
 
-static void interleaved_close_cb(bool complete, const struct cress_error *err, void *arg)
+static void interleaved_close_cb(bool follow, const struct cress_error *err, void *arg)
 {
     (void)arg;
     assert_null(err);
-    completions += complete;
+    completions += follow;
 }
 
 /* Whenever the batch is closed while its jobs end, exactly one answer says that it is complete. */
@@ -1048,11 +1222,11 @@ static void test_full_store(void **state)
 
 static int cancelled;
 
-static void cancelled_cb(enum cress_verdict verdict, bool complete, const struct cress_error *err,
+static void cancelled_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
                          void *arg)
 {
     (void)verdict;
-    (void)complete;
+    (void)follow;
     (void)arg;
     assert_int_equal(err->status, CRESS_CANCELLED);
     cancelled++;
@@ -1093,6 +1267,13 @@ int main(void)
         TEST(test_batch_results),
         TEST(test_batch_refusals),
         TEST(test_foreign_correlation),
+        TEST(test_cancel_what_waits),
+        TEST(test_cancel_what_has_ended),
+        TEST(test_cancel_what_runs),
+        TEST(test_cancelled_is_not_tried_again),
+        TEST(test_cancelled_outlives_its_record),
+        TEST(test_cancelled_note_waits_for_its_message),
+        TEST(test_cancel_in_a_batch),
         TEST(test_batch_interleavings),
         TEST(test_presence),
         TEST(test_queues_and_server),

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// What follows the end of a batch's last job; see completion.h.
+// What follows the end of a job; see follow_up.h.
 //
 // read the batch -> submit its completion job -> note that it was submitted
-#include "worker/completion.h"
+#include "common/submit/follow_up.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/submit/submit.h"
+#include "common/base/mem.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 
 /* One completion on its way. */
 struct completion {
-    const struct cress_services *services;
+    struct cress_submit_options options;
     char *batch;
     cress_store_done_cb done;
     void *arg;
@@ -34,8 +35,7 @@ static void noted_cb(const struct cress_error *err, void *arg)
 
 static void note(struct completion *completion)
 {
-    cress_store_batch_complete(completion->services->store, completion->batch, noted_cb,
-                               completion);
+    cress_store_batch_complete(completion->options.store, completion->batch, noted_cb, completion);
 }
 
 /* Whether submitting the same request again is pointless. */
@@ -76,12 +76,7 @@ static void submit(struct completion *completion, const char *request_text)
     if (cress_job_from_request(request, cress_clock_wall_ms(), &job, &payload, &err) != CRESS_OK) {
         give_up(completion, &err);
     } else {
-        const struct cress_submit_options options = {
-            .broker = completion->services->broker,
-            .store = completion->services->store,
-            .config = completion->services->config,
-        };
-        cress_submit(&options, &job, submitted_cb, completion);
+        cress_submit(&completion->options, &job, submitted_cb, completion);
     }
     free(payload);
     json_decref(request);
@@ -101,13 +96,13 @@ static void read_cb(const struct cress_batch *batch, const struct cress_error *e
     }
 }
 
-void cress_completion_submit(const struct cress_services *services, const char *batch,
-                             cress_store_done_cb done, void *arg)
+void cress_follow_up(const struct cress_submit_options *options, const char *batch,
+                     cress_store_done_cb done, void *arg)
 {
     struct completion *completion = CRESS_NEW(struct completion);
-    completion->services = services;
+    completion->options = *options;
     completion->batch = cress_strdup(batch);
     completion->done = done;
     completion->arg = arg;
-    cress_store_batch_get(services->store, batch, read_cb, completion);
+    cress_store_batch_get(options->store, batch, read_cb, completion);
 }

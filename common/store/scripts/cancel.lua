@@ -1,0 +1,27 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Cancels a job, or asks the worker that runs it to do so.
+-- KEYS: job. ARGV: the reason as the job's error, JSON; now; the TTL of ended jobs in ms (0: for ever); that of the note.
+-- Returns a verdict, see script.c - APPLIED, TERMINAL or MISSING -, the state that the job has now, and its batch or ''.
+local job = KEYS[1]
+local reason, now, ttl, keep = unpack(ARGV)
+
+local state, version, attempt, crashes, flags, started, worker = read_status(job)
+if not state then
+    return {MISSING, '', ''}
+end
+local batch = batch_of(job, flags) or ''
+if is_terminal(state) then
+    return {TERMINAL + follow(batch_of(job, flags)), state, batch}
+end
+if state == 'running' then
+    if not has(flags, FLAG_CANCEL) then
+        set_status(job, state, version, attempt, crashes, flags + FLAG_CANCEL, started, worker, 'cancel', reason)
+    end
+    redis.call('PUBLISH', CONTROL, 'cancel ' .. string.sub(job, #JOB + 1))
+    return {APPLIED, state, batch}
+end
+-- One that was handed back returns as the same attempt, one that waits for its next attempt as that.
+local awaited = state == 'queued' and attempt ~= '0' and attempt or attempt + 1
+note_cancelled(job, awaited, tonumber(redis.call('HGET', job, 'run_at_ms') or 0), tonumber(now), keep)
+set_status(job, 'cancelled', version, attempt, crashes, flags, started, worker, 'error', reason, 'finished_ms', now)
+return {APPLIED + end_job(job, 'cancelled', flags, 'error', reason, ttl), 'cancelled', batch}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cancelling a job; see cancel.h.
+#include "common/submit/cancel.h"
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/base/text.h"
+#include "common/submit/follow_up.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct cancellation {
+    struct cress_submit_options options;
+    char *id;
+    enum cress_state state;
+    cress_cancel_cb done;
+    void *arg;
+};
+
+enum cress_status cress_cancel_check_reason(const char *reason, struct cress_error *err)
+{
+    const size_t size = strlen(reason);
+
+    if (size > CRESS_CANCEL_REASON_MAX || !cress_text_is_utf8(reason, size)) {
+        return cress_error_set(err, CRESS_INVALID, "invalid_reason",
+                               "a reason is UTF-8 text of at most %d bytes",
+                               CRESS_CANCEL_REASON_MAX);
+    }
+    return CRESS_OK;
+}
+
+static void finish(struct cancellation *cancellation, const struct cress_error *err)
+{
+    cancellation->done(cancellation->state, err, cancellation->arg);
+    free(cancellation->id);
+    free(cancellation);
+}
+
+static void on_followed_up(const struct cress_error *err, void *arg)
+{
+    struct cancellation *cancellation = arg;
+    struct cress_error why;
+
+    if (err) {
+        why = *err;
+        cress_error_prefix(&why,
+                           "job %s is cancelled, but the job to run after its batch is not "
+                           "submitted yet; cancel it once more",
+                           cancellation->id);
+        err = &why;
+    }
+    finish(cancellation, err);
+}
+
+/* A job that is cancelled already is what the caller wanted, but an earlier one may have died before
+ * it did what follows. */
+static void on_answer(const struct cress_cancel_answer *answer, const struct cress_error *err,
+                      void *arg)
+{
+    struct cancellation *cancellation = arg;
+    struct cress_error why;
+
+    cancellation->state = answer->state;
+    if (!err && answer->verdict == CRESS_VERDICT_MISSING) {
+        cress_error_set(&why, CRESS_NOT_FOUND, "unknown_job",
+                        "there is no job %s: it never existed, or its record has expired",
+                        cancellation->id);
+        err = &why;
+    } else if (!err && answer->state != CRESS_STATE_CANCELLED &&
+               answer->verdict == CRESS_VERDICT_TERMINAL) {
+        cress_error_set(&why, CRESS_CONFLICT, "job_ended", "job %s has ended already: it %s",
+                        cancellation->id, cress_state_word(answer->state));
+        err = &why;
+    }
+    if (!err && answer->follow && answer->batch) {
+        cress_follow_up(&cancellation->options, answer->batch, on_followed_up, cancellation);
+        return;
+    }
+    finish(cancellation, err);
+}
+
+void cress_cancel_job(const struct cress_submit_options *options, const char *id,
+                      const char *reason, cress_cancel_cb done, void *arg)
+{
+    struct cancellation *cancellation = CRESS_NEW(struct cancellation);
+    struct cress_buf error = cress_buf_make((size_t)8 * CRESS_CANCEL_REASON_MAX);
+
+    reason = reason ? reason : "cancelled by request";
+    cress_buf_add_text(&error, "{\"code\":\"cancelled\",\"message\":");
+    cress_buf_add_json(&error, reason, strlen(reason));
+    cress_buf_add_char(&error, '}');
+    cancellation->options = *options;
+    cancellation->id = cress_strdup(id);
+    cancellation->done = done;
+    cancellation->arg = arg;
+    cress_store_cancel(options->store, id, cress_buf_text(&error), cress_clock_wall_ms(), on_answer,
+                       cancellation);
+    cress_buf_free(&error);
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cancelling a job, and what follows from that.
+//
+// A job that waits - queued, scheduled, retrying - is cancelled at once; its message is dropped when
+// it comes. A job that runs is asked to stop through the worker that has it: its record says
+// `cancelled` when it has. Whoever cancels is also the one who ends the job, and so does what
+// follows (follow_up.h). Loop thread only; nothing blocks.
+#ifndef CRESS_SUBMIT_CANCEL_H
+#define CRESS_SUBMIT_CANCEL_H
+
+#include "common/submit/submit.h"
+
+enum { CRESS_CANCEL_REASON_MAX = 256 }; /* bytes, without the NUL */
+
+/* CRESS_INVALID unless `reason` is UTF-8 of at most that size. */
+CRESS_MUST_CHECK enum cress_status cress_cancel_check_reason(const char *reason,
+                                                             struct cress_error *err);
+
+/* How it ended. `err` NULL: the job is cancelled (`state` CANCELLED; it may have been so before), or
+ * has been asked to stop (RUNNING). CRESS_CONFLICT "job_ended": it has ended otherwise, as `state`
+ * says. CRESS_NOT_FOUND "unknown_job". After another error it is worth another try, as it is when
+ * the job was cancelled but what follows could not be done. */
+typedef void (*cress_cancel_cb)(enum cress_state state, const struct cress_error *err, void *arg);
+
+/* Cancels job `id`; both texts are copied. `reason` (NULL: none) has been checked; it becomes the
+ * message of the job's error, of which the code is "cancelled". Repeating it is harmless.
+ * `options->timeout_ms` bounds the submission of what follows. `done` is called exactly once, never
+ * from within. */
+void cress_cancel_job(const struct cress_submit_options *options, const char *id,
+                      const char *reason, cress_cancel_cb done, void *arg);
+
+#endif
