@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/job/attempts.h"
 #include "common/job/pack.h"
 
 #include <inttypes.h>
@@ -15,7 +16,8 @@ struct cress_record *cress_record_clone(const struct cress_record *record)
     struct cress_record view = *record;
     const char **const texts[] = {&view.id,      &view.task,     &view.queue, &view.priority,
                                   &view.payload, &view.result,   &view.error, &view.worker,
-                                  &view.batch,   &view.progress, &view.log,   &view.backoff};
+                                  &view.batch,   &view.progress, &view.log,   &view.backoff,
+                                  &view.attempts};
     size_t size = sizeof(view);
     for (size_t i = 0; i < CRESS_COUNT(texts); i++) {
         size += cress_pack_size(*texts[i]);
@@ -102,5 +104,8 @@ void cress_record_write_json(const struct cress_record *record, struct cress_buf
     add_time(out, ",\"started_at\":", record->started_ms);
     add_time(out, ",\"finished_at\":", record->finished_ms);
     add_time(out, ",\"expires_at\":", record->expires_ms);
+    cress_buf_add_text(out, ",\"attempts\":");
+    cress_attempts_write_json(record, out);
+    add_number(out, ",\"attempts_dropped\":", cress_attempts_dropped(record));
     cress_buf_add_char(out, '}');
 }

@@ -28,6 +28,7 @@ struct cress_record {
     const char *worker;   /* who runs or ran it */
     const char *progress; /* JSON text {"percent", "message"}; what it last said */
     const char *log;      /* the tail of the last attempt's log */
+    const char *attempts; /* those before the last one; see attempts.h */
     const char *batch;
     int64_t created_ms, run_at_ms, started_ms, finished_ms, expires_ms;
 };
@@ -37,7 +38,7 @@ cress_record_clone(const struct cress_record *record); /* one block; free() it *
 
 /* Writes the record as the JSON object of docs/http-api.md: id, task, queue, priority, state, done,
  * version, attempt, max_attempts, timeout_ms, backoff, backoff_base_ms, backoff_cap_ms, payload, result, error, progress, log, worker,
- * batch_id, created_at, run_at, started_at, finished_at, expires_at. Times are RFC 3339; what is
+ * batch_id, created_at, run_at, started_at, finished_at, expires_at, attempts, attempts_dropped. Times are RFC 3339; what is
  * not known is null. The payload's and result's JSON is embedded as it is. */
 void cress_record_write_json(const struct cress_record *record, struct cress_buf *out);
 

@@ -60,6 +60,7 @@ static const struct field {
     FIELD(backoff, TEXT),
     FIELD(backoff_base_ms, INT64),
     FIELD(backoff_cap_ms, INT64),
+    FIELD(attempts, TEXT),
 #undef FIELD
 };
 

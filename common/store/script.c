@@ -4,6 +4,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/mem.h"
+#include "common/job/attempts.h"
 #include "common/store/fields.h"
 #include "common/store/keys.h"
 #include "common/store/store.h"
@@ -40,6 +41,7 @@ static void add_constants(struct cress_buf *text)
         "local APPLIED, TERMINAL, STALE, POISON, MISSING, CANCELLED = %d, %d, %d, %d, %d, %d\n",
         CRESS_VERDICT_APPLIED, CRESS_VERDICT_TERMINAL, CRESS_VERDICT_STALE, CRESS_VERDICT_POISON,
         CRESS_VERDICT_MISSING, CRESS_VERDICT_CANCELLED);
+    cress_buf_printf(text, "local ATTEMPTS_KEPT = %d\n", CRESS_ATTEMPTS_KEPT);
     cress_buf_printf(text, "local FOLLOW = %d\n", CRESS_SCRIPT_FOLLOW);
     cress_buf_printf(text, "local FLAG_BATCHED, FLAG_CANCEL = %d, %d\n", CRESS_RECORD_BATCHED,
                      CRESS_RECORD_CANCEL);

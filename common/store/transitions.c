@@ -130,8 +130,8 @@ static void add_change_words(struct cress_redis_args *args, const struct cress_c
         cress_redis_add(args, change->error ? "error" : "");
         cress_redis_add(args, change->error ? change->error : "");
     }
-    cress_redis_add_int(args,
-                        cress_state_is_terminal(change->to) ? change->now_ms : change->run_at_ms);
+    cress_redis_add_int(args, change->run_at_ms);
+    cress_redis_add_int(args, change->now_ms);
 }
 
 static void send_bulk(struct bulk *bulk, enum cress_script script)

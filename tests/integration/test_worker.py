@@ -204,6 +204,58 @@ class Retries(WorkerTest):
         self.assertEqual(record["attempt"], "2")
 
 
+class Attempts(WorkerTest):
+    """Each attempt is in the record: who, when, how it ended."""
+
+    def attempts(self, job):
+        record = json.loads(cresstest.run("cress", "status", job, "--json").stdout)
+        return record["attempts"], record["attempts_dropped"]
+
+    def test_failed_ones_keep_their_error(self):
+        worker = self.run_worker()
+        job = self.publish("cress.fail", {"times": 2, "message": "not yet"})
+        self.wait_state(job, "succeeded")
+        attempts, dropped = self.attempts(job)
+        self.assertEqual([(a["attempt"], a["outcome"]) for a in attempts],
+                         [(1, "failed"), (2, "failed"), (3, "succeeded")])
+        self.assertEqual([(a["error"] or {}).get("message") for a in attempts], ["not yet", "not yet", None])
+        self.assertTrue(all(a["worker"].endswith(":%d" % worker.pid) for a in attempts))
+        times = [a[when] for a in attempts for when in ("started_at", "ended_at")]
+        self.assertEqual(times, sorted(times))
+        self.assertEqual(dropped, 0)
+        self.assertNotIn("error", self.redis().record(job))
+
+    def test_the_last_failure_is_one_of_them(self):
+        self.run_worker()
+        job = self.publish("cress.fail", None, headers={"max_attempts": 2})
+        self.wait_state(job, "failed")
+        self.assertEqual([(a["attempt"], a["outcome"], a["error"]["code"]) for a in self.attempts(job)[0]],
+                         [(1, "failed", "asked_to_fail"), (2, "failed", "asked_to_fail")])
+
+    def test_crashes_and_hand_backs(self):
+        first = self.run_worker()
+        job = self.publish("cress.sleep", {"ms": 3000})
+        self.wait_state(job, "running")
+        second = self.run_worker(CRESS_WORKER_DRAIN="0s")
+        first.kill()
+        wait_for(lambda: self.redis().record(job)["worker"].endswith(":%d" % second.pid), "the second worker")
+        self.assertEqual(second.stop(), 0)
+        third = self.run_worker()
+        self.wait_state(job, "succeeded")
+        attempts, _ = self.attempts(job)
+        self.assertEqual([(a["attempt"], a["outcome"]) for a in attempts],
+                         [(1, "crashed"), (1, "handed_back"), (1, "succeeded")])
+        self.assertEqual([int(a["worker"].split(":")[1]) for a in attempts], [first.pid, second.pid, third.pid])
+
+    def test_the_oldest_are_dropped_and_counted(self):
+        self.run_worker()
+        job = self.publish("cress.fail", None, headers={"max_attempts": 23, "backoff": "fixed", "backoff_base_ms": 1})
+        self.wait_state(job, "failed")
+        attempts, dropped = self.attempts(job)
+        self.assertEqual([a["attempt"] for a in attempts], list(range(3, 24)))
+        self.assertEqual(dropped, 2)
+
+
 class Times(WorkerTest):
     def test_delayed_job_runs_when_due_and_not_before(self):
         self.run_worker()

@@ -59,7 +59,10 @@ static void test_json_of_a_full_record(void **state)
         "\"run_at\":\"2023-11-14T22:13:20.123Z\","
         "\"started_at\":\"1970-01-01T00:00:02.000Z\","
         "\"finished_at\":\"1970-01-01T00:00:03.000Z\","
-        "\"expires_at\":\"1970-01-01T00:00:04.000Z\"}");
+        "\"expires_at\":\"1970-01-01T00:00:04.000Z\",\"attempts\":[{\"attempt\":2,"
+        "\"worker\":\"host:1\",\"started_at\":\"1970-01-01T00:00:02.000Z\","
+        "\"ended_at\":\"1970-01-01T00:00:03.000Z\",\"outcome\":\"succeeded\",\"error\":null}],"
+        "\"attempts_dropped\":0}");
 }
 
 static void test_what_is_not_known_is_null(void **state)
@@ -73,7 +76,8 @@ static void test_what_is_not_known_is_null(void **state)
                        "\"result\":null,\"error\":null,\"progress\":null,\"log\":null,\"worker\":"
                        "null,\"batch_id\":null,"
                        "\"created_at\":null,\"run_at\":null,\"started_at\":null,"
-                       "\"finished_at\":null,\"expires_at\":null}");
+                       "\"finished_at\":null,\"expires_at\":null,\"attempts\":[],"
+                       "\"attempts_dropped\":0}");
 }
 
 static void test_hostile_texts_stay_inside_their_strings(void **state)

@@ -166,6 +166,7 @@ static void answer(const struct call *call, const struct cress_error *err)
 
 static uv_loop_t loop;
 static struct cress_config config;
+static char backoff[] = "fixed";
 static struct cress_worker worker;
 static struct cress_worker_queue queue;
 
@@ -196,7 +197,7 @@ static int set_up(void **state)
     config = (struct cress_config){
         .job_max_attempts = 3,
         .job_timeout_ms = 60000,
-        .job_backoff = (char[]){"exponential"},
+        .job_backoff = backoff,
         .job_backoff_base_ms = 200,
         .job_backoff_cap_ms = 200,
         .job_max_payload_bytes = 1000,
@@ -304,9 +305,7 @@ static void retry(void **state)
     (void)state;
     const struct cress_message message = message_of("cress.fail", "{}");
     deliver(&message);
-    assert_true(strcmp(cress_buf_text(&trace), "start publish:delay>q#2 record:retrying ack") ==
-                    0 ||
-                strcmp(cress_buf_text(&trace), "start publish:q#2 record:retrying ack") == 0);
+    expect("start publish:delay>q#2 record:retrying ack");
 }
 
 static void failure_for_good(void **state)
@@ -544,7 +543,7 @@ static void cancelled_when_it_would_be_tried_again(void **state)
     message.reply_to = "answers";
     change_verdict = CRESS_VERDICT_CANCELLED;
     deliver(&message);
-    expect("start publish:q#2 record:retrying publish:answers ack");
+    expect("start publish:delay>q#2 record:retrying publish:answers ack");
 }
 
 static void second_delivery_waits_for_the_first(void **state)

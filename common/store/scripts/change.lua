@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Outcomes of attempts. Returns a verdict for each, see script.c.
 -- KEYS: jobs. ARGV: the TTL of ended jobs in ms (0: for ever), that of a cancelled job's note, then for each job its new
--- state, its attempt, a field for the outcome (`result`, `error` or empty), its value, and when the job ended or is due
--- (0: neither).
+-- state, its attempt, a field for the outcome (`result`, `error` or empty), its value, when the next attempt is due
+-- (0: at once or never), and now.
 local ttl, keep = ARGV[1], ARGV[2]
 
 -- An explicit retry of a failed job: it begins anew and is open again in its batch. Returns its flags.
-local function reopen(job, state, flags)
+local function reopen(job, state, flags, attempt, started, worker)
+    local ended = redis.call('HMGET', job, 'finished_ms', 'error')
+    add_attempt(job, attempt, worker, started, ended[1] or 0, state, ended[2] or '')
     redis.call('PERSIST', job)
     redis.call('HDEL', job, 'result', 'error', 'finished_ms', 'cancel')
     local batch = batch_of(job, flags)
@@ -35,7 +37,16 @@ local function cancel_instead(job, to, version, last, crashes, flags, started, w
     return CANCELLED + end_job(job, 'cancelled', flags, 'error', reason, ttl)
 end
 
-local function change(job, to, attempt, field, value, at)
+-- What becomes of the attempt that was running. That of an ended job is told by the record's own fields.
+local function end_attempt(job, to, attempt, worker, started, now, problem)
+    if to == 'retrying' or to == 'queued' then
+        add_attempt(job, attempt, worker, started, now, to == 'queued' and 'handed_back' or 'failed', problem)
+    elseif to == 'succeeded' and attempt ~= '1' then
+        redis.call('HDEL', job, 'error')
+    end
+end
+
+local function change(job, to, attempt, field, value, due, now)
     local from, version, last, crashes, flags, started, worker = read_status(job)
     if not from then
         return take_note(job, attempt) and CANCELLED or MISSING
@@ -55,29 +66,33 @@ local function change(job, to, attempt, field, value, at)
         return STALE
     end
     if is_terminal(from) then
-        flags = reopen(job, from, flags)
+        flags = reopen(job, from, flags, last, started, worker)
         last, crashes = 0, 0
     end
     if has(flags, FLAG_CANCEL) and not is_terminal(to) then
-        return cancel_instead(job, to, version, last, crashes, flags, started, worker, at)
+        return cancel_instead(job, to, version, last, crashes, flags, started, worker, due)
     end
     if has(flags, FLAG_CANCEL) and to == 'cancelled' then
         field, value = 'error', redis.call('HGET', job, 'cancel') -- says why
     end
+    if from == 'running' then
+        end_attempt(job, to, last, worker, started, now, field == 'error' and value or '')
+    end
+    local ended = is_terminal(to)
     local fields = {}
     if field ~= '' then
         fields = {field, value}
     end
-    if at ~= '0' then
-        fields[#fields + 1] = is_terminal(to) and 'finished_ms' or 'run_at_ms'
-        fields[#fields + 1] = at
+    if ended or due ~= '0' then
+        fields[#fields + 1] = ended and 'finished_ms' or 'run_at_ms'
+        fields[#fields + 1] = ended and now or due
     end
     set_status(job, to, version, last, crashes, flags, started, worker, unpack(fields))
-    return is_terminal(to) and APPLIED + end_job(job, to, flags, field, value, ttl) or APPLIED
+    return ended and APPLIED + end_job(job, to, flags, field, value, ttl) or APPLIED
 end
 
 local verdicts = {}
 for i, job in ipairs(KEYS) do
-    verdicts[i] = change(job, unpack(ARGV, 5 * i - 2, 5 * i + 2))
+    verdicts[i] = change(job, unpack(ARGV, 6 * i - 3, 6 * i + 2))
 end
 return verdicts

@@ -28,6 +28,22 @@ local function set_status(job, state, version, attempt, crashes, flags, started,
     redis.call('PUBLISH', job, state)
 end
 
+-- An attempt that is over while its job is not, for the record's history: see common/job/attempts.h. Told twice it is
+-- written once. `problem` is JSON or ''.
+local function add_attempt(job, attempt, worker, started, ended, outcome, problem)
+    local history = redis.call('HGET', job, 'attempts') or '0\n'
+    local line = attempt .. ' ' .. worker .. ' ' .. started .. ' '
+    if string.find(history, '\n' .. line, 1, true) then
+        return
+    end
+    local dropped, lines = string.match(history, '^(%d+)\n(.*)$')
+    local _, count = string.gsub(lines, '\n', '\n')
+    if count >= ATTEMPTS_KEPT then
+        dropped, lines = dropped + 1, string.match(lines, '\n(.*)$')
+    end
+    redis.call('HSET', job, 'attempts', dropped .. '\n' .. lines .. line .. ended .. ' ' .. outcome .. ' ' .. problem .. '\n')
+end
+
 -- The batch of a job whose status says that it has one. nil when the batch does not exist: the correlation id of a
 -- foreign message may say anything.
 local function batch_of(job, flags)

@@ -29,6 +29,7 @@ local function start(job, attempt, worker, now, redelivered, max_crashes)
             return STALE
         end
         crashes = crashes + 1
+        add_attempt(job, last, runner, started, now, 'crashed', '')
         if crashes > tonumber(max_crashes) then
             return POISON
         end
@@ -39,6 +40,10 @@ local function start(job, attempt, worker, now, redelivered, max_crashes)
     end
     if not may_become(state, 'running') then
         return STALE
+    end
+    -- The worker died between publishing this attempt and recording how the one before had failed.
+    if state == 'running' and last ~= attempt then
+        add_attempt(job, last, runner, started, now, 'failed', '')
     end
     set_status(job, 'running', version, attempt, crashes, flags, now, worker)
     return APPLIED
