@@ -206,6 +206,9 @@ static void recorded_cb(enum cress_verdict verdict, bool follow, const struct cr
     case CRESS_VERDICT_CANCELLED:
         cress_settle_cancel(attempt);
         break;
+    case CRESS_VERDICT_DUPLICATE:
+        cress_settle_duplicate(attempt);
+        break;
     case CRESS_VERDICT_TERMINAL:
     case CRESS_VERDICT_STALE:
     case CRESS_VERDICT_MISSING:

@@ -319,6 +319,18 @@ void cress_settle_cancel(struct cress_attempt *attempt)
     record_end(attempt);
 }
 
+void cress_settle_duplicate(struct cress_attempt *attempt)
+{
+    struct cress_error err;
+    cress_error_set(&err, CRESS_CANCELLED, "duplicate", "another job has the unique key %s",
+                    attempt->run.job.unique);
+    attempt->phase = CRESS_ATTEMPT_SETTLING;
+    attempt->end = CRESS_STATE_CANCELLED;
+    set_error(attempt, &err);
+    cress_attempt_leave_place(attempt);
+    record_end(attempt);
+}
+
 /* --- outcomes --- */
 
 static void handed_back_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,

@@ -11,6 +11,7 @@
 //   failed     publish dead letter -> record failed -> [batch] -> [reply] -> ack
 //   expired    record expired -> [batch] -> ack
 //   cancelled  record cancelled -> [batch] -> [reply] -> ack
+//   duplicate  record cancelled -> [batch] -> [reply] -> ack
 //   send on    publish to the next delay -> ack
 //   hand back  record queued -> requeue
 //
@@ -36,6 +37,10 @@ void cress_settle_expire(struct cress_attempt *attempt);
 
 /* Cancelled before it ran, or while it ran elsewhere. */
 void cress_settle_cancel(struct cress_attempt *attempt);
+
+/* Another job has its unique key: cancelled. Only what a foreign publisher sends can come to this:
+ * producers of Cress learn of it before they publish. */
+void cress_settle_duplicate(struct cress_attempt *attempt);
 
 /* Not yet due: to the next delay queue. */
 void cress_settle_send_on(struct cress_attempt *attempt);

@@ -8,7 +8,9 @@
 //   correlation_id   the batch                  not_before_ms    wall clock; 0 or absent: at once
 //   reply_to         who wants the result too   expires_ms       wall clock; 0 or absent: never
 //   timestamp        created, in seconds        traceparent      W3C trace context
-//   app_id           "cress"
+//   app_id           "cress"                    key              whom it is for
+//                                               unique           its unique key
+//                                               unique_for_ms    0 or absent: until it has ended
 //                                               backoff          absent: the worker's default
 //                                               backoff_base_ms  0 or absent: the worker's default
 //                                               backoff_cap_ms   0 or absent: the worker's default
@@ -33,7 +35,7 @@
 /* The headers that hold integers, read into and written from this. */
 struct numbers {
     int64_t attempt, max_attempts, timeout_ms, not_before_ms, expires_ms;
-    int64_t backoff_base_ms, backoff_cap_ms;
+    int64_t backoff_base_ms, backoff_cap_ms, unique_for_ms;
 };
 
 static const struct {
@@ -52,11 +54,12 @@ static const struct {
     NUMBER(expires_ms, 0, CRESS_JOB_TIME_MAX_MS),
     NUMBER(backoff_base_ms, 0, CRESS_JOB_BACKOFF_MAX_MS),
     NUMBER(backoff_cap_ms, 0, CRESS_JOB_BACKOFF_MAX_MS),
+    NUMBER(unique_for_ms, 0, CRESS_JOB_DELAY_MAX_MS),
 #undef NUMBER
 };
 
-/* Those that hold texts: backoff, traceparent. */
-enum { TEXT_HEADERS = 2 };
+/* Those that hold texts: backoff, traceparent, key, unique. */
+enum { TEXT_HEADERS = 4 };
 
 static_assert(CRESS_COUNT(number_headers) + TEXT_HEADERS <= CRESS_JOB_HEADER_MAX,
               "all that a job has fits into the headers that callers bring");
@@ -87,6 +90,7 @@ void cress_job_to_message(const struct cress_job *job,
         .expires_ms = job->expires_ms,
         .backoff_base_ms = job->backoff_base_ms,
         .backoff_cap_ms = job->backoff_cap_ms,
+        .unique_for_ms = job->unique_for_ms,
     };
     size_t count = 0;
     for (size_t i = 0; i < CRESS_COUNT(number_headers); i++) {
@@ -98,6 +102,8 @@ void cress_job_to_message(const struct cress_job *job,
     }
     add_text(headers, &count, "backoff", job->backoff);
     add_text(headers, &count, "traceparent", job->traceparent);
+    add_text(headers, &count, "key", job->key);
+    add_text(headers, &count, "unique", job->unique);
     *message = (struct cress_message){
         .exchange = "",
         .routing_key = job->queue,
@@ -176,6 +182,7 @@ static enum cress_status read_numbers(const struct cress_message *message, struc
     job->expires_ms = numbers.expires_ms;
     job->backoff_base_ms = numbers.backoff_base_ms;
     job->backoff_cap_ms = numbers.backoff_cap_ms;
+    job->unique_for_ms = numbers.unique_for_ms;
     return CRESS_OK;
 }
 
@@ -226,6 +233,36 @@ static enum cress_status check_id(const char *what, const char *id, struct cress
                                CRESS_ID_MAX);
     }
     return CRESS_OK;
+}
+
+/* NULL when absent. One of another type is no text that anybody meant. */
+static enum cress_status read_text(const struct cress_message *message, const char *name,
+                                   const char **text, struct cress_error *err)
+{
+    const struct cress_header *header = cress_message_header(message, name);
+    if (header && header->kind != CRESS_HEADER_TEXT) {
+        return cress_error_set(err, CRESS_MALFORMED, NULL, "header %s is not a text", name);
+    }
+    *text = header ? or_null(header->text) : NULL;
+    return CRESS_OK;
+}
+
+static enum cress_status read_keys(const struct cress_message *message, struct cress_job *job,
+                                   struct cress_error *err)
+{
+    enum cress_status status = read_text(message, "key", &job->key, err);
+    if (status == CRESS_OK) {
+        status = check_id("key", job->key, err);
+    }
+    if (status == CRESS_OK) {
+        status = read_text(message, "unique", &job->unique, err);
+    }
+    if (status == CRESS_OK && job->unique && !cress_unique_is_valid(job->unique)) {
+        status = cress_error_set(err, CRESS_MALFORMED, NULL,
+                                 "header unique must have 1 to %d bytes and no control characters",
+                                 CRESS_JOB_UNIQUE_MAX);
+    }
+    return status;
 }
 
 static enum cress_status check_properties(const struct cress_message *message,
@@ -284,6 +321,9 @@ enum cress_status cress_job_from_message(const struct cress_message *message, co
     }
     if (status == CRESS_OK) {
         status = read_backoff(message, &made.backoff, err);
+    }
+    if (status == CRESS_OK) {
+        status = read_keys(message, &made, err);
     }
     if (status == CRESS_OK) {
         *job = made;

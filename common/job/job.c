@@ -166,6 +166,43 @@ static enum cress_status check_backoff(const struct cress_job *job, struct cress
     return CRESS_OK;
 }
 
+bool cress_unique_is_valid(const char *text)
+{
+    size_t size = 0;
+    for (; text[size] != '\0'; size++) {
+        if ((unsigned char)text[size] < ' ' || text[size] == 0x7f) {
+            return false;
+        }
+    }
+    return size >= 1 && size <= CRESS_JOB_UNIQUE_MAX;
+}
+
+static enum cress_status check_unique(const char *what, const char *unique, struct cress_error *err)
+{
+    if (unique && !cress_unique_is_valid(unique)) {
+        return cress_error_set(err, CRESS_INVALID, NULL,
+                               "%s must have 1 to %d bytes and no control characters", what,
+                               CRESS_JOB_UNIQUE_MAX);
+    }
+    return CRESS_OK;
+}
+
+static enum cress_status check_keys(const struct cress_job *job, struct cress_error *err)
+{
+    enum cress_status status = check_id("key", job->key, err);
+    if (status == CRESS_OK) {
+        status = check_unique("unique", job->unique, err);
+    }
+    if (status == CRESS_OK) {
+        status = check_unique("Idempotency-Key", job->idempotency_key, err);
+    }
+    if (status == CRESS_OK && job->unique_for_ms != 0 && !job->unique) {
+        status = cress_error_set(err, CRESS_INVALID, NULL,
+                                 "unique_for_ms says how long `unique` is taken; it is missing");
+    }
+    return status;
+}
+
 static enum cress_status check_numbers(const struct cress_job *job, struct cress_error *err)
 {
     if (job->max_attempts < 0 || job->max_attempts > CRESS_JOB_ATTEMPTS_MAX) {
@@ -197,6 +234,9 @@ enum cress_status cress_job_check(const struct cress_job *job, int64_t max_paylo
     }
     if (status == CRESS_OK) {
         status = check_id("batch", job->batch, err);
+    }
+    if (status == CRESS_OK) {
+        status = check_keys(job, err);
     }
     if (status == CRESS_OK) {
         status = check_numbers(job, err);

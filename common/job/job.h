@@ -21,6 +21,7 @@ enum cress_priority {
 };
 
 enum { CRESS_TASK_NAME_MAX = 128, CRESS_QUEUE_NAME_MAX = 200, CRESS_JOB_ATTEMPTS_MAX = 1000 };
+enum { CRESS_JOB_UNIQUE_MAX = 256 }; /* bytes of a unique key or an idempotency key */
 
 #define CRESS_JOB_TIMEOUT_MAX_MS INT64_C(31536000000) /* a year */
 #define CRESS_JOB_BACKOFF_MAX_MS CRESS_JOB_TIMEOUT_MAX_MS
@@ -47,13 +48,24 @@ struct cress_job {
     int64_t not_before_ms; /* wall clock; 0: at once */
     int64_t expires_ms;    /* wall clock; 0: never */
 
+    const char *key; /* whom it is for, such as a tenant: what limits tell apart; looks like an id;
+                        NULL: nobody */
+    const char *unique;    /* while a job has this unique key, no other is made with it: 1 to
+                           CRESS_JOB_UNIQUE_MAX bytes; NULL: none */
+    int64_t unique_for_ms; /* how long the unique key is taken, from created_ms on; 0: until the job
+                              has ended */
+
+    /* The HTTP header Idempotency-Key of the request that made it, and a digest of that request.
+     * Not part of the message. NULL: none. */
+    const char *idempotency_key, *fingerprint;
+
     const char *batch;       /* id of the batch it belongs to; NULL: none */
     const char *reply_to;    /* queue that wants the result too; NULL: none */
     const char *traceparent; /* W3C trace context; NULL: none */
 };
 
 /* Reads a request {"task", "payload", "queue", "priority", "id", "delay_ms", "run_at",
- * "max_attempts", "backoff", "backoff_base_ms", "backoff_cap_ms", "timeout_ms", "expires_ms"} into `job`, which borrows from `request` except for
+ * "max_attempts", "backoff", "backoff_base_ms", "backoff_cap_ms", "timeout_ms", "expires_ms", "key", "unique", "unique_for_ms"} into `job`, which borrows from `request` except for
  * the payload, whose text is allocated into `*payload_text` (free()). `run_at` is RFC 3339, the
  * past means at once; `priority` is high, normal or low; `delay_ms` and `expires_ms` (not begun by
  * then: expired) count from `now_ms`. Only `task` is required: a missing payload is null, a missing
@@ -69,6 +81,10 @@ CRESS_MUST_CHECK enum cress_status cress_job_from_request(const json_t *request,
  * CRESS_INVALID or CRESS_TOO_LARGE. */
 CRESS_MUST_CHECK enum cress_status
 cress_job_check(const struct cress_job *job, int64_t max_payload_bytes, struct cress_error *err);
+
+/* Whether `text` may be a unique key or an idempotency key: 1 to CRESS_JOB_UNIQUE_MAX bytes, no
+ * control characters. */
+bool cress_unique_is_valid(const char *text);
 
 /* Whether jobs can be sent to a queue of this name: CRESS_INVALID says why not. */
 CRESS_MUST_CHECK enum cress_status cress_queue_name_check(const char *queue,

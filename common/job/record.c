@@ -14,10 +14,11 @@
 struct cress_record *cress_record_clone(const struct cress_record *record)
 {
     struct cress_record view = *record;
-    const char **const texts[] = {&view.id,      &view.task,     &view.queue, &view.priority,
-                                  &view.payload, &view.result,   &view.error, &view.worker,
-                                  &view.batch,   &view.progress, &view.log,   &view.backoff,
-                                  &view.attempts};
+    const char **const texts[] = {
+        &view.id,       &view.task,     &view.queue,  &view.priority,
+        &view.payload,  &view.result,   &view.error,  &view.worker,
+        &view.batch,    &view.progress, &view.log,    &view.backoff,
+        &view.attempts, &view.key,      &view.unique, &view.idempotency_key};
     size_t size = sizeof(view);
     for (size_t i = 0; i < CRESS_COUNT(texts); i++) {
         size += cress_pack_size(*texts[i]);
@@ -99,6 +100,8 @@ void cress_record_write_json(const struct cress_record *record, struct cress_buf
     add_text(out, ",\"log\":", record->log);
     add_text(out, ",\"worker\":", record->worker);
     add_text(out, ",\"batch_id\":", record->batch);
+    add_text(out, ",\"key\":", record->key);
+    add_text(out, ",\"unique\":", record->unique);
     add_time(out, ",\"created_at\":", record->created_ms);
     add_time(out, ",\"run_at\":", record->run_at_ms);
     add_time(out, ",\"started_at\":", record->started_ms);
@@ -107,5 +110,8 @@ void cress_record_write_json(const struct cress_record *record, struct cress_buf
     cress_buf_add_text(out, ",\"attempts\":");
     cress_attempts_write_json(record, out);
     add_number(out, ",\"attempts_dropped\":", cress_attempts_dropped(record));
+    if (record->is_duplicate) {
+        add_json(out, ",\"duplicate\":", "true");
+    }
     cress_buf_add_char(out, '}');
 }

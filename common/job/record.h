@@ -6,6 +6,7 @@
 #include "common/base/buf.h"
 #include "common/job/state.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Texts are NULL, times and numbers 0, when unknown. A view, unless it came with
@@ -30,6 +31,11 @@ struct cress_record {
     const char *log;      /* the tail of the last attempt's log */
     const char *attempts; /* those before the last one; see attempts.h */
     const char *batch;
+    const char *key;             /* whom it is for */
+    const char *unique;          /* its unique key */
+    const char *idempotency_key; /* of the request that made it */
+    bool is_duplicate; /* only in the answer to a submission: this is an earlier job, which stands
+                          for it */
     int64_t created_ms, run_at_ms, started_ms, finished_ms, expires_ms;
 };
 
@@ -38,7 +44,7 @@ cress_record_clone(const struct cress_record *record); /* one block; free() it *
 
 /* Writes the record as the JSON object of docs/http-api.md: id, task, queue, priority, state, done,
  * version, attempt, max_attempts, timeout_ms, backoff, backoff_base_ms, backoff_cap_ms, payload, result, error, progress, log, worker,
- * batch_id, created_at, run_at, started_at, finished_at, expires_at, attempts, attempts_dropped. Times are RFC 3339; what is
+ * batch_id, key, unique, created_at, run_at, started_at, finished_at, expires_at, attempts, attempts_dropped; and duplicate, true, when it is one. Times are RFC 3339; what is
  * not known is null. The payload's and result's JSON is embedded as it is. */
 void cress_record_write_json(const struct cress_record *record, struct cress_buf *out);
 

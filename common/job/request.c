@@ -10,12 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MEMBER_COUNT = 13 };
-
 /* The members as they came; NULL or -1: absent. */
 struct request {
-    const char *task, *queue, *priority, *id, *run_at, *backoff;
-    int64_t delay_ms, max_attempts, backoff_base_ms, backoff_cap_ms, timeout_ms, expires_ms;
+    const char *task, *queue, *priority, *id, *run_at, *backoff, *key, *unique;
+    int64_t delay_ms, max_attempts, backoff_base_ms, backoff_cap_ms, timeout_ms, expires_ms,
+        unique_for_ms;
     const json_t *payload;
 };
 
@@ -26,7 +25,7 @@ struct member {
     int64_t min, max;
 };
 
-static const struct member members[MEMBER_COUNT] = {
+static const struct member members[] = {
 #define FIELD(member) #member, .offset = offsetof(struct request, member)
     {FIELD(task), .kind = MEMBER_TEXT},
     {FIELD(payload), .kind = MEMBER_ANY},
@@ -41,8 +40,13 @@ static const struct member members[MEMBER_COUNT] = {
     {FIELD(backoff_cap_ms), .kind = MEMBER_INT, .min = 1, .max = CRESS_JOB_BACKOFF_MAX_MS},
     {FIELD(timeout_ms), .kind = MEMBER_INT, .min = 1, .max = CRESS_JOB_TIMEOUT_MAX_MS},
     {FIELD(expires_ms), .kind = MEMBER_INT, .min = 1, .max = CRESS_JOB_DELAY_MAX_MS},
+    {FIELD(key), .kind = MEMBER_TEXT},
+    {FIELD(unique), .kind = MEMBER_TEXT},
+    {FIELD(unique_for_ms), .kind = MEMBER_INT, .min = 1, .max = CRESS_JOB_DELAY_MAX_MS},
 #undef FIELD
 };
+
+enum { MEMBER_COUNT = CRESS_COUNT(members) };
 
 static enum cress_status refuse_unknown(const char *name, struct cress_error *err)
 {
@@ -58,7 +62,7 @@ static enum cress_status refuse_unknown(const char *name, struct cress_error *er
     return cress_error_set(err, CRESS_INVALID, NULL,
                            "unknown member \"%s\"; a job has task, payload, queue, priority, id, "
                            "delay_ms, run_at, max_attempts, backoff, backoff_base_ms, "
-                           "backoff_cap_ms, timeout_ms and expires_ms",
+                           "backoff_cap_ms, timeout_ms, expires_ms, key, unique and unique_for_ms",
                            name);
 }
 
@@ -172,6 +176,9 @@ static enum cress_status make_job(const struct request *request, int64_t now_ms,
         .backoff_cap_ms = request->backoff_cap_ms,
         .timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : 0,
         .created_ms = now_ms,
+        .key = request->key,
+        .unique = request->unique,
+        .unique_for_ms = request->unique_for_ms > 0 ? request->unique_for_ms : 0,
     };
     if (request->priority && !cress_priority_parse(request->priority, &job->priority)) {
         return cress_error_set(err, CRESS_INVALID, NULL,
@@ -186,7 +193,11 @@ enum cress_status cress_job_from_request(const json_t *request, int64_t now_ms,
                                          struct cress_job *job, char **payload_text,
                                          struct cress_error *err)
 {
-    struct request given = {.delay_ms = -1, .max_attempts = -1, .timeout_ms = -1, .expires_ms = -1};
+    struct request given = {.delay_ms = -1,
+                            .max_attempts = -1,
+                            .timeout_ms = -1,
+                            .expires_ms = -1,
+                            .unique_for_ms = -1};
     struct cress_job made;
     enum cress_status status = read_members(request, &given, err);
     if (status == CRESS_OK) {

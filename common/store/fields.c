@@ -61,15 +61,23 @@ static const struct field {
     FIELD(backoff_base_ms, INT64),
     FIELD(backoff_cap_ms, INT64),
     FIELD(attempts, TEXT),
+    FIELD(key, TEXT),
+    FIELD(unique, TEXT),
+    FIELD(idempotency_key, TEXT),
 #undef FIELD
 };
+
+static int flags_of(const struct cress_record *record)
+{
+    return (record->batch ? CRESS_RECORD_BATCHED : 0) +
+           (record->unique || record->idempotency_key ? CRESS_RECORD_UNIQUE : 0);
+}
 
 static void format_status(const struct cress_record *record, char text[CRESS_STATUS_MAX])
 {
     snprintf(text, CRESS_STATUS_MAX, "%s %" PRId64 " %d 0 %d %" PRId64 " %s",
-             cress_state_word(record->state), record->version, record->attempt,
-             record->batch ? CRESS_RECORD_BATCHED : 0, record->started_ms,
-             record->worker ? record->worker : "");
+             cress_state_word(record->state), record->version, record->attempt, flags_of(record),
+             record->started_ms, record->worker ? record->worker : "");
 }
 
 static int64_t take_number(const char **text)

@@ -13,6 +13,7 @@ enum { CRESS_STATUS_MAX = 512 };
  * costs nothing; the fields say more. */
 enum cress_record_flag {
     CRESS_RECORD_BATCHED = 1, /* field `batch`: its end is counted there */
+    CRESS_RECORD_UNIQUE = 2,  /* fields `unique`, `idempotency_key`: claims that it may hold */
     CRESS_RECORD_CANCEL = 8,  /* field `cancel`: asked to stop while it runs; the reason, as JSON */
 };
 

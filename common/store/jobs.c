@@ -3,6 +3,7 @@
 // are in transitions.c.
 #include "common/store/internal.h"
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/store/fields.h"
 
@@ -24,10 +25,49 @@ void cress_store_record(const struct cress_store *store, const struct cress_job 
         .backoff_base_ms = job->backoff_base_ms,
         .backoff_cap_ms = job->backoff_cap_ms,
         .batch = job->batch,
+        .key = job->key,
+        .unique = job->unique,
+        .idempotency_key = job->idempotency_key,
         .created_ms = job->created_ms,
         .run_at_ms = job->not_before_ms,
         .expires_ms = job->expires_ms,
     };
+}
+
+/* A key that at most one job has at a time. */
+struct claim {
+    char key[CRESS_KEY_MAX];
+    const char *fingerprint; /* of the request that took it; "": does not matter */
+    int64_t for_ms;          /* 0: until the job has ended */
+};
+
+enum { CLAIMS_MAX = 2 };
+
+/* A unique key whose time is over already, as that of a job whose record was lost and is made
+ * again, is claimed no more. */
+static size_t claims_of(const struct cress_job *job, struct claim claims[CLAIMS_MAX])
+{
+    size_t count = 0;
+
+    if (job->idempotency_key) {
+        struct claim *claim = &claims[count++];
+        cress_key(CRESS_KEY_IDEMPOTENCY, job->idempotency_key, claim->key);
+        claim->fingerprint = job->fingerprint ? job->fingerprint : "";
+        claim->for_ms = CRESS_IDEMPOTENCY_MS;
+    }
+    if (!job->unique) {
+        return count;
+    }
+    const int64_t now_ms = cress_clock_wall_ms();
+    const int64_t since_ms = job->created_ms > 0 ? job->created_ms : now_ms;
+    const int64_t left_ms = since_ms + job->unique_for_ms - now_ms;
+    if (job->unique_for_ms == 0 || left_ms > 0) {
+        struct claim *claim = &claims[count++];
+        cress_key(CRESS_KEY_UNIQUE, job->unique, claim->key);
+        claim->fingerprint = "";
+        claim->for_ms = job->unique_for_ms == 0 ? 0 : left_ms;
+    }
+    return count;
 }
 
 void cress_call_create(struct cress_call *call, const struct cress_job *job,
@@ -37,12 +77,27 @@ void cress_call_create(struct cress_call *call, const struct cress_job *job,
     char key[CRESS_KEY_MAX];
     char batch_key[CRESS_KEY_MAX];
     char status[CRESS_STATUS_MAX];
+    struct claim claims[CLAIMS_MAX];
+    const size_t claim_count = claims_of(job, claims);
 
     cress_redis_args_init(&args);
-    cress_call_script(call, CRESS_SCRIPT_CREATE, counted ? 2 : 1, &args);
+    cress_call_script(call, CRESS_SCRIPT_CREATE,
+                      claim_count > 0 ? 2 + (int)claim_count
+                      : counted       ? 2
+                                      : 1,
+                      &args);
     cress_redis_add(&args, cress_key(CRESS_KEY_JOB, job->id, key));
     if (counted) {
         cress_redis_add(&args, cress_key(CRESS_KEY_BATCH, job->batch, batch_key));
+    } else if (claim_count > 0) {
+        cress_redis_add(&args, "");
+    }
+    for (size_t i = 0; i < claim_count; i++) {
+        cress_redis_add(&args, claims[i].key);
+    }
+    for (size_t i = 0; i < claim_count; i++) {
+        cress_redis_add(&args, claims[i].fingerprint);
+        cress_redis_add_int(&args, claims[i].for_ms);
     }
     cress_fields_add(&args, record, status);
     cress_redis_add(&args, "payload");
@@ -54,12 +109,16 @@ static void on_create(struct cress_redis_request *request, const redisReply *rep
                       const struct cress_error *err)
 {
     struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
-    struct cress_record existing = {.id = call->id};
+    struct cress_record record = {0};
+    struct cress_existing existing = {.record = &record};
     struct cress_error refused;
     const bool exists = !err && reply->type == REDIS_REPLY_ARRAY;
 
     if (exists) {
-        cress_fields_read(reply, &existing);
+        existing.why = (unsigned)reply->element[0]->integer;
+        existing.is_sent = reply->element[1]->integer != 0;
+        record.id = reply->element[2]->str;
+        cress_fields_read(reply->element[3], &record);
     } else if (!err && reply->integer == 0) {
         cress_error_set(&refused, CRESS_NOT_FOUND, "unknown_batch",
                         "job %s names a batch that does not exist; open it first", call->id);
@@ -85,8 +144,9 @@ void cress_store_create(struct cress_store *store, const struct cress_job *job,
     cress_call_create(call, job, &record, job->batch != NULL);
 }
 
-void cress_store_discard(struct cress_store *store, const char *id, cress_store_done_cb done,
-                         void *arg)
+/* Runs `script` on one job. */
+static void run_on(struct cress_store *store, enum cress_script script, const char *id,
+                   cress_store_done_cb done, void *arg)
 {
     struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
     struct cress_redis_args args;
@@ -94,9 +154,21 @@ void cress_store_discard(struct cress_store *store, const char *id, cress_store_
 
     cress_redis_args_init(&args);
     call->then.done = done;
-    cress_call_script(call, CRESS_SCRIPT_DISCARD, 1, &args);
+    cress_call_script(call, script, 1, &args);
     cress_redis_add(&args, cress_key(CRESS_KEY_JOB, id, key));
     cress_call_send(call, &args);
+}
+
+void cress_store_discard(struct cress_store *store, const char *id, cress_store_done_cb done,
+                         void *arg)
+{
+    run_on(store, CRESS_SCRIPT_DISCARD, id, done, arg);
+}
+
+void cress_store_sent(struct cress_store *store, const char *id, cress_store_done_cb done,
+                      void *arg)
+{
+    run_on(store, CRESS_SCRIPT_SENT, id, done, arg);
 }
 
 static void on_cancel(struct cress_redis_request *request, const redisReply *reply,

@@ -10,6 +10,10 @@
 //                                ends
 //   cress:results:<id>   list    the ends of the batch's jobs, one JSON text each
 //   cress:log:<id>/<n>   string  what attempt n of a job wrote to its log, UTF-8
+//   cress:unique:<key>   hash    who has the unique key: id, the job; sent, there when its message is
+//                                safe with the broker. Gone when the job has ended, or with its TTL
+//   cress:idempotency:<key>  hash  who has the idempotency key: as above, and fingerprint, of the
+//                                request
 //   cress:worker:<name>  string  the report of a worker, JSON; gone when it stops reporting
 //   cress:workers        zset    names of workers, scored by when their report expires
 //   cress:queues         set     names of the queues that were ever used
@@ -23,15 +27,17 @@
 #ifndef CRESS_STORE_KEYS_H
 #define CRESS_STORE_KEYS_H
 
-#define CRESS_KEY_JOB       "cress:job:"
-#define CRESS_KEY_BATCH     "cress:batch:"
-#define CRESS_KEY_RESULTS   "cress:results:"
-#define CRESS_KEY_LOG       "cress:log:"
-#define CRESS_KEY_WORKER    "cress:worker:"
-#define CRESS_KEY_WORKERS   "cress:workers"
-#define CRESS_KEY_QUEUES    "cress:queues"
-#define CRESS_KEY_CANCELLED "cress:cancelled:"
-#define CRESS_KEY_CONTROL   "cress:control"
+#define CRESS_KEY_JOB         "cress:job:"
+#define CRESS_KEY_BATCH       "cress:batch:"
+#define CRESS_KEY_RESULTS     "cress:results:"
+#define CRESS_KEY_LOG         "cress:log:"
+#define CRESS_KEY_UNIQUE      "cress:unique:"
+#define CRESS_KEY_IDEMPOTENCY "cress:idempotency:"
+#define CRESS_KEY_WORKER      "cress:worker:"
+#define CRESS_KEY_WORKERS     "cress:workers"
+#define CRESS_KEY_QUEUES      "cress:queues"
+#define CRESS_KEY_CANCELLED   "cress:cancelled:"
+#define CRESS_KEY_CONTROL     "cress:control"
 
 enum { CRESS_KEY_MAX = 320 };
 

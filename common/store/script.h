@@ -17,6 +17,7 @@
     X(NOTE, note)                     \
     X(LOG, log)                       \
     X(DISCARD, discard)               \
+    X(SENT, sent)                     \
     X(BATCH_OPEN, batch_open)         \
     X(BATCH_CLOSE, batch_close)       \
     X(BATCH_COMPLETE, batch_complete) \

@@ -63,15 +63,31 @@ enum cress_verdict {
                                message */
     CRESS_VERDICT_POISON,   /* start only: its workers died too often; it must be failed */
     CRESS_VERDICT_MISSING,  /* change and cancel only: there is no record */
+    CRESS_VERDICT_DUPLICATE, /* start only: another job has its unique key; the record is queued */
     CRESS_VERDICT_CANCELLED, /* it was cancelled: it must not run, or has ended as that instead */
 };
 
 /* --- jobs: producers --- */
 
+/* The job that stands in the way of a new one, untouched. */
+struct cress_existing {
+    enum {
+        CRESS_SAME_ID,
+        CRESS_SAME_UNIQUE,   /* it has the unique key */
+        CRESS_SAME_REQUEST,  /* it has the idempotency key, and came from the same request */
+        CRESS_OTHER_REQUEST, /* it has the idempotency key, but came from another request */
+    } why;
+    bool is_sent; /* not for SAME_ID: its message is known to be safe with the broker */
+    const struct cress_record *record;
+};
+
+/* How long an idempotency key is remembered. */
+#define CRESS_IDEMPOTENCY_MS INT64_C(86400000)
+
 /* Makes the record of a new job, in state `state` (queued, or scheduled when job->not_before_ms is
- * in the future), and counts it in its batch. `existing` is NULL when it was made; else it is the
- * record that was there already, untouched. The job is copied. */
-typedef void (*cress_store_create_cb)(const struct cress_record *existing,
+ * in the future), takes its unique and its idempotency key, and counts it in its batch. `existing`
+ * is NULL when it was made. The job is copied. */
+typedef void (*cress_store_create_cb)(const struct cress_existing *existing,
                                       const struct cress_error *err, void *arg);
 void cress_store_create(struct cress_store *store, const struct cress_job *job,
                         enum cress_state state, cress_store_create_cb done, void *arg);
@@ -81,10 +97,15 @@ void cress_store_create(struct cress_store *store, const struct cress_job *job,
 void cress_store_record(const struct cress_store *store, const struct cress_job *job,
                         enum cress_state state, struct cress_record *record);
 
-/* Takes back a record whose message the broker has refused: removed if it is still queued or
- * scheduled and no attempt was made. */
+/* Takes back a record whose message the broker has refused: removed, and its keys freed, if it is
+ * still queued or scheduled and no attempt was made. */
 void cress_store_discard(struct cress_store *store, const char *id, cress_store_done_cb done,
                          void *arg);
+
+/* The message of a job with a unique or an idempotency key is safe with the broker: whoever asks
+ * again need not publish it again. */
+void cress_store_sent(struct cress_store *store, const char *id, cress_store_done_cb done,
+                      void *arg);
 
 /* `record` is NULL when there is none. */
 typedef void (*cress_store_get_cb)(const struct cress_record *record, const struct cress_error *err,

@@ -51,6 +51,8 @@ struct cress_transitions {
 /* --- verdicts --- */
 
 static void add_start(struct cress_transitions *transitions, struct transition *transition);
+static void create(struct transition *transition, const struct cress_job *job,
+                   enum cress_state state, cress_redis_reply_cb reply);
 
 static void finish(struct transition *transition, long long answer, const struct cress_error *err)
 {
@@ -62,32 +64,56 @@ static void finish(struct transition *transition, long long answer, const struct
     free(transition);
 }
 
+static void on_duplicate_created(struct cress_redis_request *request, const redisReply *reply,
+                                 const struct cress_error *err)
+{
+    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
+
+    (void)reply; /* it is there now, whoever made it */
+    finish(call->arg, err ? CRESS_VERDICT_MISSING : CRESS_VERDICT_DUPLICATE, err);
+    cress_call_free(call);
+}
+
+/* Another job has the unique key of this one: it gets a record without it, which can tell so. */
+static void create_duplicate(struct transition *transition)
+{
+    struct cress_job job = *transition->start->job;
+
+    job.unique = NULL;
+    create(transition, &job, CRESS_STATE_QUEUED, on_duplicate_created);
+}
+
 static void on_created(struct cress_redis_request *request, const redisReply *reply,
                        const struct cress_error *err)
 {
     struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
     struct transition *transition = call->arg;
 
-    if (!err && reply->type == REDIS_REPLY_ARRAY) {
+    if (err || reply->type != REDIS_REPLY_ARRAY) {
+        finish(transition, err ? CRESS_VERDICT_MISSING : CRESS_VERDICT_APPLIED, err);
+    } else if (strcmp(reply->element[2]->str, transition->start->job->id) == 0) {
         add_start(call->store->transitions, transition); /* someone else has made it meanwhile */
     } else {
-        finish(transition, err ? CRESS_VERDICT_MISSING : CRESS_VERDICT_APPLIED, err);
+        create_duplicate(transition);
     }
     cress_call_free(call);
 }
 
 /* Not counted in its batch: whoever submitted it has done that, or it is no member. */
-static void create_running(struct transition *transition)
+static void create(struct transition *transition, const struct cress_job *job,
+                   enum cress_state state, cress_redis_reply_cb reply)
 {
     const struct cress_start *start = transition->start;
-    struct cress_call *call = cress_call_new(transition->store, on_created, transition);
+    struct cress_call *call = cress_call_new(transition->store, reply, transition);
     struct cress_record record;
 
-    cress_store_record(transition->store, start->job, CRESS_STATE_RUNNING, &record);
-    record.attempt = start->job->attempt;
-    record.worker = start->worker;
-    record.started_ms = start->now_ms;
-    cress_call_create(call, start->job, &record, false);
+    cress_store_record(transition->store, job, state, &record);
+    if (state == CRESS_STATE_RUNNING) {
+        record.attempt = job->attempt;
+        record.worker = start->worker;
+        record.started_ms = start->now_ms;
+    }
+    cress_call_create(call, job, &record, false);
 }
 
 static void on_bulk(struct cress_redis_request *request, const redisReply *reply,
@@ -100,7 +126,7 @@ static void on_bulk(struct cress_redis_request *request, const redisReply *reply
         struct transition *transition = CRESS_CONTAINER(node, struct transition, node);
         const long long answer = err ? CRESS_VERDICT_MISSING : reply->element[i]->integer;
         if (!err && transition->start && answer == CRESS_VERDICT_MISSING) {
-            create_running(transition);
+            create(transition, transition->start->job, CRESS_STATE_RUNNING, on_created);
         } else {
             finish(transition, answer, err);
         }

@@ -5,9 +5,13 @@
 //
 //   cress_submit() -> store: create -> on_created() -> broker: publish -> on_published() -> finish()
 //        |                                 |                                 |               ^
-//        | invalid                         | refused, another job's id       | nowhere:      |
-//        |                                 |                                 | discard       |
+//        | invalid                         | refused, another job's id,      | nowhere:      |
+//        |                                 | a duplicate                     | discard       |
 //        +---------------------------------+---------------------------------+---------------+
+//
+// A duplicate, by its unique or its idempotency key, ends well with the record of the earlier job.
+// That job's message is published once more when nobody has noted that it is safe: its submitter
+// may have died in between.
 //
 // The record comes first: once a worker can see the message, a status can be asked for. A message
 // that certainly reached no queue takes its record with it; one that may have arrived keeps it, for
@@ -31,6 +35,7 @@ struct submission {
     struct cress_record *record;   /* owned */
     int64_t started_ms;            /* monotonic */
     bool taken;                    /* `record` is another job's */
+    bool has_keys;                 /* a unique or an idempotency key */
     bool broker_was_ready;         /* when the message was handed over */
     struct cress_error err;        /* CRESS_OK while all is well */
     unsigned refusals;             /* of the broker, so far */
@@ -119,6 +124,12 @@ static bool try_again(struct submission *submission, const struct cress_error *e
     return true;
 }
 
+static void on_noted(const struct cress_error *err, void *arg)
+{
+    (void)err; /* then a repetition publishes it once more, which does no harm */
+    finish(arg);
+}
+
 static void on_published(const struct cress_error *err, void *arg)
 {
     struct submission *submission = arg;
@@ -128,6 +139,8 @@ static void on_published(const struct cress_error *err, void *arg)
     }
     if (err && explain(submission, err)) {
         discard(submission);
+    } else if (!err && submission->has_keys) {
+        cress_store_sent(submission->options.store, submission->record->id, on_noted, submission);
     } else {
         finish(submission);
     }
@@ -161,7 +174,40 @@ static bool is_repeat(const struct cress_record *existing, const struct cress_re
            strcmp(existing->payload, ours->payload) == 0;
 }
 
-static void on_created(const struct cress_record *existing, const struct cress_error *err,
+/* Whether what stands in the way is to be published, once more. Else the submission's end is
+ * decided. */
+static bool take_over(struct submission *submission, const struct cress_existing *existing)
+{
+    const bool is_repetition = is_repeat(existing->record, submission->record);
+    struct cress_record *record = cress_record_clone(existing->record);
+
+    free(submission->record);
+    submission->record = record;
+    submission->message->message_id = record->id;
+    switch (existing->why) {
+    case CRESS_SAME_UNIQUE:
+    case CRESS_SAME_REQUEST:
+        record->is_duplicate = true;
+        return is_repetition && !existing->is_sent;
+    case CRESS_OTHER_REQUEST:
+        submission->taken = true;
+        cress_error_set(&submission->err, CRESS_INVALID, "idempotency_key_reused",
+                        "this Idempotency-Key came with another request before, which made job %s",
+                        record->id);
+        return false;
+    case CRESS_SAME_ID:
+        break;
+    }
+    submission->taken = !is_repetition;
+    if (submission->taken) {
+        cress_error_set(&submission->err, CRESS_CONFLICT, "job_exists",
+                        "job %s exists already and is %s; choose another id or leave it out",
+                        record->id, cress_state_word(record->state));
+    }
+    return is_repetition;
+}
+
+static void on_created(const struct cress_existing *existing, const struct cress_error *err,
                        void *arg)
 {
     struct submission *submission = arg;
@@ -169,21 +215,11 @@ static void on_created(const struct cress_record *existing, const struct cress_e
     if (err) {
         submission->err = *err;
         finish(submission);
-        return;
+    } else if (existing && !take_over(submission, existing)) {
+        finish(submission);
+    } else {
+        publish(submission);
     }
-    if (existing) {
-        submission->taken = !is_repeat(existing, submission->record);
-        free(submission->record);
-        submission->record = cress_record_clone(existing);
-        if (submission->taken) {
-            cress_error_set(&submission->err, CRESS_CONFLICT, "job_exists",
-                            "job %s exists already and is %s; choose another id or leave it out",
-                            existing->id, cress_state_word(existing->state));
-            finish(submission);
-            return;
-        }
-    }
-    publish(submission);
 }
 
 /* --- beginning --- */
@@ -239,6 +275,7 @@ void cress_submit(const struct cress_submit_options *options, const struct cress
     submission->started_ms = cress_clock_mono_ms();
     submission->done = done;
     submission->arg = arg;
+    submission->has_keys = job.unique || job.idempotency_key;
     job.id = job.id ? job.id : cress_id_new(id);
     job.created_ms = job.created_ms > 0 ? job.created_ms : now_ms;
     job.attempt = 1;

@@ -18,9 +18,11 @@ struct cress_submit_options {
 };
 
 /* How it ended. `err` NULL: the record is stored and the broker has confirmed; the job is safe, and
- * `record` is its record as submitted. Else nothing was queued, unless the code is "unconfirmed"
+ * `record` is its record as submitted. With record->is_duplicate an earlier job, which has the
+ * unique or the idempotency key, stands for it: nothing was made. Else nothing was queued, unless the code is "unconfirmed"
  * (it may have been) - the same id may be tried again. CRESS_CONFLICT "job_exists": the id is taken
- * by a job that has begun or ended, or that is another one; `record` shows it. CRESS_NOT_FOUND
+ * by a job that has begun or ended, or that is another one; `record` shows it. CRESS_INVALID
+ * "idempotency_key_reused": the idempotency key came with another request. CRESS_NOT_FOUND
  * "unknown_queue", CRESS_INVALID, CRESS_TOO_LARGE, CRESS_UNAVAILABLE, CRESS_DENIED: a broker that
  * was away all the time is reported by its own code and reason. */
 typedef void (*cress_submit_cb)(const struct cress_record *record, const struct cress_error *err,

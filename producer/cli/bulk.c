@@ -46,6 +46,7 @@ struct slot {
     int64_t line;
     bool done;
     struct cress_error *err; /* NULL: accepted */
+    bool is_duplicate;       /* `id` is that of an earlier job with the same unique key */
     char id[CRESS_ID_MAX + 1];
 };
 
@@ -117,7 +118,7 @@ static void print_outcome(struct cress_bulk *bulk, const struct slot *slot)
     } else {
         cress_buf_add_text(out, "\"id\":");
         cress_buf_add_json(out, slot->id, strlen(slot->id));
-        cress_buf_add_text(out, "}\n");
+        cress_buf_add_text(out, slot->is_duplicate ? ",\"duplicate\":true}\n" : "}\n");
     }
 }
 
@@ -231,6 +232,7 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
         fail_slot(slot, err);
     } else {
         snprintf(slot->id, sizeof slot->id, "%s", record->id);
+        slot->is_duplicate = record->is_duplicate;
         slot->done = true;
     }
     advance(slot->bulk);

@@ -77,6 +77,9 @@ static const struct {
     {"backoff-base", "backoff_base_ms", false},
     {"backoff-cap", "backoff_cap_ms", false},
     {"expires", "expires_ms", false},
+    {"key", "key", true},
+    {"unique", "unique", true},
+    {"unique-for", "unique_for_ms", false},
 };
 
 static void add_options(const struct cress_args *args, json_t *request)
@@ -179,7 +182,6 @@ static void on_waited_enough(void *arg)
 
 static void wait_for(struct cress_cli *cli, const char *id)
 {
-    cress_output_say(&cli->output, "enqueued %s", id);
     const int64_t patience_ms = cress_args_number(&cli->args, "wait", 0);
     if (patience_ms > 0) {
         cress_cli_after(cli, patience_ms, on_waited_enough, cli);
@@ -194,7 +196,14 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
     if (cress_cli_failed(cli, err)) {
         return;
     }
-    if (cress_args_has(&cli->args, "wait")) {
+    const bool waits = cress_args_has(&cli->args, "wait");
+    if (record->is_duplicate) {
+        cress_output_say(&cli->output, "job %s has this unique key already; nothing was enqueued",
+                         record->id);
+    } else if (waits) {
+        cress_output_say(&cli->output, "enqueued %s", record->id);
+    }
+    if (waits) {
         wait_for(cli, record->id);
         return;
     }
@@ -306,6 +315,18 @@ static const struct cress_flag flags[] = {
      .kind = CRESS_FLAG_TEXT,
      .value = "ID",
      .help = "its id; the same id again does not make a second job"},
+    {.name = "key",
+     .kind = CRESS_FLAG_TEXT,
+     .value = "KEY",
+     .help = "whom it is for, such as a tenant: limits can be set for each key"},
+    {.name = "unique",
+     .kind = CRESS_FLAG_TEXT,
+     .value = "KEY",
+     .help = "make no second job with this key until it has ended; print the id of the first"},
+    {.name = "unique-for",
+     .kind = CRESS_FLAG_DURATION,
+     .value = "TIME",
+     .help = "how long the unique key is taken, whether the job has ended or not"},
     {.name = "wait",
      .kind = CRESS_FLAG_DURATION,
      .value = "TIME",
@@ -327,7 +348,11 @@ const struct cress_verb cress_verb_enqueue = {
         "The job is safe when its id appears: its record is stored and the broker has confirmed "
         "the\n"
         "message. A missing payload is null. With --wait the exit code is the job's outcome: 0\n"
-        "succeeded, 1 failed or expired, 6 cancelled, 5 not ended in time.\n"
+        "succeeded, 1 failed or expired, 6 cancelled, 5 not ended in time. When another job has "
+        "the\n"
+        "unique key its id is printed (with --json, its record and \"duplicate\": true) and "
+        "nothing is\n"
+        "made; that is no error.\n"
         "\n"
         "With --jsonl the ids come out in the order of the lines, --json makes each an object "
         "with\n"
@@ -338,6 +363,7 @@ const struct cress_verb cress_verb_enqueue = {
                 "  cress enqueue mail.send @mail.json --queue mail --delay 10m --priority high\n"
                 "  cress enqueue cress.echo '\"hello\"' --wait=60s\n"
                 "  cress enqueue report.make --max-attempts 10 --backoff fixed --backoff-base 5m\n"
+                "  cress enqueue report.build @report.json --unique report-7 --unique-for 1h\n"
                 "  cress enqueue --jsonl jobs.jsonl >ids\n"
                 "  generate-jobs | cress enqueue --jsonl - --json\n",
     .flags = flags,

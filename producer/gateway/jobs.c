@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/id.h"
 #include "common/base/mem.h"
+#include "common/object/object.h"
 #include "producer/gateway/params.h"
 #include "producer/gateway/problem.h"
 #include "producer/gateway/waiters.h"
@@ -25,6 +26,9 @@ struct inquiry {
     bool preferred;                /* wait_ms came from the header Prefer */
     const char *if_none_match;     /* NULL: the client has no version yet */
     struct cress_record *accepted; /* POST that waits: the record as submitted */
+    bool is_duplicate;             /* POST: an earlier job has the unique key */
+    bool is_replay;                /* POST: an earlier job has the idempotency key */
+    char idempotency_key[CRESS_IDEMPOTENCY_KEY_SIZE]; /* "": none */
     void (*answer)(struct inquiry *inquiry, const struct cress_record *record);
 };
 
@@ -78,7 +82,9 @@ static void add_fields(const struct inquiry *inquiry, const struct cress_record 
 static void respond_record(const struct inquiry *inquiry, const struct cress_record *record,
                            struct cress_response *response)
 {
-    cress_record_write_json(record, cress_gateway_page(cress_gateway_of(inquiry->request)));
+    struct cress_record shown = *record;
+    shown.is_duplicate = inquiry->is_duplicate;
+    cress_record_write_json(&shown, cress_gateway_page(cress_gateway_of(inquiry->request)));
     cress_gateway_respond_page(inquiry->request, response);
 }
 
@@ -238,11 +244,17 @@ void cress_gateway_get_result(struct cress_request *request, const char *param)
 /* --- POST
  * ------------------------------------------------------------------------------------------ */
 
-/* 200 when the job has ended within the client's patience; else 202. */
+/* 200 when the job has ended within the client's patience, or was there already by its unique key;
+ * else 202. A repeated request hears what the first one did. */
 static void answer_post(struct inquiry *inquiry, const struct cress_record *record)
 {
     struct job_fields fields;
-    struct cress_response response = {.status = cress_state_is_terminal(record->state) ? 200 : 202};
+    const bool ended =
+        cress_state_is_terminal(record->state) && (!inquiry->is_replay || inquiry->wait_ms > 0);
+    struct cress_response response = {.status = ended || inquiry->is_duplicate ? 200 : 202};
+    if (inquiry->is_replay) {
+        cress_response_add(&response, "Idempotency-Replayed", "true");
+    }
     snprintf(fields.location, sizeof fields.location, "/v1/jobs/%s", record->id);
     cress_response_add(&response, "Location", fields.location);
     add_fields(inquiry, record, &fields, &response);
@@ -263,6 +275,20 @@ static void respond_conflict(const struct inquiry *inquiry, const struct cress_r
     cress_gateway_problem_with(inquiry->request, &response, err->code, err->message, members);
 }
 
+static void accept_job(struct inquiry *inquiry, const struct cress_record *record)
+{
+    inquiry->is_replay = record->is_duplicate && record->idempotency_key != NULL &&
+                         strcmp(record->idempotency_key, inquiry->idempotency_key) == 0;
+    inquiry->is_duplicate = record->is_duplicate && !inquiry->is_replay;
+    if (inquiry->wait_ms > 0 && !cress_gateway_of(inquiry->request)->draining) {
+        inquiry->accepted = cress_record_clone(record);
+        snprintf(inquiry->id, sizeof inquiry->id, "%s", record->id);
+        wait_for_job(inquiry);
+    } else {
+        answer_post(inquiry, record);
+    }
+}
+
 static void on_submitted(const struct cress_record *record, const struct cress_error *err,
                          void *arg)
 {
@@ -271,12 +297,8 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
         respond_conflict(inquiry, record, err);
     } else if (err != NULL) {
         cress_gateway_error(inquiry->request, err);
-    } else if (inquiry->wait_ms > 0 && !cress_gateway_of(inquiry->request)->draining) {
-        inquiry->accepted = cress_record_clone(record);
-        snprintf(inquiry->id, sizeof inquiry->id, "%s", record->id);
-        wait_for_job(inquiry);
     } else {
-        answer_post(inquiry, record);
+        accept_job(inquiry, record);
     }
 }
 
@@ -295,6 +317,14 @@ static json_t *parse_body(const struct cress_request *request, struct cress_erro
     return json;
 }
 
+/* A digest of the request, however its members are ordered and spaced. */
+static void digest(const json_t *json, char text[CRESS_SHA256_TEXT_SIZE])
+{
+    char *canonical = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    cress_sha256(canonical ? canonical : "", canonical ? strlen(canonical) : 0, text);
+    free(canonical);
+}
+
 static void submit(struct inquiry *inquiry, const json_t *json)
 {
     const struct cress_gateway *gateway = cress_gateway_of(inquiry->request);
@@ -311,6 +341,12 @@ static void submit(struct inquiry *inquiry, const json_t *json)
         .config = gateway->config,
         .timeout_ms = gateway->config->gateway_backend_timeout_ms,
     };
+    char fingerprint[CRESS_SHA256_TEXT_SIZE];
+    if (inquiry->idempotency_key[0] != '\0') {
+        digest(json, fingerprint);
+        job.idempotency_key = inquiry->idempotency_key;
+        job.fingerprint = fingerprint;
+    }
     cress_submit(&options, &job, on_submitted, inquiry);
     free(payload);
 }
@@ -330,6 +366,12 @@ void cress_gateway_post_job(struct cress_request *request, const char *param)
         return;
     }
     struct cress_error err;
+    const char *key = cress_request_header(request, "idempotency-key");
+    if (key != NULL &&
+        cress_params_idempotency_key(key, inquiry->idempotency_key, &err) != CRESS_OK) {
+        cress_gateway_error(request, &err);
+        return;
+    }
     json_t *json = parse_body(request, &err);
     if (json == NULL) {
         cress_gateway_error(request, &err);

@@ -3,6 +3,7 @@
 #include "producer/gateway/params.h"
 
 #include "common/base/clock.h"
+#include "common/job/job.h"
 
 #include <string.h>
 #include <strings.h>
@@ -115,6 +116,52 @@ bool cress_params_etag_matches(const char *header, const char *etag)
         header = end + 1;
     }
     return false;
+}
+
+/* What stands between the quotes, with \" and \\ undone. False: not a Structured Field string, or
+ * too long. */
+static bool unquote(const char *text, char *out, size_t out_size)
+{
+    size_t size = 0;
+    for (text++; *text != '"'; text++) {
+        if (*text == '\\') {
+            text++;
+            if (*text != '"' && *text != '\\') {
+                return false;
+            }
+        }
+        if (*text == '\0' || size + 1 >= out_size) {
+            return false;
+        }
+        out[size++] = *text;
+    }
+    out[size] = '\0';
+    return text[1] == '\0';
+}
+
+static bool copy(const char *text, char *out, size_t out_size)
+{
+    const size_t size = strlen(text);
+    if (size >= out_size) {
+        return false;
+    }
+    memcpy(out, text, size + 1);
+    return true;
+}
+
+enum cress_status cress_params_idempotency_key(const char *header, char *out,
+                                               struct cress_error *err)
+{
+    char key[CRESS_IDEMPOTENCY_KEY_SIZE];
+    if (!(header[0] == '"' ? unquote : copy)(header, key, sizeof key) ||
+        !cress_unique_is_valid(key)) {
+        return cress_error_set(err, CRESS_MALFORMED, "bad_idempotency_key",
+                               "Idempotency-Key must have 1 to %d characters, in double quotes or "
+                               "without any",
+                               CRESS_JOB_UNIQUE_MAX);
+    }
+    memcpy(out, key, sizeof key);
+    return CRESS_OK;
 }
 
 bool cress_params_is_json(const char *content_type)

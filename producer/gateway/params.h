@@ -29,6 +29,14 @@ CRESS_MUST_CHECK enum cress_status cress_params_wait(const char *query, const ch
  * which has its quotes. `header` may be NULL. */
 bool cress_params_etag_matches(const char *header, const char *etag);
 
+/* The value of the header Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): a
+ * Structured Field string in its quotes (RFC 8941, 3.3.3), or the bare key, which is what most
+ * clients send. `out` has room for CRESS_IDEMPOTENCY_KEY_SIZE. CRESS_MALFORMED "bad_idempotency_key"
+ * when it is neither, empty or too long. */
+enum { CRESS_IDEMPOTENCY_KEY_SIZE = 257 };
+CRESS_MUST_CHECK enum cress_status cress_params_idempotency_key(const char *header, char *out,
+                                                                struct cress_error *err);
+
 /* Whether Content-Type is application/json or application/…+json, whatever its parameters. */
 bool cress_params_is_json(const char *content_type);
 

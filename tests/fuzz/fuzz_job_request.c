@@ -21,6 +21,10 @@ static void check_job(const struct cress_job *job)
               CRESS_OK);
     MUST_HOLD(strcmp(back.task, job->task) == 0);
     MUST_HOLD(back.not_before_ms == job->not_before_ms && back.expires_ms == job->expires_ms);
+    MUST_HOLD(!job->key == !back.key && (!job->key || strcmp(back.key, job->key) == 0));
+    MUST_HOLD(!job->unique == !back.unique &&
+              (!job->unique || strcmp(back.unique, job->unique) == 0));
+    MUST_HOLD(back.unique_for_ms == job->unique_for_ms);
     MUST_HOLD(back.max_attempts == job->max_attempts && back.timeout_ms == job->timeout_ms);
     MUST_HOLD(!back.backoff == !job->backoff && back.backoff_base_ms == job->backoff_base_ms);
     json_t *payload = json_loadb(job->payload, job->payload_size, JSON_DECODE_ANY, NULL);

@@ -114,6 +114,41 @@ static void test_matches_etags(void **state)
     }
 }
 
+static void test_reads_idempotency_keys(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header, *key; /* NULL: refused */
+    } cases[] = {
+        {"abc", "abc"},     {"\"abc\"", "abc"}, {"\"a\\\"b\\\\c\"", "a\"b\\c"},
+        {"a\"b", "a\"b"},   {"", NULL},         {"\"\"", NULL},
+        {"\"abc", NULL},    {"\"abc\"x", NULL}, {"\"abc\";x=1", NULL},
+        {"\"a\\n\"", NULL}, {"\"a\\", NULL},    {"a\tb", NULL},
+    };
+    for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
+        char key[CRESS_IDEMPOTENCY_KEY_SIZE] = "untouched";
+        struct cress_error err;
+        const enum cress_status status = cress_params_idempotency_key(cases[i].header, key, &err);
+        assert_int_equal(status, cases[i].key ? CRESS_OK : CRESS_MALFORMED);
+        assert_string_equal(key, cases[i].key ? cases[i].key : "untouched");
+    }
+}
+
+static void test_an_idempotency_key_has_256_characters(void **state)
+{
+    (void)state;
+    char header[300], key[CRESS_IDEMPOTENCY_KEY_SIZE];
+    memset(header, 'k', sizeof header);
+    header[256] = '\0';
+    assert_int_equal(cress_params_idempotency_key(header, key, NULL), CRESS_OK);
+    header[256] = 'k';
+    header[257] = '\0';
+    assert_int_equal(cress_params_idempotency_key(header, key, NULL), CRESS_MALFORMED);
+    header[0] = header[257] = '"';
+    header[258] = '\0';
+    assert_int_equal(cress_params_idempotency_key(header, key, NULL), CRESS_OK);
+}
+
 static void test_knows_json(void **state)
 {
     (void)state;
@@ -131,9 +166,14 @@ static void test_knows_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decodes_percent),        cmocka_unit_test(test_finds_query_values),
-        cmocka_unit_test(test_reads_how_long_to_wait), cmocka_unit_test(test_refuses_a_bad_wait),
-        cmocka_unit_test(test_matches_etags),          cmocka_unit_test(test_knows_json),
+        cmocka_unit_test(test_decodes_percent),
+        cmocka_unit_test(test_finds_query_values),
+        cmocka_unit_test(test_reads_how_long_to_wait),
+        cmocka_unit_test(test_refuses_a_bad_wait),
+        cmocka_unit_test(test_matches_etags),
+        cmocka_unit_test(test_reads_idempotency_keys),
+        cmocka_unit_test(test_an_idempotency_key_has_256_characters),
+        cmocka_unit_test(test_knows_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

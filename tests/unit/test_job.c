@@ -110,7 +110,8 @@ static void test_a_request_with_everything(void **state)
         "{\"task\": \"page.render\", \"payload\": {\"b\": [1, 2.5], \"a\": \"\\u00e9\"},"
         " \"queue\": \"pages\", \"priority\": \"low\", \"id\": \"x1\", \"delay_ms\": 500,"
         " \"max_attempts\": 7, \"backoff\": \"linear\", \"backoff_base_ms\": 60000,"
-        " \"backoff_cap_ms\": 900000, \"timeout_ms\": 1500, \"expires_ms\": 9000}",
+        " \"backoff_cap_ms\": 900000, \"timeout_ms\": 1500, \"expires_ms\": 9000,"
+        " \"key\": \"tenant-7\", \"unique\": \"report 7\", \"unique_for_ms\": 60000}",
         0, NULL);
     struct cress_job job;
     char *payload;
@@ -131,6 +132,9 @@ static void test_a_request_with_everything(void **state)
     assert_int_equal(job.created_ms, NOW_MS);
     assert_int_equal(job.not_before_ms, NOW_MS + 500);
     assert_int_equal(job.expires_ms, NOW_MS + 9000);
+    assert_string_equal(job.key, "tenant-7");
+    assert_string_equal(job.unique, "report 7");
+    assert_int_equal(job.unique_for_ms, 60000);
     free(payload);
     json_decref(request);
 }
@@ -220,6 +224,10 @@ static void test_requests_that_are_refused(void **state)
         {"{\"task\": \"t\", \"backoff_cap_ms\": 31536000001}", "backoff_cap_ms"},
         {"{\"task\": \"t\", \"timeout_ms\": 0}", "timeout_ms"},
         {"{\"task\": \"t\", \"expires_ms\": 0}", "expires_ms"},
+        {"{\"task\": \"t\", \"key\": \"a b\"}", "key"},
+        {"{\"task\": \"t\", \"unique\": \"\"}", "unique"},
+        {"{\"task\": \"t\", \"unique\": \"a\\n\"}", "unique"},
+        {"{\"task\": \"t\", \"unique_for_ms\": 5}", "unique_for_ms"},
         {"{\"task\": \"t\", \"expires_ms\": 5, \"delay_ms\": 5}", "expire before it is due"},
     };
     for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
@@ -261,6 +269,9 @@ static void test_a_job_survives_the_wire(void **state)
         .created_ms = 1700000000000,
         .not_before_ms = 1700000001000,
         .expires_ms = 1700000002000,
+        .key = "tenant-7",
+        .unique = "report 7",
+        .unique_for_ms = 60000,
         .batch = "b1",
         .reply_to = "amq.rabbitmq.reply-to",
         .traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
@@ -272,7 +283,7 @@ static void test_a_job_survives_the_wire(void **state)
     assert_string_equal(message.routing_key, "mail");
     assert_string_equal(message.content_type, "application/json");
     assert_false(message.transient);
-    assert_int_equal(message.header_count, 9);
+    assert_int_equal(message.header_count, 12);
 
     struct cress_job back;
     assert_int_equal(
@@ -292,6 +303,9 @@ static void test_a_job_survives_the_wire(void **state)
     assert_int_equal(back.created_ms, job.created_ms);
     assert_int_equal(back.not_before_ms, job.not_before_ms);
     assert_int_equal(back.expires_ms, job.expires_ms);
+    assert_string_equal(back.key, job.key);
+    assert_string_equal(back.unique, job.unique);
+    assert_int_equal(back.unique_for_ms, job.unique_for_ms);
     assert_string_equal(back.batch, job.batch);
     assert_string_equal(back.reply_to, job.reply_to);
     assert_string_equal(back.traceparent, job.traceparent);
@@ -440,6 +454,14 @@ static void test_headers(void **state)
         {INT("backoff_base_ms", 31536000001), false},
         {INT("backoff_cap_ms", -1), false},
         {TEXT("traceparent", "not a trace"), true},
+        {TEXT("key", "tenant-7"), true},
+        {TEXT("key", ""), true},
+        {TEXT("key", "a b"), false},
+        {INT("key", 7), false},
+        {TEXT("unique", "report 7"), true},
+        {TEXT("unique", "\x01"), false},
+        {INT("unique", 7), false},
+        {TEXT("unique_for_ms", "-1"), false},
         {{.name = "traceparent", .kind = CRESS_HEADER_OTHER}, true},
         {{.name = "x-death", .kind = CRESS_HEADER_OTHER}, true},
         {TEXT("Attempt", "many"), true},

@@ -25,6 +25,8 @@ static const struct cress_record full = {
     .log = "a\nb",
     .worker = "host:1",
     .batch = "b1",
+    .key = "tenant-7",
+    .unique = "r\"1",
     .created_ms = 1000,
     .run_at_ms = 1700000000123,
     .started_ms = 2000,
@@ -55,7 +57,8 @@ static void test_json_of_a_full_record(void **state)
         "\"result\":null,\"error\":{\"code\":\"io\"},"
         "\"progress\":{\"percent\":40,\"message\":\"half\"},\"log\":\"a\\nb\",\"worker\":\"host:"
         "1\","
-        "\"batch_id\":\"b1\",\"created_at\":\"1970-01-01T00:00:01.000Z\","
+        "\"batch_id\":\"b1\",\"key\":\"tenant-7\",\"unique\":\"r\\\"1\",\"created_at\":\"1970-01-"
+        "01T00:00:01.000Z\","
         "\"run_at\":\"2023-11-14T22:13:20.123Z\","
         "\"started_at\":\"1970-01-01T00:00:02.000Z\","
         "\"finished_at\":\"1970-01-01T00:00:03.000Z\","
@@ -74,7 +77,7 @@ static void test_what_is_not_known_is_null(void **state)
                        "\"max_attempts\":null,\"timeout_ms\":null,\"backoff\":null,"
                        "\"backoff_base_ms\":null,\"backoff_cap_ms\":null,\"payload\":null,"
                        "\"result\":null,\"error\":null,\"progress\":null,\"log\":null,\"worker\":"
-                       "null,\"batch_id\":null,"
+                       "null,\"batch_id\":null,\"key\":null,\"unique\":null,"
                        "\"created_at\":null,\"run_at\":null,\"started_at\":null,"
                        "\"finished_at\":null,\"expires_at\":null,\"attempts\":[],"
                        "\"attempts_dropped\":0}");

@@ -5,8 +5,13 @@
 -- (0: at once or never), and now.
 local ttl, keep = ARGV[1], ARGV[2]
 
--- An explicit retry of a failed job: it begins anew and is open again in its batch. Returns its flags.
+-- An explicit retry of a failed job: it begins anew, is open again in its batch, and has its unique key again unless
+-- another job has it now. Returns its flags.
 local function reopen(job, state, flags, attempt, started, worker)
+    local unique = has(flags, FLAG_UNIQUE) and redis.call('HGET', job, 'unique')
+    if unique and redis.call('HSETNX', UNIQUE .. unique, 'id', string.sub(job, #JOB + 1)) == 1 then
+        redis.call('HSET', UNIQUE .. unique, 'sent', 1)
+    end
     local ended = redis.call('HMGET', job, 'finished_ms', 'error')
     add_attempt(job, attempt, worker, started, ended[1] or 0, state, ended[2] or '')
     redis.call('PERSIST', job)

@@ -7,6 +7,9 @@ if (state == 'queued' or state == 'scheduled') and attempt == '0' then
     if batch then
         redis.call('HINCRBY', BATCH .. batch, 'total', -1)
     end
+    each_claim(job, flags, function(claim)
+        redis.call('DEL', claim)
+    end)
     redis.call('DEL', job)
 end
 return 1

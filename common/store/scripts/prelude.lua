@@ -44,6 +44,34 @@ local function add_attempt(job, attempt, worker, started, ended, outcome, proble
     redis.call('HSET', job, 'attempts', dropped .. '\n' .. lines .. line .. ended .. ' ' .. outcome .. ' ' .. problem .. '\n')
 end
 
+-- Calls `each` with the key of every claim that the job still holds.
+local function each_claim(job, flags, each)
+    if not has(flags, FLAG_UNIQUE) then
+        return
+    end
+    local id = string.sub(job, #JOB + 1)
+    local names = redis.call('HMGET', job, 'unique', 'idempotency_key')
+    for i, prefix in ipairs({UNIQUE, IDEMPOTENCY}) do
+        if names[i] and redis.call('HGET', prefix .. names[i], 'id') == id then
+            each(prefix .. names[i])
+        end
+    end
+end
+
+-- Frees the claims of a job that has ended, but for those that hold for a time of their own. Returns how many ms they
+-- need its record, -1 when they do not.
+local function free_claims(job, flags)
+    local longest = -1
+    each_claim(job, flags, function(claim)
+        local left = redis.call('PTTL', claim)
+        if left < 0 then
+            redis.call('DEL', claim)
+        end
+        longest = math.max(longest, left)
+    end)
+    return longest
+end
+
 -- The batch of a job whose status says that it has one. nil when the batch does not exist: the correlation id of a
 -- foreign message may say anything.
 local function batch_of(job, flags)
@@ -76,11 +104,13 @@ local function add_end(batch, job, state, field, value)
     count(batch, state, 1)
 end
 
--- What else the end of a job brings, once its status says so: its TTL begins (in ms, 0: none), and its batch counts it.
+-- What else the end of a job brings, once its status says so: its claims are free, its TTL begins (in ms, 0: none), and
+-- its batch counts it.
 -- `field` is that of its outcome, `result`, `error` or empty. Returns what follow() says.
 local function end_job(job, state, flags, field, value, ttl)
+    local claimed = free_claims(job, flags)
     if ttl ~= '0' then
-        redis.call('PEXPIRE', job, ttl)
+        redis.call('PEXPIRE', job, math.max(tonumber(ttl), claimed))
     end
     local batch = batch_of(job, flags)
     if batch then
