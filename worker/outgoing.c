@@ -3,6 +3,7 @@
 #include "worker/outgoing.h"
 
 #include "common/base/text.h"
+#include "common/broker/letter.h"
 
 #include <string.h>
 
@@ -53,17 +54,22 @@ void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
 }
 
 void cress_outgoing_dead(struct cress_outgoing *out, const struct cress_message *original,
-                         const char *queue, const struct cress_error *reason)
+                         const char *queue, enum cress_priority priority,
+                         const struct cress_error *reason, int64_t now_ms)
 {
     cress_route_dead_name(queue, out->route.routing_key);
+    cress_route_queue_name(queue, priority, out->origin);
     out->message = *original;
     out->message.exchange = "";
     out->message.routing_key = out->route.routing_key;
     out->message.transient = false;
     out->message.headers = out->headers;
     out->message.header_count = 0;
-    add_header(out, (struct cress_header){.name = "error_code", .text = reason->code});
-    add_header(out, (struct cress_header){.name = "error_message", .text = reason->message});
+    add_header(out, (struct cress_header){.name = CRESS_LETTER_CODE, .text = reason->code});
+    add_header(out, (struct cress_header){.name = CRESS_LETTER_MESSAGE, .text = reason->message});
+    add_header(out, (struct cress_header){
+                        .name = CRESS_LETTER_TIME, .kind = CRESS_HEADER_INT, .number = now_ms});
+    add_header(out, (struct cress_header){.name = CRESS_LETTER_QUEUE, .text = out->origin});
     carry_headers(out, original);
 }
 

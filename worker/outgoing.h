@@ -21,6 +21,7 @@ struct cress_outgoing {
     struct cress_message message;
     struct cress_header headers[CRESS_OUTGOING_HEADER_MAX];
     struct cress_route route;
+    char origin[CRESS_ROUTE_NAME_MAX];
 };
 
 /* `job`, which came as `original`, on its way to its queue: through the longest delay queue that is
@@ -28,10 +29,11 @@ struct cress_outgoing {
 void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
                         const struct cress_message *original, int64_t now_ms);
 
-/* A copy of `original`, a message of queue `queue`, for its dead-letter queue, with the reason in
- * the headers error_code and error_message. */
+/* A copy of `original`, a message of queue `queue` with `priority`, for its dead-letter queue, with
+ * the reason in its headers: see common/broker/letter.h. */
 void cress_outgoing_dead(struct cress_outgoing *out, const struct cress_message *original,
-                         const char *queue, const struct cress_error *reason);
+                         const char *queue, enum cress_priority priority,
+                         const struct cress_error *reason, int64_t now_ms);
 
 /* The end of `job` for the queue that it names in reply_to: the result or the error as the body,
  * the state in the header `state`. The correlation_id is the caller's own, as in RabbitMQ's

@@ -244,7 +244,8 @@ static void buried_cb(const struct cress_error *err, void *arg)
 static void bury(struct cress_attempt *attempt)
 {
     struct cress_outgoing out;
-    cress_outgoing_dead(&out, attempt->delivery->message, attempt->queue->name, &attempt->error);
+    cress_outgoing_dead(&out, attempt->delivery->message, attempt->queue->name,
+                        attempt->delivery->priority, &attempt->error, cress_clock_wall_ms());
     cress_broker_publish(attempt->worker->services.broker, &out.message, 0, buried_cb, attempt);
 }
 

@@ -475,6 +475,7 @@ static void subscribe(struct cress_broker *broker, const struct cress_subscripti
     note->mail.kind = CRESS_MAIL_CONSUME;
     note->queue = cress_strdup(queue);
     note->single = subscription->raw || is_passive(broker, queue);
+    note->paced = subscription->paced;
     note->prefetch = subscription->prefetch;
     note->source = source;
     cress_link_post_one(broker->consumer.link, &note->mail);
@@ -495,6 +496,23 @@ void cress_broker_consume(struct cress_broker *broker,
         subscribe(broker, &subscriptions[i], i);
         broker->prefetch += (size_t)subscriptions[i].prefetch;
     }
+}
+
+void cress_broker_more(struct cress_broker *broker, const char *queue)
+{
+    for (size_t i = 0; i < broker->queue_count; i++) {
+        if (strcmp(broker->queues[i], queue) == 0) {
+            struct cress_note *note = CRESS_NEW(struct cress_note);
+            note->mail.kind = CRESS_MAIL_MORE;
+            note->source = i;
+            cress_link_post_one(broker->consumer.link, &note->mail);
+        }
+    }
+}
+
+void cress_delivery_leave(struct cress_delivery *delivery)
+{
+    free(CRESS_CONTAINER(delivery, struct cress_incoming, delivery));
 }
 
 void cress_delivery_settle(struct cress_broker *broker, struct cress_delivery *delivery,

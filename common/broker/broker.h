@@ -113,6 +113,7 @@ struct cress_subscription {
     const char *queue; /* base name */
     bool raw; /* consume just this one queue, declared by someone else: no priorities, no declaring
                */
+    bool paced;   /* raw ones only: nothing comes before cress_broker_more() */
     int prefetch; /* unsettled deliveries at most, over the priorities together; high gets the
                      largest share */
 };
@@ -134,6 +135,15 @@ struct cress_consumer {
 void cress_broker_consume(struct cress_broker *broker,
                           const struct cress_subscription *subscriptions, size_t count,
                           const struct cress_consumer *consumer);
+
+/* For paced subscriptions: lets up to `prefetch` more deliveries of `queue` come, beside those that
+ * are unsettled. So a queue of any length can be looked through in bounded memory, and nothing in it
+ * comes twice. */
+void cress_broker_more(struct cress_broker *broker, const char *queue);
+
+/* Frees the delivery without settling it: it goes back to its place in its queue when the
+ * connection is closed. */
+void cress_delivery_leave(struct cress_delivery *delivery);
 
 /* Cancels the consumers; `stopped` is called after the last delivery has been handed over. Settling
  * goes on. */

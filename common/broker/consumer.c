@@ -13,6 +13,9 @@
 // to the old one is dropped.
 //
 // A queue that cannot be consumed is tried again with backoff.
+//
+// A paced lane gets more by a consumer of another name: the one before is cancelled, and what it has
+// delivered stays unsettled on the channel, beside the new one's prefetch.
 #include "common/broker/consumer.h"
 
 #include "common/base/backoff.h"
@@ -47,8 +50,12 @@ struct lane {
     size_t source; /* the subscription */
     char *queue;   /* as subscribed */
     enum cress_priority priority;
-    char name[CRESS_ROUTE_NAME_MAX]; /* of the AMQP queue, and of the consumer */
-    bool declares;                   /* it is ours to declare */
+    char name[CRESS_ROUTE_NAME_MAX];     /* of the AMQP queue */
+    char tag[CRESS_ROUTE_NAME_MAX + 16]; /* of the consumer */
+    bool declares;                       /* it is ours to declare */
+    bool paced;
+    bool wants_more; /* paced: as soon as basic.consume is answered */
+    unsigned rounds; /* paced: how often more was asked for; 0: it is not to consume yet */
     uint16_t prefetch;
     amqp_channel_t channel;
     enum lane_state state;
@@ -95,6 +102,7 @@ static void add_lane(struct consumer *consumer, const struct cress_note *note,
     lane->priority = priority;
     cress_route_queue_name(note->queue, priority, lane->name);
     lane->declares = !note->single;
+    lane->paced = note->paced;
     lane->prefetch = (uint16_t)(prefetch < 1 ? 1 : prefetch > UINT16_MAX ? UINT16_MAX : prefetch);
     lane->channel = (amqp_channel_t)(CRESS_CHANNEL_FIRST + consumer->lane_count);
     cress_window_reset(&lane->window);
@@ -154,8 +162,9 @@ static void ask_to_consume(struct consumer *consumer, struct lane *lane)
     struct cress_connection *connection = consumer->link.connection;
     amqp_basic_qos_t qos = {.prefetch_count = lane->prefetch};
     cress_connection_send(connection, lane->channel, AMQP_BASIC_QOS_METHOD, &qos);
+    snprintf(lane->tag, sizeof lane->tag, lane->paced ? "%s:%u" : "%s", lane->name, lane->rounds);
     amqp_basic_consume_t consume = {.queue = amqp_cstring_bytes(lane->name),
-                                    .consumer_tag = amqp_cstring_bytes(lane->name)};
+                                    .consumer_tag = amqp_cstring_bytes(lane->tag)};
     cress_connection_send(connection, lane->channel, AMQP_BASIC_CONSUME_METHOD, &consume);
     lane->state = LANE_ASKED;
     lane->retry_at_ms = cress_clock_mono_ms() + ANSWER_MS;
@@ -197,6 +206,9 @@ static int subscribe_due(struct consumer *consumer)
     int wait_ms = -1;
     for (size_t i = 0; i < consumer->lane_count && !consumer->stopping; i++) {
         struct lane *lane = consumer->lanes[i];
+        if (lane->paced && lane->rounds == 0) {
+            continue;
+        }
         const int64_t now = cress_clock_mono_ms();
         const bool is_due = lane->retry_at_ms <= now && !consumer->link.connection->broken;
         if (lane->state == LANE_IDLE && is_due) {
@@ -210,6 +222,34 @@ static int subscribe_due(struct consumer *consumer)
         }
     }
     return wait_ms;
+}
+
+/* --- more of a paced lane --- */
+
+/* RabbitMQ's channel crashes when a consumer is cancelled before basic.consume was answered (seen
+ * with 3.10): so this waits for the answer. */
+static void next_round(struct consumer *consumer, struct lane *lane)
+{
+    lane->wants_more = lane->state == LANE_ASKED;
+    if (lane->state == LANE_ACTIVE) {
+        amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(lane->tag), .nowait = 1};
+        cress_connection_send(consumer->link.connection, lane->channel, AMQP_BASIC_CANCEL_METHOD,
+                              &cancel);
+        lane->rounds++;
+        ask_to_consume(consumer, lane);
+    }
+}
+
+static void consume_more(struct consumer *consumer, size_t source)
+{
+    for (size_t i = 0; i < consumer->lane_count && !consumer->stopping; i++) {
+        struct lane *lane = consumer->lanes[i];
+        if (lane->source == source && lane->rounds == 0) {
+            lane->rounds = 1; /* it is subscribed in this turn */
+        } else if (lane->source == source) {
+            next_round(consumer, lane);
+        }
+    }
 }
 
 /* --- deliveries --- */
@@ -313,6 +353,9 @@ static void take_method(struct consumer *consumer, struct lane *lane, amqp_metho
     case AMQP_BASIC_CONSUME_OK_METHOD:
         if (lane->state == LANE_ASKED) {
             activate(consumer, lane);
+        }
+        if (lane->wants_more && !consumer->stopping) {
+            next_round(consumer, lane);
         }
         break;
     case AMQP_BASIC_CANCEL_METHOD:
@@ -453,7 +496,7 @@ static void stop_consuming(struct consumer *consumer, struct cress_note *note)
         if (lane->state == LANE_IDLE) {
             continue;
         }
-        amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(lane->name)};
+        amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(lane->tag)};
         cress_connection_send(consumer->link.connection, lane->channel, AMQP_BASIC_CANCEL_METHOD,
                               &cancel);
         /* A queue that does not even answer basic.consume is not waited for. */
@@ -528,6 +571,10 @@ static void take_mail(struct cress_link *link, struct cress_mail *mail)
         break;
     case CRESS_MAIL_CONSUME:
         add_subscription(consumer, CRESS_CONTAINER(mail, struct cress_note, mail));
+        cress_mail_free(mail);
+        break;
+    case CRESS_MAIL_MORE:
+        consume_more(consumer, CRESS_CONTAINER(mail, struct cress_note, mail)->source);
         cress_mail_free(mail);
         break;
     case CRESS_MAIL_STOP_CONSUMING:

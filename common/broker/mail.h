@@ -20,6 +20,7 @@ enum cress_mail_kind {
     /* to the thread */
     CRESS_MAIL_ALLOW,   /* a queue that publishing may declare */
     CRESS_MAIL_CONSUME, /* a subscription */
+    CRESS_MAIL_MORE,    /* of a paced one */
     CRESS_MAIL_SETTLE,
     CRESS_MAIL_QUIT,
     /* to the loop */
@@ -77,13 +78,14 @@ struct cress_deliveries {
     struct cress_list list; /* of struct cress_delivery */
 };
 
-/* ALLOW, CONSUME, CONSUMING, PROBLEM, FLUSH, STOP_CONSUMING: a queue or a callback's address. */
+/* ALLOW, CONSUME, MORE, CONSUMING, PROBLEM, FLUSH, STOP_CONSUMING: a queue or a callback's address. */
 struct cress_note {
     struct cress_mail mail;
     char *queue; /* ALLOW, CONSUME. Owned */
     bool single; /* CONSUME: just this queue, not declared */
+    bool paced;  /* CONSUME: not before MORE */
     int prefetch;
-    size_t source;          /* CONSUME, CONSUMING, PROBLEM: which subscription */
+    size_t source;          /* CONSUME, MORE, CONSUMING, PROBLEM: which subscription */
     struct cress_error err; /* PROBLEM */
     void (*done)(void *arg);
     void *arg;

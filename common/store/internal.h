@@ -33,6 +33,7 @@ struct cress_call {
         cress_store_get_cb get;
         cress_store_log_cb log;
         cress_store_cancel_cb cancel;
+        cress_store_requeue_cb requeue;
         cress_store_close_cb close;
         cress_store_batch_cb batch;
         cress_store_results_cb results;

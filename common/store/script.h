@@ -18,6 +18,7 @@
     X(LOG, log)                       \
     X(DISCARD, discard)               \
     X(SENT, sent)                     \
+    X(REQUEUE, requeue)               \
     X(BATCH_OPEN, batch_open)         \
     X(BATCH_CLOSE, batch_close)       \
     X(BATCH_COMPLETE, batch_complete) \

@@ -107,6 +107,14 @@ void cress_store_discard(struct cress_store *store, const char *id, cress_store_
 void cress_store_sent(struct cress_store *store, const char *id, cress_store_done_cb done,
                       void *arg);
 
+/* Before a dead letter is sent again: the record of a failed job becomes queued, at attempt 0, and
+ * is open again in its batch; any other record stays as it is. `was` is the state before; it means
+ * nothing when there is no record. */
+typedef void (*cress_store_requeue_cb)(bool exists, enum cress_state was,
+                                       const struct cress_error *err, void *arg);
+void cress_store_requeue(struct cress_store *store, const char *id, cress_store_requeue_cb done,
+                         void *arg);
+
 /* `record` is NULL when there is none. */
 typedef void (*cress_store_get_cb)(const struct cress_record *record, const struct cress_error *err,
                                    void *arg);

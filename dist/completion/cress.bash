@@ -32,6 +32,14 @@ _cress() {
     prerender:--max-failures) return ;;
     receive:--count) return ;;
     receive:--timeout) return ;;
+    dead:--queue) words=$(cress queues --connect-timeout 1s 2>/dev/null | cut -f 1) ;;
+    dead:--task) return ;;
+    dead:--error) return ;;
+    dead:--group) return ;;
+    dead:--older) return ;;
+    dead:--newer) return ;;
+    dead:--limit) return ;;
+    dead:--rate) return ;;
     worker:--exec) return ;;
     worker:--stream) return ;;
     worker:--http) return ;;
@@ -44,7 +52,7 @@ _cress() {
     *:--connect-timeout) return ;;
     *:--color) words='auto always never' ;;
     *) case $verb in
-        '') words='enqueue status wait cancel result logs prerender send receive queues worker workers config doctor completion version help' ;;
+        '') words='enqueue status wait cancel result logs prerender send receive queues dead worker workers config doctor completion version help' ;;
         enqueue) words=' --queue --delay --at --priority --max-attempts --backoff --backoff-base --backoff-cap --timeout --expires --id --key --unique --unique-for --wait --jsonl --json --connect-timeout --color --help' ;;
         status) words=' --watch --json --connect-timeout --color --help' ;;
         wait) words=' --timeout --any --json --connect-timeout --color --help' ;;
@@ -55,6 +63,7 @@ _cress() {
         send) words=' --json --connect-timeout --color --help' ;;
         receive) words=' --count --timeout --json --connect-timeout --color --help' ;;
         queues) words=' --json --connect-timeout --color --help' ;;
+        dead) words='list show groups requeue purge export --queue --task --error --group --older --newer --limit --rate --dry-run --yes --json --connect-timeout --color --help' ;;
         worker) words='run --exec --stream --http --plugin --task --queue --concurrency --config --json --connect-timeout --color --help' ;;
         workers) words=' --json --connect-timeout --color --help' ;;
         config) words='show check --origin --json --connect-timeout --color --help' ;;

@@ -5,6 +5,7 @@
 // ends; those that were fetched and not printed go back to their queue.
 #include "common/base/mem.h"
 #include "producer/cli/cli.h"
+#include "producer/cli/message_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,38 +26,6 @@ struct receiving {
 /* --- printing
  * ------------------------------------------------------------------------------------- */
 
-static void add_member(struct cress_buf *json, const char *name, const char *text)
-{
-    if (text) {
-        cress_buf_printf(json, ",\"%s\":", name);
-        cress_buf_add_json(json, text, strlen(text));
-    }
-}
-
-static void add_headers(struct cress_buf *json, const struct cress_message *message)
-{
-    const char *separator = "";
-    cress_buf_add_text(json, ",\"headers\":{");
-    for (size_t i = 0; i < message->header_count; i++) {
-        const struct cress_header *header = &message->headers[i];
-        if (header->kind == CRESS_HEADER_OTHER) {
-            continue;
-        }
-        cress_buf_add_text(json, separator);
-        separator = ",";
-        cress_buf_add_json(json, header->name, strlen(header->name));
-        cress_buf_add_char(json, ':');
-        if (header->kind == CRESS_HEADER_TEXT) {
-            cress_buf_add_json(json, header->text, strlen(header->text));
-        } else if (header->kind == CRESS_HEADER_BOOL) {
-            cress_buf_add_text(json, header->number ? "true" : "false");
-        } else {
-            cress_buf_printf(json, "%" PRId64, header->number);
-        }
-    }
-    cress_buf_add_char(json, '}');
-}
-
 static void print_json(const struct cress_delivery *delivery)
 {
     const struct cress_message *message = delivery->message;
@@ -64,18 +33,18 @@ static void print_json(const struct cress_delivery *delivery)
     cress_buf_add_text(&json, "{\"body\":");
     cress_buf_add_json(&json, message->body, message->body_size);
     cress_buf_printf(&json, ",\"redelivered\":%s", delivery->redelivered ? "true" : "false");
-    add_member(&json, "exchange", message->exchange);
-    add_member(&json, "routing_key", message->routing_key);
-    add_member(&json, "type", message->type);
-    add_member(&json, "message_id", message->message_id);
-    add_member(&json, "content_type", message->content_type);
-    add_member(&json, "correlation_id", message->correlation_id);
-    add_member(&json, "reply_to", message->reply_to);
-    add_member(&json, "app_id", message->app_id);
+    cress_message_add_member(&json, "exchange", message->exchange);
+    cress_message_add_member(&json, "routing_key", message->routing_key);
+    cress_message_add_member(&json, "type", message->type);
+    cress_message_add_member(&json, "message_id", message->message_id);
+    cress_message_add_member(&json, "content_type", message->content_type);
+    cress_message_add_member(&json, "correlation_id", message->correlation_id);
+    cress_message_add_member(&json, "reply_to", message->reply_to);
+    cress_message_add_member(&json, "app_id", message->app_id);
     if (message->timestamp_s) {
         cress_buf_printf(&json, ",\"timestamp\":%" PRId64, message->timestamp_s);
     }
-    add_headers(&json, message);
+    cress_message_add_headers(&json, message);
     cress_buf_add_char(&json, '}');
     puts(cress_buf_text(&json));
     cress_buf_free(&json);

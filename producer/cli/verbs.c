@@ -18,6 +18,7 @@ const struct cress_verb *const cress_verbs[] = {
     &cress_verb_send,
     &cress_verb_receive,
     &cress_verb_queues,
+    &cress_verb_dead,
     &cress_verb_worker,
     &cress_verb_workers,
     &cress_verb_config,

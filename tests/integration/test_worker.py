@@ -353,6 +353,34 @@ class Stopping(WorkerTest):
         self.assertEqual(json.loads(record["error"])["code"], "poison")
         self.assertEqual(self.dead()[0].headers["error_code"], "poison")
 
+    def test_neighbours_of_poison_are_not_blamed(self):
+        """A job whose worker dies four times running it; those behind it in the prefetch window are redelivered as
+        often, and run to their end as if nothing had been."""
+        def start():
+            return self.run_worker("--concurrency", "1", CRESS_WORKER_MAX_CRASHES="3", CRESS_WORKER_PREFETCH="60")
+        worker = start()
+        poison = self.sleeping(worker, 60000)
+        neighbours = [self.publish("cress.echo", n) for n in range(10)]
+        kills = 0
+        while True:
+            record = self.wait_taken(poison, worker)
+            if record["state"] == "failed":
+                break
+            wait_for(lambda: (self.presence(worker) or {}).get("unacked", {}).get(self.queue) == 11,
+                     "poison and neighbours in one prefetch window")
+            self.assertTrue(all(self.redis().record(job).get("state", "queued") == "queued" for job in neighbours))
+            worker.kill()
+            kills += 1
+            worker = start()
+        self.assertEqual((kills, json.loads(record["error"])["code"]), (4, "poison"))
+        for n, job in enumerate(neighbours):
+            ended = self.wait_state(job, "succeeded", "failed")
+            self.assertEqual((ended["state"], ended["attempt"], ended["crashes"], ended["result"]),
+                             ("succeeded", "1", "0", str(n)))
+        self.assertEqual(self.dead()[0].message_id, poison)
+        wait_for(lambda: self.client.ready(self.queue) == 0, "an empty queue")
+        self.assertEqual(self.client.ready(self.queue + ".dead"), 0)
+
 
 class Processes(WorkerTest):
     def test_supervisor_stops_its_workers(self):

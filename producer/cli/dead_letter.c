@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// A dead letter as JSON; see dead_letter.h.
+#include "producer/cli/dead_letter.h"
+
+#include "common/base/clock.h"
+#include "common/job/fingerprint.h"
+#include "producer/cli/message_json.h"
+
+#include <string.h>
+
+static void add_text(struct cress_buf *out, const char *name, const char *text)
+{
+    cress_buf_add_text(out, name);
+    if (text) {
+        cress_buf_add_json(out, text, strlen(text));
+    } else {
+        cress_buf_add_text(out, "null");
+    }
+}
+
+static void add_time(struct cress_buf *out, const char *name, int64_t ms)
+{
+    char text[CRESS_TIME_TEXT_MAX];
+    add_text(out, name, ms ? cress_time_format(ms, text) : NULL);
+}
+
+static void add_message(struct cress_buf *out, const struct cress_message *message)
+{
+    cress_message_add_member(out, "message_id", message->message_id);
+    cress_message_add_member(out, "content_type", message->content_type);
+    cress_message_add_member(out, "correlation_id", message->correlation_id);
+    cress_message_add_member(out, "reply_to", message->reply_to);
+    cress_message_add_member(out, "app_id", message->app_id);
+    cress_message_add_headers(out, message);
+    cress_message_add_body(out, message);
+}
+
+void cress_dead_write_json(const struct cress_letter *letter, bool whole, struct cress_buf *out)
+{
+    char fingerprint[CRESS_FINGERPRINT_TEXT_SIZE];
+    cress_error_fingerprint(letter->task, letter->code, letter->text, fingerprint);
+    add_text(out, "{\"id\":", letter->id);
+    add_text(out, ",\"task\":", letter->task);
+    add_text(out, ",\"queue\":", letter->queue);
+    add_text(out, ",\"priority\":", cress_priority_word(letter->priority));
+    cress_buf_printf(out, ",\"attempt\":%d", letter->attempt);
+    add_time(out, ",\"died_at\":", letter->died_ms);
+    add_time(out, ",\"created_at\":", letter->created_ms);
+    add_text(out, ",\"fingerprint\":", fingerprint);
+    add_text(out, ",\"error\":{\"code\":", letter->code);
+    add_text(out, ",\"message\":", letter->text);
+    cress_buf_add_char(out, '}');
+    if (whole) {
+        add_message(out, letter->message);
+    }
+    cress_buf_add_char(out, '}');
+}

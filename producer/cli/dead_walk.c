@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+// The walk through dead letters; see dead_walk.h.
+#include "producer/cli/dead_walk.h"
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "producer/queues.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    WINDOW = 256,
+    /* Half of the 20 deliveries after which RabbitMQ drops a message. */
+    DELIVERIES_MAX = 10,
+    TICK_MS = 50,
+    /* Silence after which the queue is asked whether there are any more. */
+    SILENCE_MS = 500,
+};
+
+struct dead_queue {
+    char *name; /* of the work queue */
+    char dead_name[CRESS_ROUTE_NAME_MAX];
+    int64_t expected;
+    int64_t received;
+    uint64_t epoch; /* of its first delivery; 0: none yet */
+};
+
+struct cress_dead_walk {
+    struct cress_cli *cli;
+    struct cress_dead_visitor visitor;
+    const char *wanted; /* the one queue; NULL: all */
+    struct dead_queue *queues;
+    size_t queue_count;
+    size_t at; /* the queue that is being walked through */
+    int64_t expected, received;
+    int64_t in_hand;
+    int64_t left;     /* since more was asked for */
+    int64_t heard_ms; /* when the last letter came */
+    bool asking, stopping, ended;
+    struct cress_error why; /* of stopping; CRESS_OK: all is well */
+};
+
+/* --- the end
+ * --------------------------------------------------------------------------------------- */
+
+static void flushed_cb(void *arg)
+{
+    struct cress_dead_walk *walk = arg;
+    if (!cress_cli_over(walk->cli)) {
+        walk->visitor.on_end(walk->why.status ? &walk->why : NULL, walk->visitor.arg);
+    }
+}
+
+static void end(struct cress_dead_walk *walk)
+{
+    if (!walk->ended) {
+        walk->ended = true;
+        cress_broker_flush(walk->cli->broker, flushed_cb, walk);
+    }
+}
+
+/* Goes on to the next queue, or ends when nothing is left to do. */
+static void proceed(struct cress_dead_walk *walk)
+{
+    while (walk->at < walk->queue_count && !walk->stopping) {
+        const struct dead_queue *queue = &walk->queues[walk->at];
+        if (queue->received < queue->expected) {
+            return;
+        }
+        if (++walk->at < walk->queue_count) {
+            walk->left = 0;
+            walk->heard_ms = cress_clock_mono_ms();
+            cress_broker_more(walk->cli->broker, walk->queues[walk->at].dead_name);
+        }
+    }
+    if (walk->in_hand == 0 && !cress_cli_over(walk->cli)) {
+        end(walk);
+    }
+}
+
+void cress_dead_walk_stop(struct cress_dead_walk *walk, const struct cress_error *why)
+{
+    if (!walk->stopping) {
+        walk->stopping = true;
+        walk->why = why ? *why : (struct cress_error){0};
+        proceed(walk);
+    }
+}
+
+/* --- letters
+ * --------------------------------------------------------------------------------------- */
+
+static void release(struct cress_dead_item *item)
+{
+    struct cress_dead_walk *walk = item->walk;
+    free(item);
+    walk->in_hand--;
+    proceed(walk);
+}
+
+/* The queue's own share of the window is used up by letters that stay unsettled. */
+static void count_left(struct cress_dead_walk *walk)
+{
+    if (walk->at >= walk->queue_count || cress_cli_over(walk->cli)) {
+        return;
+    }
+    const struct dead_queue *queue = &walk->queues[walk->at];
+    if (++walk->left >= WINDOW / 2 && queue->received < queue->expected) {
+        walk->left = 0;
+        cress_broker_more(walk->cli->broker, queue->dead_name);
+    }
+}
+
+static void leave(struct cress_dead_item *item)
+{
+    cress_delivery_leave(item->delivery);
+    count_left(item->walk);
+    release(item);
+}
+
+static void renewed_cb(const struct cress_error *err, void *arg)
+{
+    struct cress_dead_item *item = arg;
+    if (err) {
+        leave(item); /* the old one is still there */
+        return;
+    }
+    cress_delivery_settle(item->walk->cli->broker, item->delivery, CRESS_ACK);
+    release(item);
+}
+
+static void renew(struct cress_dead_item *item)
+{
+    struct cress_header headers[CRESS_LETTER_HEADER_MAX];
+    struct cress_message message;
+    char routing_key[CRESS_ROUTE_NAME_MAX];
+    cress_letter_renew(&item->letter, headers, routing_key, &message);
+    cress_broker_publish(item->walk->cli->broker, &message, CRESS_CLI_CONFIRM_MS, renewed_cb, item);
+}
+
+void cress_dead_done(struct cress_dead_item *item, bool removed)
+{
+    if (removed) {
+        cress_delivery_settle(item->walk->cli->broker, item->delivery, CRESS_ACK);
+        release(item);
+    } else if (item->delivery->delivery_count >= DELIVERIES_MAX &&
+               !cress_cli_over(item->walk->cli)) {
+        renew(item);
+    } else {
+        leave(item);
+    }
+}
+
+static void visit(struct cress_dead_walk *walk, struct dead_queue *queue,
+                  struct cress_delivery *delivery)
+{
+    struct cress_dead_item *item = CRESS_NEW(struct cress_dead_item);
+    cress_list_init(&item->node);
+    item->walk = walk;
+    item->delivery = delivery;
+    cress_letter_read(delivery->message, queue->name, &item->letter);
+    queue->received++;
+    walk->received++;
+    walk->in_hand++;
+    walk->visitor.on_letter(item, walk->visitor.arg);
+}
+
+static void take(struct cress_dead_walk *walk, struct cress_delivery *delivery)
+{
+    struct dead_queue *queue = walk->at < walk->queue_count ? &walk->queues[walk->at] : NULL;
+    if (!queue || walk->stopping || queue->received == queue->expected ||
+        strcmp(delivery->queue, queue->dead_name) != 0) {
+        cress_delivery_leave(delivery);
+        return;
+    }
+    queue->epoch = queue->epoch ? queue->epoch : delivery->epoch;
+    if (queue->epoch != delivery->epoch) {
+        struct cress_error err;
+        cress_error_set(&err, CRESS_UNAVAILABLE, "connection_lost",
+                        "the connection to RabbitMQ was lost after %" PRId64 " of %" PRId64
+                        " letters; the same command may be given again",
+                        walk->received, walk->expected);
+        cress_delivery_leave(delivery);
+        cress_dead_walk_stop(walk, &err);
+        return;
+    }
+    visit(walk, queue, delivery);
+}
+
+static void deliveries_cb(struct cress_list *deliveries, void *arg)
+{
+    struct cress_dead_walk *walk = arg;
+    struct cress_list *node;
+    walk->heard_ms = cress_clock_mono_ms();
+    while ((node = cress_list_shift(deliveries))) {
+        take(walk, CRESS_CONTAINER(node, struct cress_delivery, node));
+    }
+}
+
+static void problem_cb(const char *queue, const struct cress_error *err, void *arg)
+{
+    struct cress_error why = *err;
+    if (!cress_status_is_temporary(err->status)) {
+        cress_error_prefix(&why, "queue %s", queue);
+        cress_dead_walk_stop(arg, &why);
+    }
+}
+
+/* --- silence: someone else has taken letters that were expected
+ * ------------------------------------ */
+
+static void asked_cb(const struct cress_queue_stats *stats, size_t count,
+                     const struct cress_error *err, void *arg)
+{
+    (void)count;
+    struct cress_dead_walk *walk = arg;
+    const int64_t silent_ms = cress_clock_mono_ms() - walk->heard_ms;
+    walk->asking = false;
+    if (cress_cli_over(walk->cli) || walk->stopping || walk->at >= walk->queue_count ||
+        silent_ms < SILENCE_MS) {
+        return;
+    }
+    struct dead_queue *queue = &walk->queues[walk->at];
+    struct cress_error late;
+    if (!err && stats[0].ready == 0) {
+        walk->expected -= queue->expected - queue->received;
+        queue->expected = queue->received;
+        proceed(walk);
+    } else if (silent_ms >= walk->cli->connect_timeout_ms) {
+        cress_error_set(&late, CRESS_UNAVAILABLE, "no_letters",
+                        "RabbitMQ sends nothing of queue %s", queue->dead_name);
+        cress_dead_walk_stop(walk, &late);
+    }
+}
+
+static void tick_cb(void *arg)
+{
+    struct cress_dead_walk *walk = arg;
+    char text[96];
+    if (walk->visitor.on_tick) {
+        walk->visitor.on_tick(walk->visitor.arg);
+    }
+    if (walk->ended) {
+        return;
+    }
+    snprintf(text, sizeof text, "%" PRId64 " of %" PRId64 " dead letters", walk->received,
+             walk->expected);
+    cress_output_progress(&walk->cli->output, walk->received, walk->expected, text);
+    if (!walk->asking && walk->in_hand == 0 && !walk->stopping &&
+        cress_clock_mono_ms() - walk->heard_ms >= SILENCE_MS) {
+        const char *const names[] = {walk->queues[walk->at].dead_name, NULL};
+        walk->asking = true;
+        cress_broker_inspect(walk->cli->broker, names, walk->cli->connect_timeout_ms, asked_cb,
+                             walk);
+    }
+}
+
+/* --- beginning
+ * ------------------------------------------------------------------------------------- */
+
+static void add_queue(struct cress_dead_walk *walk, const char *name, int64_t dead)
+{
+    if (dead == 0) {
+        return;
+    }
+    walk->queues = cress_realloc_array(walk->queues, walk->queue_count + 1, sizeof *walk->queues);
+    struct dead_queue *queue = &walk->queues[walk->queue_count++];
+    *queue = (struct dead_queue){.name = cress_strdup(name), .expected = dead};
+    cress_route_dead_name(name, queue->dead_name);
+    walk->expected += dead;
+}
+
+static void begin(struct cress_dead_walk *walk)
+{
+    if (walk->queue_count == 0) {
+        proceed(walk);
+        return;
+    }
+    struct cress_subscription *subscriptions =
+        cress_alloc(walk->queue_count * sizeof *subscriptions);
+    for (size_t i = 0; i < walk->queue_count; i++) {
+        subscriptions[i] = (struct cress_subscription){
+            .queue = walk->queues[i].dead_name, .raw = true, .paced = true, .prefetch = WINDOW};
+    }
+    const struct cress_consumer consumer = {
+        .on_deliveries = deliveries_cb, .on_problem = problem_cb, .arg = walk};
+    cress_broker_consume(walk->cli->broker, subscriptions, walk->queue_count, &consumer);
+    free(subscriptions);
+    walk->heard_ms = cress_clock_mono_ms();
+    cress_broker_more(walk->cli->broker, walk->queues[0].dead_name);
+    cress_cli_every(walk->cli, TICK_MS, tick_cb, walk);
+}
+
+static void surveyed_cb(const struct cress_queue_summary *queues, size_t count,
+                        const struct cress_error *err, void *arg)
+{
+    struct cress_dead_walk *walk = arg;
+    if (walk->stopping || cress_cli_failed(walk->cli, err)) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        add_queue(walk, queues[i].name, queues[i].dead);
+    }
+    begin(walk);
+}
+
+static void inspected_cb(const struct cress_queue_stats *stats, size_t count,
+                         const struct cress_error *err, void *arg)
+{
+    (void)count;
+    struct cress_dead_walk *walk = arg;
+    struct cress_error missing;
+    if (walk->stopping || cress_cli_failed(walk->cli, err)) {
+        return;
+    }
+    if (!stats[0].exists) {
+        cress_error_set(&missing, CRESS_NOT_FOUND, "unknown_queue", "there is no queue %s",
+                        stats[0].name);
+        cress_cli_fail(walk->cli, &missing);
+        return;
+    }
+    add_queue(walk, walk->wanted, stats[0].ready);
+    begin(walk);
+}
+
+struct cress_dead_walk *cress_dead_walk_start(struct cress_cli *cli, const char *queue,
+                                              const struct cress_dead_visitor *visitor)
+{
+    struct cress_dead_walk *walk = CRESS_NEW(struct cress_dead_walk);
+    walk->cli = cli;
+    walk->visitor = *visitor;
+    walk->wanted = queue;
+    if (queue) {
+        char dead_name[CRESS_ROUTE_NAME_MAX];
+        cress_route_dead_name(queue, dead_name);
+        const char *const names[] = {dead_name, NULL};
+        cress_broker_inspect(cli->broker, names, cli->connect_timeout_ms, inspected_cb, walk);
+    } else {
+        const struct cress_queues_options options = {.broker = cli->broker,
+                                                     .store = cli->store,
+                                                     .config = cli->config,
+                                                     .timeout_ms = cli->connect_timeout_ms};
+        cress_queues_survey(&options, surveyed_cb, walk);
+    }
+    return walk;
+}
+
+void cress_dead_walk_free(struct cress_dead_walk *walk)
+{
+    if (!walk) {
+        return;
+    }
+    for (size_t i = 0; i < walk->queue_count; i++) {
+        free(walk->queues[i].name);
+    }
+    free(walk->queues);
+    free(walk);
+}
