@@ -3,8 +3,11 @@
 #include "worker/attempt.h"
 
 #include "common/base/backoff.h"
+#include "common/base/clock.h"
 #include "worker/dispatch.h"
+#include "worker/give_back.h"
 #include "worker/handler/tasks.h"
+#include "worker/lease.h"
 #include "worker/notes.h"
 
 #include <stdlib.h>
@@ -32,6 +35,7 @@ struct cress_attempt *cress_attempt_new(struct cress_worker *worker,
     attempt->delivery = delivery;
     attempt->queue = queue_named(worker, delivery->queue);
     attempt->queue->unacked++;
+    attempt->arrived_ms = cress_clock_mono_ms();
     worker->in_hand++;
     cress_list_init(&attempt->held);
     cress_list_append(&worker->active, &attempt->node);
@@ -62,7 +66,8 @@ void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how)
     cress_list_remove(&attempt->node);
     cress_ids_remove(&worker->ids, &attempt->by_id);
     const bool had_held = release_held(attempt);
-    attempt->queue->unacked--;
+    cress_lease_forget(attempt);
+    attempt->queue->unacked -= !attempt->is_leased;
     worker->in_hand--;
     worker->processed += attempt->recorded;
     cress_delivery_settle(worker->services.broker, attempt->delivery, how);
@@ -126,7 +131,7 @@ void cress_attempt_again(struct cress_attempt *attempt, void (*step)(struct cres
 {
     struct cress_worker *worker = attempt->worker;
     if (worker->phase >= CRESS_WORKER_HANDING_BACK) {
-        cress_attempt_end(attempt, CRESS_REQUEUE);
+        cress_give_back(attempt);
         return;
     }
     uint64_t suppressed;

@@ -6,6 +6,8 @@
 #include "common/base/id.h"
 #include "worker/worker.h"
 
+struct cress_guard_note;
+
 enum cress_attempt_phase {
     CRESS_ATTEMPT_WAITING,  /* for its time, for a free place, or for the first delivery of the same
                                job to end */
@@ -29,6 +31,10 @@ struct cress_attempt {
     bool has_place; /* counts in worker->running */
     struct cress_start start; /* how it was recorded as running */
     bool recorded;            /* the store has confirmed that */
+
+    int64_t arrived_ms;             /* the delivery, by the monotonic clock */
+    struct cress_guard_note *guard; /* on its way to the broker; see lease.h */
+    bool is_leased;                 /* the delivery is acknowledged; only its message is left */
 
     struct cress_notes *notes; /* what it says while it runs; NULL: nothing so far */
     struct cress_job_log *log; /* likewise */

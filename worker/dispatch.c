@@ -5,7 +5,9 @@
 #include "common/base/clock.h"
 #include "common/broker/topology.h"
 #include "worker/attempt.h"
+#include "worker/give_back.h"
 #include "worker/handler/tasks.h"
+#include "worker/lease.h"
 #include "worker/settle.h"
 
 #include <string.h>
@@ -67,7 +69,7 @@ static void take_in(struct cress_worker *worker, struct cress_delivery *delivery
 {
     struct cress_attempt *attempt = cress_attempt_new(worker, delivery);
     if (worker->phase != CRESS_WORKER_RUNNING) {
-        cress_attempt_end(attempt, CRESS_REQUEUE);
+        cress_give_back(attempt);
         return;
     }
     attempt->queue->epochs[delivery->priority] = delivery->epoch;
@@ -203,6 +205,9 @@ static void recorded_cb(enum cress_verdict verdict, bool follow, const struct cr
     case CRESS_VERDICT_POISON:
         fail_as_poison(attempt);
         break;
+    case CRESS_VERDICT_LEASED:
+        cress_lease_renew(attempt);
+        break;
     case CRESS_VERDICT_CANCELLED:
         cress_settle_cancel(attempt);
         break;
@@ -231,7 +236,8 @@ void cress_dispatch_start(struct cress_attempt *attempt)
     attempt->start = (struct cress_start){
         .job = &attempt->run.job,
         .worker = attempt->worker->name,
-        .redelivered = attempt->delivery->redelivered,
+        .redelivered = cress_was_delivered(attempt),
+        .lease = cress_lease_of(attempt),
         .max_crashes = (int)attempt->worker->config->worker_max_crashes,
         .now_ms = cress_clock_wall_ms(),
     };
@@ -239,6 +245,17 @@ void cress_dispatch_start(struct cress_attempt *attempt)
 }
 
 /* --- taking from the lanes --- */
+
+/* Another delivery of a job that is in hand waits for the end of the first; a guard comes again. */
+static void hold(struct cress_attempt *first, struct cress_attempt *attempt)
+{
+    if (cress_lease_of(attempt)) {
+        cress_list_append(&attempt->worker->active, &attempt->node);
+        cress_lease_renew(attempt);
+    } else {
+        cress_list_append(&first->held, &attempt->node);
+    }
+}
 
 static void begin(struct cress_attempt *attempt)
 {
@@ -251,8 +268,7 @@ static void begin(struct cress_attempt *attempt)
     }
     struct cress_id_node *same = cress_ids_find(&worker->ids, job->id);
     if (same) {
-        struct cress_attempt *first = CRESS_CONTAINER(same, struct cress_attempt, by_id);
-        cress_list_append(&first->held, &attempt->node);
+        hold(CRESS_CONTAINER(same, struct cress_attempt, by_id), attempt);
         return;
     }
     cress_list_append(&worker->active, &attempt->node);
@@ -292,10 +308,10 @@ static void return_held(struct cress_attempt *attempt)
 {
     struct cress_list *node;
     while ((node = cress_list_shift(&attempt->held))) {
-        cress_attempt_end(CRESS_CONTAINER(node, struct cress_attempt, node), CRESS_REQUEUE);
+        cress_give_back(CRESS_CONTAINER(node, struct cress_attempt, node));
     }
     if (attempt->phase == CRESS_ATTEMPT_WAITING) {
-        cress_attempt_end(attempt, CRESS_REQUEUE);
+        cress_give_back(attempt);
     }
 }
 
@@ -303,7 +319,7 @@ void cress_dispatch_return_waiting(struct cress_worker *worker)
 {
     struct cress_list *node;
     while ((node = cress_lanes_take(&worker->lanes))) {
-        cress_attempt_end(CRESS_CONTAINER(node, struct cress_attempt, node), CRESS_REQUEUE);
+        cress_give_back(CRESS_CONTAINER(node, struct cress_attempt, node));
     }
     for_each_active(worker, return_held);
 }
@@ -312,7 +328,7 @@ static void hand_back(struct cress_attempt *attempt)
 {
     if (attempt->phase != CRESS_ATTEMPT_RUNNING) {
         if (attempt->step) {
-            cress_attempt_end(attempt, CRESS_REQUEUE);
+            cress_give_back(attempt);
         }
         return;
     }

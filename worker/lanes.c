@@ -23,6 +23,12 @@ void cress_lanes_add(struct cress_lanes *lanes, enum cress_priority priority,
     lanes->count++;
 }
 
+void cress_lanes_remove(struct cress_lanes *lanes, struct cress_list *node)
+{
+    cress_list_remove(node);
+    lanes->count--;
+}
+
 /* Each waiting lane earns its weight; the richest is taken and pays what all earned. */
 struct cress_list *cress_lanes_take(struct cress_lanes *lanes)
 {

@@ -22,6 +22,9 @@ void cress_lanes_init(struct cress_lanes *lanes);
 void cress_lanes_add(struct cress_lanes *lanes, enum cress_priority priority,
                      struct cress_list *node);
 
+/* Takes out one that need not be the next. */
+void cress_lanes_remove(struct cress_lanes *lanes, struct cress_list *node);
+
 /* The next one, taken out; NULL when all lanes are empty. */
 struct cress_list *cress_lanes_take(struct cress_lanes *lanes);
 

@@ -7,10 +7,11 @@
 
 #include <string.h>
 
-/* Added by the broker, and misread by it when they come back. */
-static bool is_brokers_own(const char *name)
+/* About the message that was consumed. The broker's would be misread by it when they come back. */
+static bool is_of_the_message(const char *name)
 {
-    return strcmp(name, "x-death") == 0 || strcmp(name, "x-delivery-count") == 0 ||
+    return strcmp(name, CRESS_HEADER_REDELIVERED) == 0 || strcmp(name, CRESS_HEADER_LEASE) == 0 ||
+           strcmp(name, "x-death") == 0 || strcmp(name, "x-delivery-count") == 0 ||
            strcmp(name, "x-acquired-count") == 0 ||
            cress_text_starts_with(name, "x-first-death-") ||
            cress_text_starts_with(name, "x-last-death-");
@@ -33,15 +34,16 @@ static void carry_headers(struct cress_outgoing *out, const struct cress_message
 {
     for (size_t i = 0; i < original->header_count; i++) {
         const struct cress_header *header = &original->headers[i];
-        if (header->kind != CRESS_HEADER_OTHER && !is_brokers_own(header->name) &&
+        if (header->kind != CRESS_HEADER_OTHER && !is_of_the_message(header->name) &&
             !has_header(out, header->name)) {
             add_header(out, *header);
         }
     }
 }
 
-void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
-                        const struct cress_message *original, int64_t now_ms)
+/* All but the original's headers. */
+static void begin_job(struct cress_outgoing *out, const struct cress_job *job,
+                      const struct cress_message *original, int64_t now_ms)
 {
     cress_job_to_message(job, out->headers, &out->message);
     cress_route_job(job->queue, job->priority, job->not_before_ms - now_ms, &out->route);
@@ -50,6 +52,48 @@ void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
     out->message.app_id = original->app_id;
     out->message.correlation_id = original->correlation_id;
     out->message.headers = out->headers;
+}
+
+void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
+                        const struct cress_message *original, int64_t now_ms)
+{
+    begin_job(out, job, original, now_ms);
+    carry_headers(out, original);
+}
+
+void cress_outgoing_guard(struct cress_outgoing *out, const struct cress_job *job,
+                          const struct cress_message *original, const char *lease, int64_t now_ms)
+{
+    begin_job(out, job, original, now_ms);
+    add_header(out, (struct cress_header){.name = CRESS_HEADER_LEASE, .text = lease});
+    carry_headers(out, original);
+}
+
+/* The original, addressed to out->route.routing_key; without its headers. */
+static void begin_copy(struct cress_outgoing *out, const struct cress_message *original)
+{
+    out->message = *original;
+    out->message.exchange = "";
+    out->message.routing_key = out->route.routing_key;
+    out->message.transient = false;
+    out->message.headers = out->headers;
+    out->message.header_count = 0;
+}
+
+void cress_outgoing_again(struct cress_outgoing *out, const struct cress_message *original,
+                          const char *queue, enum cress_priority priority, bool was_delivered)
+{
+    const struct cress_header *lease = cress_message_header(original, CRESS_HEADER_LEASE);
+    cress_route_queue_name(queue, priority, out->route.routing_key);
+    begin_copy(out, original);
+    if (was_delivered) {
+        add_header(out, (struct cress_header){.name = CRESS_HEADER_REDELIVERED,
+                                              .kind = CRESS_HEADER_BOOL,
+                                              .number = 1});
+    }
+    if (lease) {
+        add_header(out, *lease);
+    }
     carry_headers(out, original);
 }
 
@@ -59,12 +103,7 @@ void cress_outgoing_dead(struct cress_outgoing *out, const struct cress_message 
 {
     cress_route_dead_name(queue, out->route.routing_key);
     cress_route_queue_name(queue, priority, out->origin);
-    out->message = *original;
-    out->message.exchange = "";
-    out->message.routing_key = out->route.routing_key;
-    out->message.transient = false;
-    out->message.headers = out->headers;
-    out->message.header_count = 0;
+    begin_copy(out, original);
     add_header(out, (struct cress_header){.name = CRESS_LETTER_CODE, .text = reason->code});
     add_header(out, (struct cress_header){.name = CRESS_LETTER_MESSAGE, .text = reason->message});
     add_header(out, (struct cress_header){

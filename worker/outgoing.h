@@ -13,6 +13,11 @@
 #include "common/job/job.h"
 #include "common/job/state.h"
 
+/* Headers that say something about a message and not about its job: what it is a copy of had been
+ * delivered before (give_back.h); the worker that runs the job without a delivery (lease.h). */
+#define CRESS_HEADER_REDELIVERED "redelivered"
+#define CRESS_HEADER_LEASE       "lease"
+
 /* Headers beyond this are not carried over. */
 enum { CRESS_OUTGOING_HEADER_MAX = 64 };
 
@@ -28,6 +33,14 @@ struct cress_outgoing {
  * not too long. */
 void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
                         const struct cress_message *original, int64_t now_ms);
+
+/* The same, as the guard of worker `lease`, which runs the job. */
+void cress_outgoing_guard(struct cress_outgoing *out, const struct cress_job *job,
+                          const struct cress_message *original, const char *lease, int64_t now_ms);
+
+/* A copy of `original`, a message of `queue` with `priority`, for the same queue. */
+void cress_outgoing_again(struct cress_outgoing *out, const struct cress_message *original,
+                          const char *queue, enum cress_priority priority, bool was_delivered);
 
 /* A copy of `original`, a message of queue `queue` with `priority`, for its dead-letter queue, with
  * the reason in its headers: see common/broker/letter.h. */

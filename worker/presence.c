@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/version.h"
+#include "worker/lease.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -70,6 +71,7 @@ void cress_presence_beat(struct cress_worker *worker)
 
 static void beat_cb(uv_timer_t *timer)
 {
+    cress_lease_check(timer->data);
     cress_presence_beat(timer->data);
 }
 

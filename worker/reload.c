@@ -14,6 +14,7 @@ static const char *const live[] = {
     "task.*",
     "worker.concurrency",
     "worker.drain",
+    "worker.lease",
     "worker.max_crashes",
     "render.timeout",
     "render.max_bytes",

@@ -5,6 +5,8 @@
 #include "common/base/clock.h"
 #include "common/submit/follow_up.h"
 #include "worker/dispatch.h"
+#include "worker/give_back.h"
+#include "worker/lease.h"
 #include "worker/notes.h"
 #include "worker/outgoing.h"
 #include "worker/retry.h"
@@ -28,7 +30,7 @@ static void replied_cb(const struct cress_error *err, void *arg)
 {
     struct cress_attempt *attempt = arg;
     if (err && err->status == CRESS_CANCELLED) {
-        cress_attempt_end(attempt, CRESS_REQUEUE);
+        cress_give_back(attempt);
         return;
     }
     if (err) {
@@ -294,8 +296,14 @@ static void send_on(struct cress_attempt *attempt)
         job.attempt++;
         job.not_before_ms = attempt->due_ms;
     }
+    const struct cress_message *message = attempt->delivery->message;
+    const char *lease = attempt->recorded ? NULL : cress_lease_of(attempt);
     struct cress_outgoing out;
-    cress_outgoing_job(&out, &job, attempt->delivery->message, cress_clock_wall_ms());
+    if (lease) {
+        cress_outgoing_guard(&out, &job, message, lease, cress_clock_wall_ms());
+    } else {
+        cress_outgoing_job(&out, &job, message, cress_clock_wall_ms());
+    }
     cress_broker_publish(attempt->worker->services.broker, &out.message, 0, sent_on_cb, attempt);
 }
 
@@ -341,7 +349,7 @@ static void handed_back_cb(enum cress_verdict verdict, bool follow, const struct
                       delivered again */
     (void)follow;
     (void)err;
-    cress_attempt_end(arg, CRESS_REQUEUE);
+    cress_give_back(arg);
 }
 
 static void hand_back(struct cress_attempt *attempt)

@@ -13,7 +13,7 @@
 //   cancelled  record cancelled -> [batch] -> [reply] -> ack
 //   duplicate  record cancelled -> [batch] -> [reply] -> ack
 //   send on    publish to the next delay -> ack
-//   hand back  record queued -> requeue
+//   hand back  record queued -> requeue, or what give_back.h does instead
 //
 // [batch]: if this was the batch's last open job, its completion job is published (follow_up.h).
 // [reply]: if the job names reply_to. A crash between two effects repeats the first one when the
@@ -42,7 +42,7 @@ void cress_settle_cancel(struct cress_attempt *attempt);
  * producers of Cress learn of it before they publish. */
 void cress_settle_duplicate(struct cress_attempt *attempt);
 
-/* Not yet due: to the next delay queue. */
+/* Not yet due: to the next delay queue. A guard stays one. */
 void cress_settle_send_on(struct cress_attempt *attempt);
 
 /* Nothing to do: the job has ended already, or another copy of the message counts. */

@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "worker/dispatch.h"
+#include "worker/lease.h"
 #include "worker/presence.h"
 
 #include <stdio.h>
@@ -42,6 +43,7 @@ static void announce_when_ready(struct cress_worker *worker)
               CRESS_KV("queues", cress_buf_text(&names)),
               CRESS_KVI("concurrency", worker->config->worker_concurrency));
     cress_buf_free(&names);
+    cress_lease_announce(worker->config);
 }
 
 /* The first attempt that fails, and then one now and again. */

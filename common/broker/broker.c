@@ -515,13 +515,37 @@ void cress_delivery_leave(struct cress_delivery *delivery)
     free(CRESS_CONTAINER(delivery, struct cress_incoming, delivery));
 }
 
+static void post_settled(struct cress_broker *broker, struct cress_incoming *incoming,
+                         enum cress_settlement how)
+{
+    incoming->how = how;
+    broker->settled_count++;
+    cress_list_append(&broker->settled, &incoming->mail.node);
+}
+
 void cress_delivery_settle(struct cress_broker *broker, struct cress_delivery *delivery,
                            enum cress_settlement how)
 {
     struct cress_incoming *incoming = CRESS_CONTAINER(delivery, struct cress_incoming, delivery);
-    incoming->how = how;
-    broker->settled_count++;
-    cress_list_append(&broker->settled, &incoming->mail.node);
+    if (delivery->tag == 0) {
+        cress_mail_free(&incoming->mail);
+    } else {
+        post_settled(broker, incoming, how);
+    }
+}
+
+/* The thread needs to know only where the delivery came from. */
+void cress_delivery_ack_now(struct cress_broker *broker, struct cress_delivery *delivery)
+{
+    const struct cress_incoming *incoming =
+        CRESS_CONTAINER(delivery, struct cress_incoming, delivery);
+    struct cress_incoming *shell = CRESS_NEW(struct cress_incoming);
+    shell->mail.kind = incoming->mail.kind;
+    shell->lane = incoming->lane;
+    shell->delivery.tag = delivery->tag;
+    shell->delivery.epoch = delivery->epoch;
+    delivery->tag = 0;
+    post_settled(broker, shell, CRESS_ACK);
 }
 
 /* A question that the consumer's thread answers by sending it back, after all that was settled

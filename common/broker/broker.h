@@ -98,7 +98,7 @@ struct cress_delivery {
     bool redelivered;
     int64_t
         delivery_count; /* x-delivery-count: earlier deliveries of this message; 0 when absent */
-    uint64_t tag;
+    uint64_t tag;       /* 0: acknowledged already */
     uint64_t epoch;
     void *owner; /* the consumer's own */
 };
@@ -154,6 +154,10 @@ void cress_broker_stop_consuming(struct cress_broker *broker, void (*stopped)(vo
  * together. */
 void cress_delivery_settle(struct cress_broker *broker, struct cress_delivery *delivery,
                            enum cress_settlement how);
+
+/* Acknowledges the delivery, and leaves it to the caller until cress_delivery_settle(), which then
+ * only frees it. */
+void cress_delivery_ack_now(struct cress_broker *broker, struct cress_delivery *delivery);
 
 /* Calls `done` once everything settled so far has been written to the broker, or its connection is
  * lost. */

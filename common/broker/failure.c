@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // AMQP's errors as Cress's; see failure.h.
+#define _GNU_SOURCE /* memmem */
 #include "common/broker/failure.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct {
     int reply_code;
@@ -19,6 +21,14 @@ static const struct {
     {AMQP_NOT_ALLOWED, CRESS_DENIED, "not_allowed"},
 };
 
+/* RabbitMQ's words for a delivery that stayed unacknowledged for too long; the code is one of
+ * many. */
+static bool is_consumer_timeout(amqp_bytes_t text)
+{
+    static const char words[] = "delivery acknowledgement on channel";
+    return memmem(text.bytes, text.len, words, sizeof words - 1) != NULL;
+}
+
 enum cress_status cress_failure_by_code(int reply_code, amqp_bytes_t text, struct cress_error *err)
 {
     enum cress_status status = CRESS_UNAVAILABLE;
@@ -28,6 +38,12 @@ enum cress_status cress_failure_by_code(int reply_code, amqp_bytes_t text, struc
             status = replies[i].status;
             code = replies[i].code;
         }
+    }
+    if (reply_code == AMQP_PRECONDITION_FAILED && is_consumer_timeout(text)) {
+        return cress_error_set(err, CRESS_UNAVAILABLE, "consumer_timeout",
+                               "%.*s (%d); set worker.lease to at most half of RabbitMQ's "
+                               "consumer_timeout, or raise that",
+                               (int)text.len, (const char *)text.bytes, reply_code);
     }
     return cress_error_set(err, status, code, "%.*s (%d)", (int)text.len, (const char *)text.bytes,
                            reply_code);

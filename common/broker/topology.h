@@ -27,6 +27,9 @@ enum { CRESS_ROUTE_NAME_MAX = 256 };
  * queue's arguments: never change it. */
 enum { CRESS_DELIVERY_LIMIT = 50 };
 
+/* How long RabbitMQ lets a delivery stay unacknowledged, unless it is configured otherwise. */
+#define CRESS_CONSUMER_TIMEOUT_MS ((int64_t)30 * 60 * 1000)
+
 /* The shortest and the longest delay queue: 64 ms and 2^31 ms (24.8 days). What is due sooner than
  * the shortest waits on a timer. */
 #define CRESS_DELAY_MIN_MS ((int64_t)1 << 6)

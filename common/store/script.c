@@ -36,11 +36,12 @@ static void add_states(struct cress_buf *text)
 static void add_constants(struct cress_buf *text)
 {
     add_states(text);
-    cress_buf_printf(
-        text,
-        "local APPLIED, TERMINAL, STALE, POISON, MISSING, CANCELLED = %d, %d, %d, %d, %d, %d\n",
-        CRESS_VERDICT_APPLIED, CRESS_VERDICT_TERMINAL, CRESS_VERDICT_STALE, CRESS_VERDICT_POISON,
-        CRESS_VERDICT_MISSING, CRESS_VERDICT_CANCELLED);
+    cress_buf_printf(text,
+                     "local APPLIED, TERMINAL, STALE, POISON, MISSING, LEASED, CANCELLED = %d, %d, "
+                     "%d, %d, %d, %d, %d\n",
+                     CRESS_VERDICT_APPLIED, CRESS_VERDICT_TERMINAL, CRESS_VERDICT_STALE,
+                     CRESS_VERDICT_POISON, CRESS_VERDICT_MISSING, CRESS_VERDICT_LEASED,
+                     CRESS_VERDICT_CANCELLED);
     cress_buf_printf(text, "local ATTEMPTS_KEPT = %d\n", CRESS_ATTEMPTS_KEPT);
     cress_buf_printf(text, "local FOLLOW = %d\n", CRESS_SCRIPT_FOLLOW);
     cress_buf_printf(text, "local FLAG_BATCHED, FLAG_UNIQUE, FLAG_CANCEL = %d, %d, %d\n",

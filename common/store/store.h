@@ -64,6 +64,7 @@ enum cress_verdict {
     CRESS_VERDICT_POISON,   /* start only: its workers died too often; it must be failed */
     CRESS_VERDICT_MISSING,  /* change and cancel only: there is no record */
     CRESS_VERDICT_DUPLICATE, /* start only: another job has its unique key; the record is queued */
+    CRESS_VERDICT_LEASED, /* start only: the worker that its lease names runs it: ask again later */
     CRESS_VERDICT_CANCELLED, /* it was cancelled: it must not run, or has ended as that instead */
 };
 
@@ -143,7 +144,9 @@ void cress_store_cancel(struct cress_store *store, const char *id, const char *e
 struct cress_start {
     const struct cress_job *job;
     const char *worker;
-    bool redelivered; /* AMQP says so: the one sign that an earlier worker may have died with it */
+    bool redelivered;  /* AMQP says so: the one sign that an earlier worker may have died with it */
+    const char *lease; /* the worker that ran it when the message, a guard, was made; NULL: none.
+                          Alone the end of that worker makes the guard start the job */
     int max_crashes;
     int64_t now_ms; /* when it starts; the same in each repeat of the call, which is thereby known
                        from another copy */

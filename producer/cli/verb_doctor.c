@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
+#include "common/broker/topology.h"
 #include "common/object/object.h"
 #include "producer/cli/cli.h"
 
@@ -19,8 +20,8 @@ enum { LOOK_MS = 20, URL_TEXT_MAX = 256, CONNECTIONS = 2 };
 enum verdict { PENDING, GOOD, DOUBTFUL, BAD };
 static const char *const verdict_words[] = {"pending", "ok", "warn", "fail"};
 
-enum check { CHECK_BROKER, CHECK_STORE, CHECK_WORKERS, CHECK_OBJECTS, CHECK_COUNT };
-static const char *const check_names[] = {"broker", "store", "workers", "objects"};
+enum check { CHECK_BROKER, CHECK_LEASE, CHECK_STORE, CHECK_WORKERS, CHECK_OBJECTS, CHECK_COUNT };
+static const char *const check_names[] = {"broker", "lease", "store", "workers", "objects"};
 
 struct doctor {
     struct cress_cli *cli;
@@ -136,6 +137,18 @@ static void look_at_broker(struct doctor *doctor)
     }
 }
 
+/* RabbitMQ does not tell a client what its consumer_timeout is. */
+static void look_at_lease(struct doctor *doctor)
+{
+    const int64_t lease_ms = doctor->cli->config->worker_lease_ms;
+    const bool is_long = lease_ms > CRESS_CONSUMER_TIMEOUT_MS / 2;
+    char lease[CRESS_TIME_TEXT_MAX];
+    judge(doctor, CHECK_LEASE, is_long ? DOUBTFUL : GOOD,
+          "jobs that run longer than worker.lease (%s) need a consumer_timeout of RabbitMQ of at "
+          "least twice that; it is 30m unless set in rabbitmq.conf%s",
+          cress_duration_format(lease_ms, lease), is_long ? ": lower the lease or raise it" : "");
+}
+
 /* --- store
  * ---------------------------------------------------------------------------------------- */
 
@@ -238,6 +251,7 @@ static void run(struct cress_cli *cli)
     doctor->started_ms = cress_clock_mono_ms();
     cress_cli_every(cli, LOOK_MS, look, doctor);
     look_at_objects(doctor);
+    look_at_lease(doctor);
 }
 
 static void on_http_closed(void *arg)

@@ -322,6 +322,36 @@ class Stopping(WorkerTest):
         self.assertEqual(self.redis().record(job)["state"], "queued")
         self.assertEqual(self.client.ready(self.queue), 1)
 
+    def look_and_return(self):
+        """Takes the message that is first in the queue, and gives it back."""
+        found = {}
+
+        def probe():
+            found["method"], found["properties"], _ = self.client.channel.basic_get(self.queue)
+            return found["method"]
+        wait_for(probe, "a message in " + self.queue)
+        self.client.channel.basic_nack(found["method"].delivery_tag, requeue=True)
+        return found["properties"]
+
+    def test_being_handed_back_often_is_no_crime(self):
+        """RabbitMQ dead-letters what was returned 50 times, before 4.0 also when that was tidy."""
+        first = self.run_worker()
+        first.stop()
+        job = self.publish("cress.sleep", {"ms": 1500}, headers={"mine": "kept"})
+        for _ in range(48):
+            self.look_and_return()
+        for _ in range(4):
+            worker = self.run_worker(CRESS_WORKER_DRAIN="0s")
+            self.wait_state(job, "running")
+            self.assertEqual(worker.stop(), 0)
+            self.assertEqual(self.redis().record(job)["state"], "queued")
+        headers = self.look_and_return().headers
+        self.assertLess(headers.get("x-delivery-count", 0), 10)
+        self.assertEqual(headers["mine"], "kept")
+        self.run_worker()
+        self.wait_state(job, "succeeded")
+        self.assertEqual(self.client.ready(self.queue + ".dead"), 0)
+
     def test_second_sigterm_hands_back_at_once(self):
         worker = self.run_worker()
         job = self.sleeping(worker, 60000)

@@ -3,6 +3,7 @@
 // submission faked: each effect is written down, and answered on the next turn as the test says.
 #include "worker/attempt.h"
 #include "worker/dispatch.h"
+#include "worker/lease.h"
 
 #include "common/base/clock.h"
 #include "common/broker/topology.h"
@@ -33,7 +34,10 @@ static struct cress_list calls;
 static struct cress_buf trace; /* what was done, in order */
 static struct cress_buf last_body;
 static char last_error_code[64];
-static int failing; /* so many next answers are errors */
+static char last_lease[64];
+static bool last_was_redelivered;
+static int64_t delivery_count; /* of the next that arrives */
+static int failing;            /* so many next answers are errors */
 static enum cress_status failure = CRESS_UNAVAILABLE;
 static enum cress_verdict start_verdict, change_verdict;
 static bool follow;
@@ -69,6 +73,9 @@ void cress_broker_publish(struct cress_broker *broker, const struct cress_messag
     note("publish:%s%s%s", message->exchange[0] ? "delay>" : "", message->routing_key,
          attempt && attempt->number > 1 ? "#2" : "");
     snprintf(last_error_code, sizeof last_error_code, "%s", code ? code->text : "");
+    const struct cress_header *lease = cress_message_header(message, "lease");
+    snprintf(last_lease, sizeof last_lease, "%s", lease ? lease->text : "");
+    last_was_redelivered = cress_message_header(message, "redelivered") != NULL;
     cress_buf_clear(&last_body);
     cress_buf_add(&last_body, message->body, message->body_size);
     remember(PUBLISH, (void (*)(void))done, arg);
@@ -123,6 +130,13 @@ void cress_delivery_settle(struct cress_broker *broker, struct cress_delivery *d
     note("%s", how == CRESS_ACK ? "ack" : how == CRESS_REQUEUE ? "requeue" : "dead");
     free(delivery->message);
     free(delivery);
+}
+
+void cress_delivery_ack_now(struct cress_broker *broker, struct cress_delivery *delivery)
+{
+    (void)broker;
+    (void)delivery;
+    note("ack_now");
 }
 
 const struct cress_queue_config *cress_config_queue(const struct cress_config *config,
@@ -204,6 +218,7 @@ static int set_up(void **state)
         .job_max_result_bytes = 100,
         .worker_concurrency = 2,
         .worker_max_crashes = 3,
+        .worker_lease_ms = 600000,
     };
     queue = (struct cress_worker_queue){.name = "q"};
     worker = (struct cress_worker){
@@ -211,6 +226,7 @@ static int set_up(void **state)
         .config = &config,
         .queues = &queue,
         .queue_count = 1,
+        .name = "here:1",
     };
     worker.tasks = cress_tasks_open(&worker.services);
     cress_lanes_init(&worker.lanes);
@@ -219,6 +235,7 @@ static int set_up(void **state)
     start_verdict = change_verdict = CRESS_VERDICT_APPLIED;
     follow = false;
     failing = 0;
+    delivery_count = 0;
     failure = CRESS_UNAVAILABLE;
     completion = NULL;
     cress_log_configure("test", CRESS_LOG_ERROR, "text");
@@ -264,6 +281,8 @@ static void arrive(const struct cress_message *message)
     delivery->message = cress_message_clone(message);
     delivery->queue = "q";
     delivery->priority = CRESS_PRIORITY_NORMAL;
+    delivery->delivery_count = delivery_count;
+    delivery->redelivered = delivery_count > 0;
     cress_list_append(&list, &delivery->node);
     cress_dispatch_deliveries_cb(&list, &worker);
 }
@@ -601,6 +620,160 @@ static void shutdown_hands_back(void **state)
     expect("start requeue record:queued requeue");
 }
 
+/* The answer to the oldest effect, and nothing more. */
+static void answer_one(void)
+{
+    struct cress_list *node = cress_list_shift(&calls);
+    struct call *call = CRESS_CONTAINER(node, struct call, node);
+    answer(call, NULL);
+    free(call);
+}
+
+static void hand_back_all(void)
+{
+    worker.phase = CRESS_WORKER_HANDING_BACK;
+    cress_dispatch_hand_back(&worker);
+    settle_down();
+}
+
+static void what_was_returned_often_is_published_anew(void **state)
+{
+    (void)state;
+    delivery_count = CRESS_DELIVERY_LIMIT / 2;
+    const struct cress_message message = message_of("cress.sleep", "{\"ms\": 3600000}");
+    arrive(&message);
+    answer_one();
+    hand_back_all();
+    expect("start record:queued publish:q ack");
+    assert_true(last_was_redelivered);
+    assert_string_equal(cress_buf_text(&last_body), "{\"ms\": 3600000}");
+}
+
+static void what_cannot_be_published_anew_is_returned(void **state)
+{
+    (void)state;
+    delivery_count = CRESS_DELIVERY_LIMIT / 2;
+    const struct cress_message message = message_of("cress.sleep", "{\"ms\": 3600000}");
+    arrive(&message);
+    answer_one();
+    failing = 2; /* also the record, which does not matter */
+    hand_back_all();
+    expect("start record:queued publish:q requeue");
+}
+
+/* It runs, and has been held for a lease. */
+static void arrive_and_stay(const struct cress_message *message)
+{
+    config.worker_lease_ms = 0;
+    arrive(message);
+    answer_one();
+    cress_lease_check(&worker);
+}
+
+static void long_job_goes_on_without_its_delivery(void **state)
+{
+    (void)state;
+    const struct cress_message message = message_of("cress.sleep", "{\"ms\": 50}");
+    arrive_and_stay(&message);
+    expect("start publish:q");
+    assert_string_equal(last_lease, "here:1");
+    cress_lease_check(&worker);
+    expect("start publish:q"); /* one guard is enough */
+    answer_one();
+    cress_lease_check(&worker);
+    expect("start publish:q ack_now");
+    assert_int_equal(queue.unacked, 0);
+    settle_down();
+    expect("start publish:q ack_now record:succeeded ack");
+}
+
+static void long_job_that_ends_before_its_guard_is_safe(void **state)
+{
+    (void)state;
+    const struct cress_message message = message_of("cress.sleep", "{\"ms\": 0}");
+    arrive_and_stay(&message);
+    while (!cress_list_is_empty(&worker.active)) {
+        uv_run(&loop, UV_RUN_ONCE);
+        struct cress_list *guard = cress_list_shift(&calls);
+        if (!cress_list_is_empty(&calls)) {
+            answer_one();
+        }
+        cress_list_append(&calls, guard);
+    }
+    expect("start publish:q record:succeeded ack");
+    settle_down(); /* the guard is confirmed, and finds nobody */
+    expect("start publish:q record:succeeded ack");
+}
+
+static void long_job_that_is_handed_back_is_published(void **state)
+{
+    (void)state;
+    const struct cress_message message = message_of("cress.sleep", "{\"ms\": 3600000}");
+    arrive_and_stay(&message);
+    answer_one();
+    hand_back_all();
+    expect("start publish:q ack_now record:queued publish:q ack");
+    assert_string_equal(last_lease, "");
+}
+
+static void guard_is_sent_on_while_its_worker_lives(void **state)
+{
+    (void)state;
+    const struct cress_header header = {.name = "lease", .text = "there:2"};
+    struct cress_message message = message_of("cress.noop", "{}");
+    message.headers = &header;
+    message.header_count = 1;
+    start_verdict = CRESS_VERDICT_LEASED;
+    deliver(&message);
+    expect("start publish:delay>q ack");
+    assert_string_equal(last_lease, "there:2");
+}
+
+static void guard_of_a_job_in_hand_is_sent_on(void **state)
+{
+    (void)state;
+    const struct cress_header header = {.name = "lease", .text = "here:1"};
+    struct cress_message message = message_of("cress.sleep", "{\"ms\": 20}");
+    arrive(&message);
+    answer_one();
+    message.headers = &header;
+    message.header_count = 1;
+    arrive(&message);
+    expect("start publish:delay>q");
+    settle_down();
+    expect("start publish:delay>q ack record:succeeded ack");
+}
+
+static void guard_that_runs_is_a_guard_no_more(void **state)
+{
+    (void)state;
+    const struct cress_header header = {.name = "lease", .text = "there:2"};
+    struct cress_message message = message_of("cress.fail", "{}");
+    message.headers = &header;
+    message.header_count = 1;
+    deliver(&message);
+    expect("start publish:delay>q#2 record:retrying ack");
+    assert_string_equal(last_lease, "");
+}
+
+static void what_waits_for_a_lease_is_returned(void **state)
+{
+    (void)state;
+    config.worker_concurrency = 1;
+    struct cress_message message = message_of("cress.sleep", "{\"ms\": 20}");
+    arrive(&message);
+    message.message_id = "y";
+    arrive(&message);
+    cress_lease_check(&worker);
+    expect("start");
+    config.worker_lease_ms = 0;
+    cress_lease_check(&worker);
+    expect("start requeue");
+    config.worker_lease_ms = 600000;
+    settle_down();
+    expect("start requeue record:succeeded ack");
+}
+
 static void shutdown_does_not_wait_for_the_store(void **state)
 {
     (void)state;
@@ -643,6 +816,15 @@ int main(void)
         TEST(no_more_than_concurrency_run),
         TEST(timeout_is_retried),
         TEST(shutdown_hands_back),
+        TEST(what_was_returned_often_is_published_anew),
+        TEST(what_cannot_be_published_anew_is_returned),
+        TEST(long_job_goes_on_without_its_delivery),
+        TEST(long_job_that_ends_before_its_guard_is_safe),
+        TEST(long_job_that_is_handed_back_is_published),
+        TEST(guard_is_sent_on_while_its_worker_lives),
+        TEST(guard_of_a_job_in_hand_is_sent_on),
+        TEST(guard_that_runs_is_a_guard_no_more),
+        TEST(what_waits_for_a_lease_is_returned),
         TEST(shutdown_does_not_wait_for_the_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

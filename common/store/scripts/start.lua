@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Deliveries become `running`. Returns a verdict for each, see script.c.
--- KEYS: jobs. ARGV: for each its attempt, worker, now, redelivered (1 or 0), the most crashes.
+-- KEYS: jobs. ARGV: for each its attempt, worker, now, redelivered (1 or 0), the worker that its lease names or '', the
+-- most crashes.
 
-local function start(job, attempt, worker, now, redelivered, max_crashes)
+local function start(job, attempt, worker, now, redelivered, lease, max_crashes)
     local state, version, last, crashes, flags, started, runner = read_status(job)
     if not state then
         return redis.call('EXISTS', CANCELLED_NOTE .. string.sub(job, #JOB + 1)) == 1 and CANCELLED or MISSING
@@ -15,6 +16,17 @@ local function start(job, attempt, worker, now, redelivered, max_crashes)
     end
     if tonumber(last) > tonumber(attempt) then
         return STALE
+    end
+    -- A guard: the worker that runs it has acknowledged its message.
+    if lease ~= '' and state == 'running' and last == attempt and not (started == now and runner == worker) then
+        if runner ~= lease then
+            return STALE -- it began again elsewhere, with a message of its own
+        end
+        -- One of our name that does not run it, or we would know, was before us.
+        if runner ~= worker and redis.call('EXISTS', WORKER .. runner) == 1 then
+            return LEASED
+        end
+        redelivered = '1'
     end
     -- It was asked to stop, and whoever ran it is gone.
     if has(flags, FLAG_CANCEL) and (redelivered == '1' or last ~= attempt) then
@@ -51,6 +63,6 @@ end
 
 local verdicts = {}
 for i, job in ipairs(KEYS) do
-    verdicts[i] = start(job, unpack(ARGV, 5 * i - 4, 5 * i))
+    verdicts[i] = start(job, unpack(ARGV, 6 * i - 5, 6 * i))
 end
 return verdicts

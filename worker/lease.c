@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Deliveries that are held for long; see lease.h.
+#include "worker/lease.h"
+
+#include "common/base/clock.h"
+#include "common/broker/topology.h"
+#include "worker/give_back.h"
+#include "worker/outgoing.h"
+#include "worker/settle.h"
+
+#include <stdlib.h>
+
+/* A guard on its way to the broker. */
+struct cress_guard_note {
+    struct cress_attempt *attempt; /* NULL: it has ended meanwhile */
+};
+
+const char *cress_lease_of(const struct cress_attempt *attempt)
+{
+    const struct cress_header *header =
+        cress_message_header(attempt->delivery->message, CRESS_HEADER_LEASE);
+    return header && header->kind == CRESS_HEADER_TEXT && header->text[0] ? header->text : NULL;
+}
+
+void cress_lease_forget(struct cress_attempt *attempt)
+{
+    if (attempt->guard) {
+        attempt->guard->attempt = NULL;
+        attempt->guard = NULL;
+    }
+}
+
+/* --- one that runs --- */
+
+static void let_go(struct cress_attempt *attempt)
+{
+    struct cress_worker *worker = attempt->worker;
+    cress_log(CRESS_LOG_INFO, "job runs for long: it goes on without its delivery",
+              CRESS_KV("job", attempt->run.job.id), CRESS_KV("task", attempt->run.job.task),
+              CRESS_KV("queue", attempt->queue->name),
+              CRESS_KVI("lease_ms", worker->config->worker_lease_ms));
+    cress_delivery_ack_now(worker->services.broker, attempt->delivery);
+    attempt->is_leased = true;
+    attempt->queue->unacked--;
+}
+
+/* A guard that could not be published is tried again at the next check. One whose attempt has an
+ * outcome is not needed, and will find that. */
+static void guarded_cb(const struct cress_error *err, void *arg)
+{
+    struct cress_guard_note *note = arg;
+    struct cress_attempt *attempt = note->attempt;
+    free(note);
+    if (attempt) {
+        attempt->guard = NULL;
+        if (!err && attempt->phase == CRESS_ATTEMPT_RUNNING) {
+            let_go(attempt);
+        }
+    }
+}
+
+static void guard(struct cress_attempt *attempt)
+{
+    const struct cress_worker *worker = attempt->worker;
+    const int64_t lease_ms = worker->config->worker_lease_ms;
+    const int64_t now_ms = cress_clock_wall_ms();
+    struct cress_job job = attempt->run.job;
+    struct cress_outgoing out;
+    job.not_before_ms = now_ms + lease_ms;
+    cress_outgoing_guard(&out, &job, attempt->delivery->message, worker->name, now_ms);
+    attempt->guard = CRESS_NEW(struct cress_guard_note);
+    attempt->guard->attempt = attempt;
+    cress_broker_publish(worker->services.broker, &out.message, lease_ms, guarded_cb,
+                         attempt->guard);
+}
+
+void cress_lease_renew(struct cress_attempt *attempt)
+{
+    attempt->run.job.not_before_ms =
+        cress_clock_wall_ms() + attempt->worker->config->worker_lease_ms;
+    cress_attempt_leave_place(attempt);
+    cress_settle_send_on(attempt);
+}
+
+/* --- all of them --- */
+
+static bool is_old(const struct cress_attempt *attempt)
+{
+    return cress_clock_mono_ms() - attempt->arrived_ms >= attempt->worker->config->worker_lease_ms;
+}
+
+/* Those of one priority came one after the other, so the first young one ends the search. */
+static void return_waiting(struct cress_worker *worker, struct cress_list *lane)
+{
+    while (!cress_list_is_empty(lane)) {
+        struct cress_attempt *attempt = CRESS_CONTAINER(lane->next, struct cress_attempt, node);
+        if (!is_old(attempt)) {
+            return;
+        }
+        cress_lanes_remove(&worker->lanes, &attempt->node);
+        cress_give_back(attempt);
+    }
+}
+
+/* Further deliveries of a job that runs here. */
+static void return_held(struct cress_attempt *attempt)
+{
+    struct cress_list all;
+    struct cress_list *node;
+    cress_list_init(&all);
+    cress_list_splice(&all, &attempt->held);
+    while ((node = cress_list_shift(&all))) {
+        struct cress_attempt *held = CRESS_CONTAINER(node, struct cress_attempt, node);
+        if (is_old(held)) {
+            cress_give_back(held);
+        } else {
+            cress_list_append(&attempt->held, node);
+        }
+    }
+}
+
+void cress_lease_check(struct cress_worker *worker)
+{
+    for (int i = 0; i < CRESS_PRIORITY_COUNT; i++) {
+        return_waiting(worker, &worker->lanes.lists[i]);
+    }
+    const struct cress_list *active = &worker->active;
+    for (struct cress_list *at = active->next; at != active; at = at->next) {
+        struct cress_attempt *attempt = CRESS_CONTAINER(at, struct cress_attempt, node);
+        return_held(attempt);
+        if (attempt->phase == CRESS_ATTEMPT_RUNNING && !attempt->is_leased && !attempt->guard &&
+            is_old(attempt)) {
+            guard(attempt);
+        }
+    }
+}
+
+void cress_lease_announce(const struct cress_config *config)
+{
+    char lease[CRESS_TIME_TEXT_MAX];
+    cress_duration_format(config->worker_lease_ms, lease);
+    if (config->worker_lease_ms > CRESS_CONSUMER_TIMEOUT_MS / 2) {
+        cress_log(CRESS_LOG_WARN,
+                  "worker.lease is more than half of RabbitMQ's usual consumer_timeout (30m): "
+                  "unless that is set higher, long jobs run twice",
+                  CRESS_KV("lease", lease));
+    } else {
+        cress_log(CRESS_LOG_INFO,
+                  "jobs may run longer than RabbitMQ's consumer_timeout if that is at least twice "
+                  "worker.lease",
+                  CRESS_KV("lease", lease));
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Jobs that run longer than RabbitMQ lets a delivery stay unacknowledged.
+//
+// DESIGN
+//
+// RabbitMQ closes a channel that has held a delivery longer than its consumer_timeout (30 minutes
+// unless set), and delivers everything on that channel again: jobs would run twice. AMQP does not
+// tell a client what the timeout is. So no delivery is held longer than worker.lease, counted from
+// its arrival:
+//
+//   one that waits   is given back, and mostly returns at once
+//   one that runs    a copy of its message, the guard, goes to the delay queues, due in one lease;
+//                    when the broker has confirmed that, the original is acknowledged, and the
+//                    attempt goes on without a delivery
+//
+// The guard names the worker (header `lease`). Whoever takes it when it is due asks the store: has
+// the job ended, or is it elsewhere? Then the guard is dropped. Does that worker still run it? Then
+// the guard is sent on for another lease. Is that worker gone? Then this is what a redelivery would
+// have been: the crash is counted, and the job runs. So a crash of a worker is noticed after a
+// lease at most (or two, when it died just before the guard came); only for jobs that run longer
+// than one.
+#ifndef CRESS_WORKER_LEASE_H
+#define CRESS_WORKER_LEASE_H
+
+#include "worker/attempt.h"
+
+/* Looks for deliveries that have been held for a lease. Called now and again. */
+void cress_lease_check(struct cress_worker *worker);
+
+/* The attempt, a guard, has been answered that its job runs: sends it on for another lease. */
+void cress_lease_renew(struct cress_attempt *attempt);
+
+/* The worker that a guard names; NULL when the attempt is no guard. */
+const char *cress_lease_of(const struct cress_attempt *attempt);
+
+/* The attempt ends: a guard that is on its way no longer concerns it. */
+void cress_lease_forget(struct cress_attempt *attempt);
+
+/* Says in the log what RabbitMQ must be set to. */
+void cress_lease_announce(const struct cress_config *config);
+
+#endif
