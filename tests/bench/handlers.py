@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs a second and memory of each kind of handler, beside cress.noop in the same round: the same queue, the same
+records, and nothing run."""
+
+import collections
+import os
+import tempfile
+
+import bench
+
+Kind = collections.namedtuple("Kind", "name task jobs concurrency section title")
+
+# As many jobs as take some seconds. Of `concurrency` jobs those that find no free program wait in the worker.
+KINDS = (
+    Kind("noop", "cress.noop", 50000, 1000, "", "cress.noop: built in"),
+    Kind("stream C", "bench.stream.c", 50000, 1000, """
+handler = stream
+command = %(build)s/tests/bench/stream_echo 256
+""", "stream: one C program, 256 jobs in flight"),
+    Kind("stream Python", "bench.stream.python", 30000, 1000, """
+handler = stream
+command = /usr/bin/python3 %(root)s/examples/handlers/stream.py
+""", "stream: one Python program, 64 jobs in flight"),
+    Kind("plugin", "text.echo", 30000, 1000, """
+handler = plugin
+file = %(build)s/examples/library/task_text.so
+instances = 2
+""", "plugin: two processes, a job each"),
+    Kind("http", "bench.http", 20000, 256, """
+handler = http
+url = %(url)s
+per_host = 64
+""", "http: 64 requests in flight, to nginx"),
+    Kind("exec", "bench.exec", 2000, 8, """
+handler = exec
+command = /bin/true
+""", "exec: /bin/true, 8 at once"),
+)
+
+
+def configure(folder, url):
+    path = os.path.join(folder, "cress.conf")
+    with open(path, "w", encoding="utf-8") as file:
+        for kind in KINDS:
+            if kind.section:
+                section = kind.section % {"build": bench.BUILD, "root": bench.ROOT, "url": url}
+                file.write("[task %s]%s\n" % (kind.task, section))
+    return path
+
+
+def measure(report, rounds):
+    with tempfile.TemporaryDirectory() as folder, bench.Nginx("null") as nginx:
+        config = configure(folder, nginx.url)
+        path = os.path.join(folder, "jobs.jsonl")
+        bench.make_queue()
+        for _ in range(rounds):
+            for kind in KINDS:
+                bench.flush_store()
+                bench.write_jobs(path, kind.jobs, kind.task)
+                bench.enqueue(path, kind.jobs)
+                report.add(kind.name, bench.drain(kind.jobs, "--config", config, concurrency=kind.concurrency))
+    for kind in KINDS:
+        report.line(kind.name, kind.title, "noop" if kind.section else None)
+        print("    worker %.1f MB, its programs %.1f MB" % (report.median(kind.name, "resident_mb"),
+                                                         report.median(kind.name, "family_mb")))
