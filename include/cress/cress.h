@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// libcress: enqueue jobs and follow them, from C. Link with `pkg-config --libs cress`.
+// libcress: enqueue jobs, follow and cancel them, from C. Link with `pkg-config --libs cress`.
 //
 //   struct cress_client *client;
 //   struct cress_error err;
@@ -165,6 +165,18 @@ CRESS_API CRESS_MUST_CHECK enum cress_status cress_client_wait(struct cress_clie
 CRESS_API CRESS_MUST_CHECK enum cress_status cress_client_result(struct cress_client *client,
                                                                  const char *id, int64_t timeout_ms,
                                                                  char **result,
+                                                                 struct cress_error *err);
+
+/* --- cancelling --- */
+
+/* Cancels job `id`. One that waits is cancelled at once and never runs. One that runs is asked to
+ * stop: cress_client_wait() says when it has, and whether it was done before. `reason` (UTF-8, 256
+ * bytes at most; NULL: none) becomes the message of the job's error. CRESS_OK also when it was
+ * cancelled before: to repeat the call is harmless. CRESS_CONFLICT "job_ended": it has ended
+ * otherwise. CRESS_NOT_FOUND "unknown_job". CRESS_INVALID: the id or the reason.
+ * CRESS_UNAVAILABLE. Blocks up to the client's timeout. */
+CRESS_API CRESS_MUST_CHECK enum cress_status cress_client_cancel(struct cress_client *client,
+                                                                 const char *id, const char *reason,
                                                                  struct cress_error *err);
 
 /* Use cress_client_connect(), which says what the program was compiled for. */

@@ -125,6 +125,11 @@ class Client:
             ctypes.byref(self.err))
         return json.loads(take_text(found)) if self.status == OK else None
 
+    def cancel(self, job, reason=None):
+        self.status = self.library.cress_client_cancel(
+            self.pointer, job.encode(), reason, ctypes.byref(self.err))
+        return self.status
+
     def close(self):
         self.library.cress_client_close(self.pointer)
         self.pointer = ctypes.c_void_p()
@@ -179,6 +184,25 @@ class Calls(TestCase):
         self.assertEqual(client.status, TIMEOUT)
         slow = client.enqueue("cress.sleep", payload=b'{"ms": 300}')
         self.assertEqual(client.record(slow, wait_ms=PATIENCE_MS)["state"], "succeeded")
+
+    def test_cancels_a_job_that_waits(self):
+        client = self.client()
+        job = client.enqueue(delay_ms=3600000)
+        self.assertEqual(client.cancel(job, "no longer «needed»".encode()), OK)
+        record = client.record(job, wait_ms=PATIENCE_MS)
+        self.assertEqual(record["state"], "cancelled")
+        self.assertEqual(record["error"], {"code": "cancelled", "message": "no longer «needed»"})
+        self.assertEqual(client.cancel(job), OK)
+
+    def test_what_cannot_be_cancelled(self):
+        client = self.client()
+        job = client.enqueue()
+        client.result(job)
+        for wanted, status, code in ((job, CONFLICT, "job_ended"), (unique("none"), NOT_FOUND, "unknown_job"),
+                                     ("no id", INVALID, "bad_id")):
+            self.assertEqual((client.cancel(wanted), client.code()), (status, code))
+        self.assertEqual(client.cancel(job, b"x" * 257), INVALID)
+        self.assertEqual(client.record(job)["state"], "succeeded")
 
     def test_wrong_requests(self):
         client = self.client()
