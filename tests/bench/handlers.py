@@ -38,27 +38,28 @@ command = /bin/true
 )
 
 
-def configure(folder, url):
-    path = os.path.join(folder, "cress.conf")
+def configure(path, kind, url):
     with open(path, "w", encoding="utf-8") as file:
-        for kind in KINDS:
-            if kind.section:
-                section = kind.section % {"build": bench.BUILD, "root": bench.ROOT, "url": url}
-                file.write("[task %s]%s\n" % (kind.task, section))
-    return path
+        if kind.section:
+            section = kind.section % {"build": bench.BUILD, "root": bench.ROOT, "url": url}
+            file.write("[task %s]%s" % (kind.task, section))
+
+
+def measure_one(folder, kind, url):
+    config, jobs = os.path.join(folder, "cress.conf"), os.path.join(folder, "jobs.jsonl")
+    configure(config, kind, url)
+    bench.flush_store()
+    bench.write_jobs(jobs, kind.jobs, kind.task)
+    bench.enqueue(jobs, kind.jobs)
+    return bench.drain(kind.jobs, "--config", config, concurrency=kind.concurrency)
 
 
 def measure(report, rounds):
     with tempfile.TemporaryDirectory() as folder, bench.Nginx("null") as nginx:
-        config = configure(folder, nginx.url)
-        path = os.path.join(folder, "jobs.jsonl")
         bench.make_queue()
         for _ in range(rounds):
             for kind in KINDS:
-                bench.flush_store()
-                bench.write_jobs(path, kind.jobs, kind.task)
-                bench.enqueue(path, kind.jobs)
-                report.add(kind.name, bench.drain(kind.jobs, "--config", config, concurrency=kind.concurrency))
+                report.add(kind.name, measure_one(folder, kind, nginx.url))
     for kind in KINDS:
         report.line(kind.name, kind.title, "noop" if kind.section else None)
         print("    worker %.1f MB, its programs %.1f MB" % (report.median(kind.name, "resident_mb"),

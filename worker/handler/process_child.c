@@ -2,7 +2,7 @@
 // The warden of a program, and the program until exec; see process.h. From the fork on, nothing
 // here may allocate, lock or use stdio: other threads of the worker may have held any lock when it
 // was forked. Linux only: subreapers, close_range(), /proc.
-#define _GNU_SOURCE /* _Fork, close_range, getdents64 */
+#define _GNU_SOURCE /* vfork, close_range, getdents64 */
 #include "worker/handler/process_child.h"
 
 #include <dirent.h>
@@ -106,7 +106,8 @@ static void reset_signals(void)
     }
 }
 
-/* --- the program --- */
+/* --- the program: between vfork() and execve(), when the warden stands still and its memory is
+ * ours: nothing is changed but locals --- */
 
 static bool apply_limits(const struct cress_warden_plan *plan)
 {
@@ -321,7 +322,8 @@ _Noreturn void cress_warden_run(const struct cress_warden_plan *plan)
         give_up(); /* it died before the first of these two lines */
     }
     arrange_descriptors(plan);
-    struct warden warden = {.program = _Fork()};
+    /* a second copy of the worker's memory map would cost as much as all the rest together */
+    struct warden warden = {.program = vfork()};
     if (warden.program == 0) {
         become_program(plan);
     }
