@@ -29,7 +29,10 @@ func argument(n int, fallback string) string {
 }
 
 func main() {
-	task, payload, queue := argument(1, ""), argument(2, "null"), argument(3, "default")
+	if len(os.Args) < 2 {
+		log.Fatal("usage: enqueue TASK [PAYLOAD] [QUEUE]")
+	}
+	task, payload, queue := os.Args[1], argument(2, "null"), argument(3, "default")
 	if !json.Valid([]byte(payload)) {
 		log.Fatal("enqueue: the payload is not JSON")
 	}

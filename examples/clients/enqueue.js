@@ -6,6 +6,7 @@ const amqp = require("amqplib");
 const { randomUUID } = require("crypto");
 
 async function main([task, payload = "null", queue = "default"]) {
+  if (!task) throw new Error("usage: enqueue.js TASK [PAYLOAD] [QUEUE]");
   JSON.parse(payload); // throws what is wrong with it
   const url = process.env.CRESS_BROKER_URL || "amqp://guest:guest@localhost:5672/";
   const connection = await amqp.connect(url);

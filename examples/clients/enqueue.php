@@ -1,12 +1,16 @@
 <?php
 // SPDX-License-Identifier: Apache-2.0
 // enqueue.php TASK [PAYLOAD] [QUEUE]: publishes a job with php-amqplib and prints its id.
-require __DIR__ . '/vendor/autoload.php';
+require is_dir(__DIR__ . '/vendor') ? __DIR__ . '/vendor/autoload.php' : 'PhpAmqpLib/autoload.php'; // composer's or Debian's
 
 use PhpAmqpLib\Connection\AMQPStreamConnection;
 use PhpAmqpLib\Message\AMQPMessage;
 
-[, $task, $payload, $queue] = $argv + [1 => '', 2 => 'null', 3 => 'default'];
+if ($argc < 2) {
+    fwrite(STDERR, "usage: enqueue.php TASK [PAYLOAD] [QUEUE]\n");
+    exit(2);
+}
+[, $task, $payload, $queue] = $argv + [2 => 'null', 3 => 'default'];
 json_decode($payload, false, 512, JSON_THROW_ON_ERROR);
 
 $url = parse_url(getenv('CRESS_BROKER_URL') ?: 'amqp://guest:guest@localhost:5672/');

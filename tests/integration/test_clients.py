@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.parse
 
 from cresstest import DEADLINE, ROOT, TestCase, env, unique, wait_for
 
@@ -59,14 +60,23 @@ class Cases:
         self.assertNotEqual(result.returncode, 0)
         self.assertEqual(result.stdout, "")
 
-    def check_snippet(self, source, command):
+    def test_a_task_is_needed(self):
+        result = self.enqueue()
+        self.assertNotEqual(result.returncode, 0)
+        self.assertEqual(result.stdout, "")
+
+    def snippet(self, language):
         """The text of docs/wire.md, with this broker's address and a task that is quick."""
-        self.assertIn("amqp://guest:guest@localhost:5672/", source)
+        source = wire_snippet(language)
         self.assertIn("page.render", source)
-        source = source.replace("amqp://guest:guest@localhost:5672/", env("CRESS_BROKER_URL"))
-        source = source.replace('"page.render"', '"cress.echo"').replace('"default"', '"%s"' % self.queue)
+        for quote in "'\"":
+            source = source.replace(quote + "page.render" + quote, quote + "cress.echo" + quote)
+            source = source.replace(quote + "default" + quote, quote + self.queue + quote)
+        return source.replace("amqp://guest:guest@localhost:5672/", env("CRESS_BROKER_URL"))
+
+    def check_snippet(self, *command):
         before = set(self.redis().command("KEYS", "cress:job:*"))
-        subprocess.run([*command, source], check=True, timeout=DEADLINE, env=self.environment())
+        subprocess.run(command, check=True, timeout=DEADLINE, env=self.environment())
         jobs = []
 
         def ended():
@@ -81,7 +91,7 @@ class Python(Cases, TestCase):
     command = ["/usr/bin/python3", os.path.join(CLIENTS, "enqueue.py")]
 
     def test_ten_lines(self):
-        self.check_snippet(wire_snippet("python"), ["/usr/bin/python3", "-c"])
+        self.check_snippet("/usr/bin/python3", "-c", self.snippet("python"))
 
 
 class Node(Cases, TestCase):
@@ -109,4 +119,51 @@ class Node(Cases, TestCase):
         return dict(os.environ, NODE_PATH=os.path.join(self.folder, "node_modules"))
 
     def test_ten_lines(self):
-        self.check_snippet(wire_snippet("js"), ["node", "-e"])
+        self.check_snippet("node", "-e", self.snippet("js"))
+
+
+class Php(Cases, TestCase):
+    command = ["php", os.path.join(CLIENTS, "enqueue.php")]
+
+    @classmethod
+    def setUpClass(cls):
+        if not shutil.which("php") or not os.path.exists("/usr/share/php/PhpAmqpLib/autoload.php"):
+            raise unittest.SkipTest("NOT TESTED: sudo apt-get install -y php-cli php-amqplib")
+
+    def test_ten_lines(self):
+        url = urllib.parse.urlsplit(env("CRESS_BROKER_URL"))
+        source = self.snippet("php").replace("'localhost', 5672, 'guest', 'guest'", "'%s', %d, '%s', '%s'" % (
+            url.hostname, url.port, url.username, url.password))
+        self.assertIn(str(url.port), source)
+        self.check_snippet("php", "-r", "require 'PhpAmqpLib/autoload.php';\n" + source)
+
+
+class Go(Cases, TestCase):
+    gopath = "/usr/share/gocode"  # of Debian's packages
+    folder = None
+
+    @classmethod
+    def setUpClass(cls):
+        if not shutil.which("go") or not os.path.exists(cls.gopath + "/src/github.com/rabbitmq/amqp091-go"):
+            raise unittest.SkipTest(
+                "NOT TESTED: sudo apt-get install -y golang-go golang-github-rabbitmq-amqp091-go-dev")
+        cls.folder = tempfile.mkdtemp(prefix="cresstest-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.command = [cls.build(os.path.join(CLIENTS, "enqueue.go"))]
+
+    @classmethod
+    def build(cls, source):
+        program = os.path.join(cls.folder, os.path.basename(source)[:-len(".go")])
+        subprocess.run(["go", "build", "-o", program, source], check=True, timeout=INSTALL_DEADLINE,
+                       env=dict(os.environ, GOPATH=cls.gopath, GO111MODULE="off", GOFLAGS="",
+                                GOCACHE=os.path.join(cls.folder, "cache")))
+        return program
+
+    def test_ten_lines(self):
+        path = os.path.join(self.folder, "snippet.go")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write('package main\nimport ("context"; "encoding/json"; "log"'
+                       '; amqp "github.com/rabbitmq/amqp091-go")\n'
+                       "func main() {\nctx := context.Background()\n%s\n"
+                       "if err != nil || !safe { log.Fatal(err) }\n}\n" % self.snippet("go"))
+        self.check_snippet(self.build(path))
