@@ -4,9 +4,7 @@ cost their own job and nothing else. CRESS_TEST_LONG=1 runs ten times as many jo
 
 import json
 import os
-import re
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -410,40 +408,6 @@ class Worker(ExecTest):
         self.assertEqual(children(worker.pid), [])
         self.assertEqual(os.listdir(self.tmp), [])
         wait_for(lambda: descriptors() <= before, "descriptors: %d, before %d" % (descriptors(), before))
-
-
-class Document(ExecTest):
-    """The examples of docs/handlers.md: files are the blocks whose first comment is a name, commands follow a $."""
-
-    def section(self):
-        with open(os.path.join(cresstest.ROOT, "docs/handlers.md"), encoding="utf-8") as file:
-            return file.read().split("\n## exec")[1].split("\n## ")[0]
-
-    def test_examples(self):
-        text = self.section()
-        for block in re.findall(r"^```\w+\n(.*?)^```$", text, re.M | re.S):
-            name = re.search(r"^# (\S+)$", block, re.M).group(1)
-            with open(os.path.join(self.folder.name, name), "w", encoding="utf-8") as file:
-                file.write(block)
-        commands = re.findall(r"^    \$ (.*)\n((?:    [^$].*\n)*)", text, re.M)
-        environment = dict(os.environ, PATH=cresstest.BUILD + ":" + os.environ["PATH"], TMPDIR=self.tmp,
-                           CRESS_WORKER_QUEUES=self.queue)
-        ran = 0
-        for command, expected in commands:
-            if command.endswith("&"):
-                worker = subprocess.Popen(["/bin/sh", "-c", "exec " + command.rstrip("& ")], env=environment,
-                                          cwd=self.folder.name, stderr=subprocess.DEVNULL)
-                self.addCleanup(worker.wait)
-                self.addCleanup(worker.terminate)
-                wait_for(lambda: self.client.ready(self.queue) is not None, "the worker")
-                continue
-            command = command.replace("--wait", "--wait --queue " + self.queue)
-            done = subprocess.run(["/bin/sh", "-c", command], env=environment, cwd=self.folder.name, text=True,
-                                  capture_output=True, timeout=cresstest.DEADLINE, check=False)
-            self.assertEqual(done.returncode, 0, command + ": " + done.stderr)
-            self.assertEqual(done.stdout, "".join(line[4:] for line in expected.splitlines(True)))
-            ran += bool(expected)
-        self.assertGreaterEqual(ran, 3)
 
 
 if __name__ == "__main__":
