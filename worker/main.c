@@ -55,6 +55,9 @@ static void print_help(void)
         "  --check-config        read the configuration, say what it changes, and exit with 0 when "
         "it is good,\n"
         "                        78 when not\n"
+        "  --compare FILE        with --check-config: say what SIGHUP would change for a worker "
+        "that "
+        "runs with FILE\n"
         "  --help, --version");
 }
 
@@ -253,7 +256,11 @@ int main(int argc, char **argv)
         return complain(&err);
     }
     int exit_status = 0;
-    if (settings.check_only) {
+    if (settings.compare) {
+        if (cress_settings_compare(&arguments, &settings, stdout, &err) != CRESS_OK) {
+            exit_status = complain(&err);
+        }
+    } else if (settings.check_only) {
         cress_settings_print(settings.config, stdout);
     } else {
         exit_status = run(settings.config, &arguments);

@@ -76,6 +76,8 @@ static enum cress_status take_argument(int argc, char **argv, int *at, struct ow
         own->value = value;
     } else if (take_flag(argc, argv, at, "task", &value)) {
         own->name = value;
+    } else if (take_flag(argc, argv, at, "compare", &value)) {
+        settings->compare = value;
     } else if (strcmp(argument, "--check-config") == 0) {
         settings->check_only = true;
     } else {
@@ -114,6 +116,9 @@ static enum cress_status take_arguments(int argc, char **argv, struct cress_sett
         }
     }
     settings->has_own_task = own.kind;
+    if (settings->compare && !settings->check_only) {
+        return cress_error_set(err, CRESS_USAGE, NULL, "--compare goes with --check-config");
+    }
     if (own.name && !own.kind) {
         return cress_error_set(err, CRESS_USAGE, NULL,
                                "--task goes with --exec, --stream, --http or --plugin");
@@ -152,25 +157,38 @@ static enum cress_status check_values(const struct cress_config *config, struct 
     return check_queues(config, err);
 }
 
+/* `file`, unless NULL, is read instead of the one that the arguments name. The last flag counts. */
+static enum cress_status load(const struct cress_arguments *arguments, const char *file,
+                              struct cress_settings *settings, struct cress_error *err)
+{
+    int argc = arguments->argc;
+    char **argv = cress_alloc(((size_t)argc + 2) * sizeof(*argv));
+    char *flag = file ? cress_format("--config=%s", file) : NULL;
+    memcpy(argv, arguments->argv, (size_t)argc * sizeof(*argv));
+    if (flag) {
+        argv[argc++] = flag;
+    }
+    enum cress_status status =
+        cress_config_load(CRESS_PROGRAM_WORKER, &argc, argv, &settings->config, err);
+    if (status == CRESS_OK) {
+        status = take_arguments(argc, argv, settings, err);
+    }
+    free(flag);
+    free(argv);
+    return status;
+}
+
 enum cress_status cress_settings_load(const struct cress_arguments *arguments,
                                       struct cress_settings *out, struct cress_error *err)
 {
-    int argc = arguments->argc;
-    char **argv = cress_alloc(((size_t)argc + 1) * sizeof(*argv));
-    memcpy(argv, arguments->argv, (size_t)argc * sizeof(*argv));
-    struct cress_settings settings = {NULL, false, false};
-    enum cress_status status =
-        cress_config_load(CRESS_PROGRAM_WORKER, &argc, argv, &settings.config, err);
-    if (status == CRESS_OK) {
-        status = take_arguments(argc, argv, &settings, err);
-    }
+    struct cress_settings settings = {.config = NULL};
+    enum cress_status status = load(arguments, NULL, &settings, err);
     if (status == CRESS_OK) {
         status = cress_tasks_check(settings.config, err);
     }
     if (status == CRESS_OK) {
         status = check_values(settings.config, err);
     }
-    free(argv);
     if (status != CRESS_OK) {
         cress_config_free(settings.config);
         return status;
@@ -181,13 +199,17 @@ enum cress_status cress_settings_load(const struct cress_arguments *arguments,
 
 /* --- --check-config --- */
 
+static const char *when(const char *section, const char *key)
+{
+    return cress_worker_is_live(section, key) ? "SIGHUP takes it over" : "needs a restart";
+}
+
 static void print_cb(const char *section, const char *key, const char *value, const char *origin,
                      const char *help, void *arg)
 {
     (void)help;
     if (strcmp(origin, "default") != 0) {
-        fprintf(arg, "%s.%s = %s (%s; %s)\n", section, key, value, origin,
-                cress_worker_is_live(section, key) ? "SIGHUP takes it over" : "needs a restart");
+        fprintf(arg, "%s.%s = %s (%s; %s)\n", section, key, value, origin, when(section, key));
     }
 }
 
@@ -195,4 +217,26 @@ void cress_settings_print(const struct cress_config *config, FILE *out)
 {
     cress_config_show(config, print_cb, out);
     fputs("the configuration is good\n", out);
+}
+
+static void compare_cb(const char *section, const char *key, const char *before, const char *after,
+                       void *arg)
+{
+    static const char none[] = "(no section)";
+    fprintf(arg, "%s.%s: %s -> %s (%s)\n", section, key, before ? before : none,
+            after ? after : none, when(section, key));
+}
+
+enum cress_status cress_settings_compare(const struct cress_arguments *arguments,
+                                         const struct cress_settings *settings, FILE *out,
+                                         struct cress_error *err)
+{
+    struct cress_settings before = {.config = NULL};
+    const enum cress_status status = load(arguments, settings->compare, &before, err);
+    if (status == CRESS_OK) {
+        cress_config_diff(before.config, settings->config, compare_cb, out);
+        fputs("the configuration is good\n", out);
+    }
+    cress_config_free(before.config);
+    return status;
 }

@@ -15,6 +15,7 @@ struct cress_settings {
     struct cress_config *config; /* its tasks are checked; the caller frees */
     bool has_own_task;           /* the arguments describe one */
     bool check_only;             /* --check-config */
+    const char *compare;         /* --compare, an argument; NULL: not given */
 };
 
 /* Reads everything. Errors: CRESS_CONFIG, CRESS_USAGE. */
@@ -25,5 +26,11 @@ CRESS_MUST_CHECK enum cress_status cress_settings_load(const struct cress_argume
 /* Writes what differs from the defaults, where that comes from, and whether a running worker would
  * take it over: the answer to --check-config. */
 void cress_settings_print(const struct cress_config *config, FILE *out);
+
+/* Writes what a worker that runs with the file settings->compare, and `arguments` else, would take
+ * over at SIGHUP, and what only after a restart. Errors: as cress_settings_load(), of that file. */
+CRESS_MUST_CHECK enum cress_status cress_settings_compare(const struct cress_arguments *arguments,
+                                                          const struct cress_settings *settings,
+                                                          FILE *out, struct cress_error *err);
 
 #endif

@@ -339,6 +339,7 @@ class Worker(ExecTest):
                 (("--exec",), 2, "--exec needs a value"),
                 (("--task", "x"), 2, "--task goes with"),
                 (("--http", "ftp://h/"), 78, "not a URL of the right kind"),
+                (("--compare",), 2, "--compare needs a value"),
                 (("--wrong",), 2, "unexpected argument --wrong")):
             done = cresstest.run("cress-worker", "--check-config", *args)
             self.assertEqual(done.returncode, status, done.stderr)
@@ -360,6 +361,23 @@ class Worker(ExecTest):
             self.assertEqual(done.returncode, 78, done.stdout)
             self.assertIn("[task bad]", done.stderr)
             self.assertIn(text, done.stderr)
+
+    def test_check_config_says_what_would_change(self):
+        kept, gone = self.task("cat", "timeout = 3s"), self.task("cat", "memory_max = 1G")
+        old = os.path.join(self.folder.name, "old.conf")
+        os.rename(self.configure(), old)
+        self.sections = self.sections.replace("timeout = 3s", "timeout = 2m").replace(
+            "[task %s]" % gone, "[worker]\nqueues = a,b\n[task new]")
+        done = cresstest.run("cress-worker", "--config", self.configure(), "--check-config", "--compare", old)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = done.stdout.splitlines()
+        self.assertIn("task %s.timeout: 3s -> 2m (SIGHUP takes it over)" % kept, lines)
+        self.assertIn("task %s.memory_max: 1G -> (no section) (SIGHUP takes it over)" % gone, lines)
+        self.assertIn("task new.memory_max: (no section) -> 1G (SIGHUP takes it over)", lines)
+        self.assertIn("worker.queues: default -> a, b (needs a restart)", lines)
+        self.assertFalse([line for line in lines if "concurrency" in line], "what does not change")
+        done = cresstest.run("cress-worker", "--check-config", "--compare", old + ".none")
+        self.assertEqual(done.returncode, 78, done.stdout)
 
     def test_reload(self):
         """Two processes; a job that runs meanwhile ends as it began."""
