@@ -47,17 +47,17 @@ func main() {
 	check(err)
 	check(channel.Confirm(false))
 	returned := channel.NotifyReturn(make(chan amqp.Return, 1))
+	confirms := channel.NotifyPublish(make(chan amqp.Confirmation, 1))
 
 	id := make([]byte, 16)
 	_, err = rand.Read(id)
 	check(err)
 	job := hex.EncodeToString(id)
-	confirm, err := channel.PublishWithDeferredConfirmWithContext(context.Background(), "", queue, true, false,
+	check(channel.PublishWithContext(context.Background(), "", queue, true, false,
 		amqp.Publishing{Type: task, MessageId: job, DeliveryMode: amqp.Persistent,
-			ContentType: "application/json", Body: []byte(payload)})
-	check(err)
-	if !confirm.Wait() {
-		log.Fatal("enqueue: the broker refused it")
+			ContentType: "application/json", Body: []byte(payload)}))
+	if confirm := <-confirms; !confirm.Ack { // also when the connection is lost
+		log.Fatal("enqueue: the broker has not taken it")
 	}
 	select {
 	case back := <-returned: // it comes before the confirm
