@@ -3,6 +3,7 @@
 #include "worker/presence.h"
 
 #include "common/base/clock.h"
+#include "common/base/text.h"
 #include "common/base/version.h"
 #include "worker/lease.h"
 
@@ -32,6 +33,22 @@ static void write_queues(const struct cress_worker *worker, struct cress_buf *ou
     cress_buf_add_char(out, '}');
 }
 
+/* Which tasks it has: a job of another one would fail here. */
+static void write_tasks(const struct cress_worker *worker, struct cress_buf *out)
+{
+    struct cress_buf names = cress_buf_make(REPORT_MAX_BYTES);
+    cress_tasks_list(worker->tasks, &names);
+    char **list = cress_text_split(cress_buf_text(&names));
+    cress_buf_add_text(out, ",\"tasks\":[");
+    for (size_t i = 0; list[i]; i++) {
+        cress_buf_add_text(out, i ? "," : "");
+        add_text(out, list[i]);
+    }
+    cress_buf_add_char(out, ']');
+    cress_text_list_free(list);
+    cress_buf_free(&names);
+}
+
 static void write_report(const struct cress_worker *worker, struct cress_buf *out)
 {
     char started[CRESS_TIME_TEXT_MAX];
@@ -41,6 +58,7 @@ static void write_report(const struct cress_worker *worker, struct cress_buf *ou
     add_text(out, worker->host);
     cress_buf_printf(out, ",\"pid\":%ld,\"version\":\"%s\"", (long)getpid(), cress_version());
     write_queues(worker, out);
+    write_tasks(worker, out);
     cress_buf_printf(out,
                      ",\"concurrency\":%lld,\"running\":%lld,\"processed\":%lld,\"failed\":%lld,"
                      "\"started_at\":\"%s\",\"draining\":%s}",

@@ -52,12 +52,13 @@ _cress() {
     *:--connect-timeout) return ;;
     *:--color) words='auto always never' ;;
     *) case $verb in
-        '') words='enqueue status wait cancel result logs prerender send receive queues dead worker workers config doctor completion version help' ;;
+        '') words='enqueue status wait cancel result explain logs prerender send receive queues dead worker workers config doctor completion version help' ;;
         enqueue) words=' --queue --delay --at --priority --max-attempts --backoff --backoff-base --backoff-cap --timeout --expires --id --key --unique --unique-for --wait --jsonl --json --connect-timeout --color --help' ;;
         status) words=' --watch --json --connect-timeout --color --help' ;;
         wait) words=' --timeout --any --json --connect-timeout --color --help' ;;
         cancel) words=' --reason --json --connect-timeout --color --help' ;;
         result) words=' --json --connect-timeout --color --help' ;;
+        explain) words=' --json --connect-timeout --color --help' ;;
         logs) words=' --attempt --follow --json --connect-timeout --color --help' ;;
         prerender) words=' --to --queue --cache-control --max-attempts --wait --max-failures --json --connect-timeout --color --help' ;;
         send) words=' --json --connect-timeout --color --help' ;;

@@ -5,6 +5,7 @@ complete -c cress -n __fish_use_subcommand -f -a status -d 'show what is known a
 complete -c cress -n __fish_use_subcommand -f -a wait -d 'wait until jobs have ended; the exit code is the outcome'
 complete -c cress -n __fish_use_subcommand -f -a cancel -d 'cancel jobs: those that wait at once, those that run as soon as they stop'
 complete -c cress -n __fish_use_subcommand -f -a result -d 'print a job'\''s result as JSON'
+complete -c cress -n __fish_use_subcommand -f -a explain -d 'say why a job is not running'
 complete -c cress -n __fish_use_subcommand -f -a logs -d 'print what a job wrote to its log'
 complete -c cress -n __fish_use_subcommand -f -a prerender -d 'render every page of a site and store it'
 complete -c cress -n __fish_use_subcommand -f -a send -d 'send a plain message to a queue'

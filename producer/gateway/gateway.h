@@ -32,6 +32,8 @@ void cress_gateway_post_job(struct cress_request *request, const char *param);  
 void cress_gateway_get_job(struct cress_request *request, const char *param);    /* jobs.c */
 void cress_gateway_get_result(struct cress_request *request, const char *param); /* jobs.c */
 void cress_gateway_get_logs(struct cress_request *request, const char *param);   /* logs.c */
+void cress_gateway_get_explanation(struct cress_request *request,
+                                   const char *param);                           /* explain.c */
 void cress_gateway_get_batch(struct cress_request *request, const char *param);  /* batches.c */
 void cress_gateway_get_queues(struct cress_request *request, const char *param); /* queues.c */
 void cress_gateway_get_alive(struct cress_request *request, const char *param);  /* health.c */

@@ -18,6 +18,7 @@ static const struct {
     {"POST", "/v1/jobs", cress_gateway_post_job},
     {"GET", "/v1/jobs/{}", cress_gateway_get_job},
     {"GET", "/v1/jobs/{}/result", cress_gateway_get_result},
+    {"GET", "/v1/jobs/{}/explain", cress_gateway_get_explanation},
     {"GET", "/v1/jobs/{}/logs", cress_gateway_get_logs},
     {"GET", "/v1/batches/{}", cress_gateway_get_batch},
     {"GET", "/v1/queues", cress_gateway_get_queues},
@@ -80,7 +81,7 @@ void cress_routes_match(const char *method, const char *path, struct cress_route
 
 const char *cress_routes_hint(void)
 {
-    return "POST /v1/jobs, GET /v1/jobs/{id}, GET /v1/jobs/{id}/result, GET /v1/jobs/{id}/logs, "
+    return "POST /v1/jobs, GET /v1/jobs/{id}, GET /v1/jobs/{id}/result, GET /v1/jobs/{id}/explain, GET /v1/jobs/{id}/logs, "
            "GET /v1/batches/{id}, GET /v1/queues, GET /healthz, GET /readyz, GET /metrics";
 }
 

@@ -22,6 +22,7 @@ static void test_finds_handlers(void **state)
         {"HEAD", "/v1/jobs/a-1", cress_gateway_get_job, "a-1"},
         {"GET", "/v1/jobs/a%3A1", cress_gateway_get_job, "a:1"},
         {"GET", "/v1/jobs/x/result", cress_gateway_get_result, "x"},
+        {"GET", "/v1/jobs/x/explain", cress_gateway_get_explanation, "x"},
         {"GET", "/v1/jobs/x/logs", cress_gateway_get_logs, "x"},
         {"GET", "/v1/batches/b", cress_gateway_get_batch, "b"},
         {"GET", "/readyz", cress_gateway_get_ready, ""},

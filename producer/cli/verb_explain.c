@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// cress explain: why is this job not running?
+#include "producer/explain.h"
+
+#include "producer/cli/cli.h"
+#include "producer/cli/records.h"
+
+#include <stdio.h>
+
+enum { JSON_MAX_BYTES = 64 << 10 };
+
+static void on_explained(const struct cress_explanation *explanation, const struct cress_error *err,
+                         void *arg)
+{
+    struct cress_cli *cli = arg;
+    if (cress_cli_failed(cli, err)) {
+        return;
+    }
+    struct cress_buf text = cress_buf_make(JSON_MAX_BYTES);
+    if (cress_cli_json(cli)) {
+        cress_explain_write_json(explanation, &text);
+        puts(cress_buf_text(&text));
+    } else {
+        cress_text_sanitise(explanation->text, &text);
+        printf("%s is %s: %s\n", explanation->record->id,
+               cress_state_word(explanation->record->state), cress_buf_text(&text));
+    }
+    cress_buf_free(&text);
+    cress_cli_end(cli, 0);
+}
+
+static void run(struct cress_cli *cli)
+{
+    const struct cress_explain_options options = {
+        .broker = cli->broker, .store = cli->store, .timeout_ms = cli->connect_timeout_ms};
+    cress_explain(&options, cli->args.operands[0], on_explained, cli);
+}
+
+const struct cress_verb cress_verb_explain = {
+    .name = "explain",
+    .operands = "ID",
+    .summary = "say why a job is not running",
+    .about = "One sentence: who runs it since when, how it ended, when it is due, or what it waits "
+             "for -\n"
+             "a worker for its queue, one that has its task, or jobs before it (about how many). "
+             "--json\n"
+             "has the same with a word for the reason: see docs/http-api.md.\n",
+    .examples = "  cress explain 01980c5e-7a1b-7d6e-b7a5-5a2c6e1f8a90\n"
+                "  cress explain \"$id\" --json | jq -r .reason\n",
+    .min_operands = 1,
+    .max_operands = 1,
+    .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE | CRESS_NEEDS_BROKER,
+    .prepare = cress_records_check_ids,
+    .run = run,
+};

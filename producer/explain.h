@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why is this job not running? One answer, put together from record, workers and queue, for `cress
+// explain` and GET /v1/jobs/{id}/explain.
+#ifndef CRESS_PRODUCER_EXPLAIN_H
+#define CRESS_PRODUCER_EXPLAIN_H
+
+#include "common/broker/broker.h"
+#include "common/store/store.h"
+
+enum cress_reason {
+#define CRESS_REASON(name, word, meaning) CRESS_REASON_##name,
+#include "producer/explain_reasons.def"
+#undef CRESS_REASON
+    CRESS_REASON_COUNT
+};
+
+const char *cress_reason_word(enum cress_reason reason);
+
+/* What is known, gathered at one time. */
+struct cress_explain_facts {
+    const struct cress_record *record;
+    const json_t *workers;                  /* array of reports; NULL: not asked for */
+    const struct cress_queue_stats *queues; /* by priority; NULL: not asked for */
+    int64_t now_ms;
+};
+
+enum { CRESS_EXPLANATION_MAX = 1024 };
+
+struct cress_explanation {
+    const struct cress_record *record;
+    enum cress_reason reason;
+    char text[CRESS_EXPLANATION_MAX]; /* a sentence for people */
+    int64_t until_ms;                 /* when it is due; 0: not known */
+    int64_t ahead;                    /* QUEUED: at most so many are before it; else -1 */
+};
+
+/* Whether workers and queues must be asked for; if not, the record tells it all. */
+bool cress_explain_needs_more(const struct cress_record *record, int64_t now_ms);
+
+/* Pure. The explanation borrows from the facts. */
+void cress_explain_decide(const struct cress_explain_facts *facts,
+                          struct cress_explanation *explanation);
+
+/* {"id", "state", "reason", "message", "queue", "worker", "since", "until", "ahead"}: what does not
+ * apply is null. */
+void cress_explain_write_json(const struct cress_explanation *explanation, struct cress_buf *out);
+
+struct cress_explain_options {
+    struct cress_broker *broker;
+    struct cress_store *store;
+    int64_t timeout_ms; /* of the broker's answer */
+};
+
+/* `explanation` lives during the callback; it is NULL when there is no such job or no answer. */
+typedef void (*cress_explain_cb)(const struct cress_explanation *explanation,
+                                 const struct cress_error *err, void *arg);
+
+/* Gathers the facts about job `id` and explains. `done` is called once, never from within. */
+void cress_explain(const struct cress_explain_options *options, const char *id,
+                   cress_explain_cb done, void *arg);
+
+#endif

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// From facts to the explanation of a job; see explain.h. Pure.
+#include "producer/explain.h"
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A message that was just published or moved may be between two places. */
+enum { GRACE_MS = 3000 };
+
+static const char *const words[CRESS_REASON_COUNT] = {
+#define CRESS_REASON(name, word, meaning) [CRESS_REASON_##name] = word,
+#include "producer/explain_reasons.def"
+#undef CRESS_REASON
+};
+
+const char *cress_reason_word(enum cress_reason reason)
+{
+    return words[reason];
+}
+
+static void say(struct cress_explanation *explanation, enum cress_reason reason, const char *format,
+                ...) CRESS_PRINTF(3, 4);
+static void say(struct cress_explanation *explanation, enum cress_reason reason, const char *format,
+                ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(explanation->text, sizeof explanation->text, format, args);
+    va_end(args);
+    explanation->reason = reason;
+}
+
+/* --- workers --- */
+
+/* Whether the array `list` has `text`. */
+static bool has(const json_t *list, const char *text)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *one = json_string_value(json_array_get(list, i));
+        if (one && strcmp(one, text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const json_t *find_worker(const json_t *workers, const char *name)
+{
+    for (size_t i = 0; name && i < json_array_size(workers); i++) {
+        const json_t *worker = json_array_get(workers, i);
+        const char *id = json_string_value(json_object_get(worker, "id"));
+        if (id && strcmp(id, name) == 0) {
+            return worker;
+        }
+    }
+    return NULL;
+}
+
+/* What the workers of a queue have to do with a job. */
+struct crew {
+    int64_t count;   /* workers that consume the queue */
+    int64_t able;    /* of these, those that have the task */
+    int64_t in_hand; /* deliveries that they hold */
+};
+
+static struct crew count_crew(const json_t *workers, const struct cress_record *record)
+{
+    struct crew crew = {0};
+    for (size_t i = 0; i < json_array_size(workers); i++) {
+        const json_t *worker = json_array_get(workers, i);
+        const json_t *tasks = json_object_get(worker, "tasks");
+        if (!has(json_object_get(worker, "queues"), record->queue)) {
+            continue;
+        }
+        crew.count++;
+        /* a worker of an earlier version does not say what it has */
+        crew.able += !tasks || has(tasks, record->task) || has(tasks, "*");
+        crew.in_hand +=
+            json_integer_value(json_object_get(json_object_get(worker, "unacked"), record->queue));
+    }
+    return crew;
+}
+
+/* --- what a state alone tells --- */
+
+static void explain_end(struct cress_explanation *explanation)
+{
+    const struct cress_record *record = explanation->record;
+    char at[CRESS_TIME_TEXT_MAX];
+    json_t *error = record->error ? json_loads(record->error, 0, NULL) : NULL;
+    const char *code = json_string_value(json_object_get(error, "code"));
+    const char *message = json_string_value(json_object_get(error, "message"));
+    say(explanation, CRESS_REASON_ENDED, "it %s%s at %s%s%s%s%s",
+        record->state == CRESS_STATE_CANCELLED ? "was " : "", cress_state_word(record->state),
+        cress_time_format(record->finished_ms, at), code ? ": " : "", code ? code : "",
+        message ? ": " : "", message ? message : "");
+    json_decref(error);
+}
+
+static void explain_running(const struct cress_explain_facts *facts,
+                            struct cress_explanation *explanation)
+{
+    const struct cress_record *record = facts->record;
+    const char *worker = record->worker ? record->worker : "unknown";
+    char since[CRESS_TIME_TEXT_MAX];
+    cress_time_format(record->started_ms, since);
+    if (find_worker(facts->workers, record->worker) ||
+        facts->now_ms - record->started_ms < GRACE_MS) {
+        say(explanation, CRESS_REASON_RUNNING, "worker %s runs attempt %d of %d since %s", worker,
+            record->attempt, record->max_attempts, since);
+    } else {
+        say(explanation, CRESS_REASON_WORKER_LOST,
+            "worker %s began attempt %d at %s and no longer reports; when its connection ends "
+            "RabbitMQ gives the job to another",
+            worker, record->attempt, since);
+    }
+}
+
+static bool is_ahead_of_time(const struct cress_record *record, int64_t now_ms)
+{
+    return (record->state == CRESS_STATE_SCHEDULED || record->state == CRESS_STATE_RETRYING) &&
+           record->run_at_ms > now_ms;
+}
+
+static void explain_time(struct cress_explanation *explanation)
+{
+    const struct cress_record *record = explanation->record;
+    char at[CRESS_TIME_TEXT_MAX];
+    cress_time_format(record->run_at_ms, at);
+    explanation->until_ms = record->run_at_ms;
+    if (record->state == CRESS_STATE_SCHEDULED) {
+        say(explanation, CRESS_REASON_SCHEDULED, "it is due at %s", at);
+    } else {
+        say(explanation, CRESS_REASON_RETRYING, "attempt %d of %d failed; the next is due at %s",
+            record->attempt, record->max_attempts, at);
+    }
+}
+
+/* --- what waits in a queue --- */
+
+static int64_t sum(const struct cress_queue_stats *queues, bool consumers)
+{
+    int64_t total = 0;
+    for (int i = 0; i < CRESS_PRIORITY_COUNT; i++) {
+        total += consumers ? queues[i].consumers : queues[i].ready;
+    }
+    return total;
+}
+
+static void explain_position(const struct cress_explain_facts *facts,
+                             struct cress_explanation *explanation)
+{
+    const struct cress_record *record = facts->record;
+    enum cress_priority priority = CRESS_PRIORITY_NORMAL;
+    if (record->priority) {
+        cress_priority_parse(record->priority, &priority);
+    }
+    const int64_t own = facts->queues[priority].ready;
+    explanation->ahead = own > 0 ? own - 1 : 0;
+    say(explanation, CRESS_REASON_QUEUED,
+        "it waits in queue %s: at most about %" PRId64 " jobs of its priority (%s) are before it, "
+        "%" PRId64 " wait in all",
+        record->queue, explanation->ahead, cress_priority_word(priority),
+        sum(facts->queues, false));
+}
+
+static void explain_waiting(const struct cress_explain_facts *facts,
+                            struct cress_explanation *explanation)
+{
+    const struct cress_record *record = facts->record;
+    const struct crew crew = count_crew(facts->workers, record);
+    const int64_t since_ms =
+        record->run_at_ms > record->created_ms ? record->run_at_ms : record->created_ms;
+    const bool is_empty = sum(facts->queues, false) == 0;
+    if (is_empty && crew.in_hand == 0 && facts->now_ms - since_ms > GRACE_MS) {
+        say(explanation, CRESS_REASON_LOST,
+            "its message is neither in queue %s nor with a worker; `cress doctor --fix` sends it "
+            "again",
+            record->queue);
+    } else if (crew.count == 0 && sum(facts->queues, true) == 0) {
+        say(explanation, CRESS_REASON_NO_CONSUMER,
+            "no worker consumes queue %s: start one with cress-worker --queues %s", record->queue,
+            record->queue);
+    } else if (crew.count > 0 && crew.able == 0) {
+        say(explanation, CRESS_REASON_NO_TASK,
+            "none of the %" PRId64
+            " workers of queue %s has task %s: it will fail when it is taken",
+            crew.count, record->queue, record->task);
+    } else if (is_empty) {
+        say(explanation, CRESS_REASON_IN_HAND,
+            "a worker of queue %s has fetched it, and it waits there for a free place",
+            record->queue);
+    } else {
+        explain_position(facts, explanation);
+    }
+}
+
+bool cress_explain_needs_more(const struct cress_record *record, int64_t now_ms)
+{
+    return !cress_state_is_terminal(record->state) && !is_ahead_of_time(record, now_ms);
+}
+
+void cress_explain_decide(const struct cress_explain_facts *facts,
+                          struct cress_explanation *explanation)
+{
+    const struct cress_record *record = facts->record;
+    *explanation = (struct cress_explanation){.record = record, .ahead = -1};
+    if (cress_state_is_terminal(record->state)) {
+        explain_end(explanation);
+    } else if (record->state == CRESS_STATE_RUNNING) {
+        explain_running(facts, explanation);
+    } else if (is_ahead_of_time(record, facts->now_ms)) {
+        explain_time(explanation);
+    } else {
+        explain_waiting(facts, explanation);
+    }
+}
+
+/* --- as JSON --- */
+
+static void add_text(struct cress_buf *out, const char *name, const char *text)
+{
+    cress_buf_add_text(out, name);
+    if (text) {
+        cress_buf_add_json(out, text, strlen(text));
+    } else {
+        cress_buf_add_text(out, "null");
+    }
+}
+
+static void add_time(struct cress_buf *out, const char *name, int64_t ms)
+{
+    char text[CRESS_TIME_TEXT_MAX];
+    add_text(out, name, ms ? cress_time_format(ms, text) : NULL);
+}
+
+void cress_explain_write_json(const struct cress_explanation *explanation, struct cress_buf *out)
+{
+    const struct cress_record *record = explanation->record;
+    const bool has_run = record->worker != NULL;
+    add_text(out, "{\"id\":", record->id);
+    add_text(out, ",\"state\":", cress_state_word(record->state));
+    add_text(out, ",\"reason\":", cress_reason_word(explanation->reason));
+    add_text(out, ",\"message\":", explanation->text);
+    add_text(out, ",\"queue\":", record->queue);
+    add_text(out, ",\"task\":", record->task);
+    add_text(out, ",\"worker\":", record->worker);
+    add_time(out, ",\"since\":", has_run ? record->started_ms : record->created_ms);
+    add_time(out, ",\"until\":", explanation->until_ms);
+    if (explanation->ahead < 0) {
+        cress_buf_add_text(out, ",\"ahead\":null}");
+    } else {
+        cress_buf_printf(out, ",\"ahead\":%" PRId64 "}", explanation->ahead);
+    }
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why a job is not running, over HTTP: GET /v1/jobs/{id}/explain.
+#include "producer/explain.h"
+
+#include "common/base/id.h"
+#include "producer/gateway/gateway.h"
+
+static void on_explained(const struct cress_explanation *explanation, const struct cress_error *err,
+                         void *arg)
+{
+    struct cress_request *request = arg;
+    if (err != NULL) {
+        cress_gateway_error(request, err);
+        return;
+    }
+    cress_explain_write_json(explanation, cress_gateway_page(cress_gateway_of(request)));
+    struct cress_response response = {.status = 200};
+    cress_response_add(&response, "Cache-Control", "no-store");
+    cress_gateway_respond_page(request, &response);
+}
+
+void cress_gateway_get_explanation(struct cress_request *request, const char *param)
+{
+    const struct cress_gateway *gateway = cress_gateway_of(request);
+    if (!cress_id_is_valid(param)) {
+        cress_gateway_problem(request, 404, "unknown_job", "this is no job id", NULL);
+        return;
+    }
+    const struct cress_explain_options options = {
+        .broker = gateway->broker,
+        .store = gateway->store,
+        .timeout_ms = gateway->config->gateway_backend_timeout_ms,
+    };
+    cress_explain(&options, param, on_explained, request);
+}

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why is this job not running? The same answer from `cress explain` and GET /v1/jobs/{id}/explain."""
+
+import json
+import time
+import unittest
+
+from cresstest import TestCase, http, run, unique, wait_for
+
+
+class ExplainTest(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.queue = unique("explain")
+        gateway = self.start("cress-gateway", "--listen", "127.0.0.1:0").wait_log("ready on")
+        self.url = gateway.log().split("ready on ", 1)[1].split()[0]
+        wait_for(lambda: http("GET", self.url + "/readyz").status == 200, "the gateway to be ready")
+
+    def run_worker(self, *args, **environment):
+        return self.worker("--queues", self.queue, *args, CRESS_WORKER_HEARTBEAT="100ms", **environment)
+
+    def enqueue(self, task, payload="null", *args):
+        done = run("cress", "enqueue", task, payload, "--queue", self.queue, *args)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.strip()
+
+    def explain(self, job):
+        done = run("cress", "explain", job, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def wait_reason(self, job, reason):
+        """Waits for the reason, from both doors."""
+        wait_for(lambda: self.explain(job)["reason"] == reason, "%s; it is %s" % (reason, self.explain(job)))
+        answer = http("GET", "%s/v1/jobs/%s/explain" % (self.url, job))
+        self.assertEqual((answer.status, answer.json()["reason"]), (200, reason))
+        return answer.json()
+
+    def test_a_life(self):
+        self.run_worker().stop()
+        waiting = self.enqueue("cress.sleep", '{"ms": 60000}')
+        behind = self.enqueue("cress.echo", "1")
+        self.assertIn("--queues " + self.queue, self.wait_reason(waiting, "no_consumer")["message"])
+        worker = self.run_worker("--concurrency", "1", CRESS_WORKER_PREFETCH="6")
+        running = self.wait_reason(waiting, "running")
+        self.assertTrue(running["worker"].endswith(":%d" % worker.pid))
+        self.assertIsNotNone(running["since"])
+        self.wait_reason(behind, "in_hand")
+        more = [self.enqueue("cress.echo", str(n)) for n in range(5)]
+        self.assertIn(self.wait_reason(more[-1], "queued")["ahead"], (2, 3, 4))
+        self.assertIn("is queued: it waits in queue " + self.queue, run("cress", "explain", more[-1]).stdout)
+        worker.kill()
+        self.run_worker("--concurrency", "1", CRESS_WORKER_MAX_CRASHES="1").kill()
+        self.run_worker(CRESS_WORKER_MAX_CRASHES="1")
+        ended = self.wait_reason(waiting, "ended")
+        self.assertEqual((ended["state"], "poison" in ended["message"]), ("failed", True))
+        self.assertIn("succeeded", self.wait_reason(behind, "ended")["message"])
+
+    def test_times(self):
+        self.run_worker(CRESS_JOB_BACKOFF_BASE="1h", CRESS_JOB_BACKOFF_CAP="1h")
+        later = self.enqueue("cress.echo", "1", "--delay", "1h")
+        self.assertIsNotNone(self.wait_reason(later, "scheduled")["until"])
+        self.wait_reason(self.enqueue("cress.fail", "{}", "--max-attempts", "3"), "retrying")
+
+    def test_no_worker_has_the_task(self):
+        self.run_worker("--concurrency", "1")
+        self.wait_state(self.enqueue("cress.sleep", '{"ms": 60000}'), "running")
+        self.assertIn("no.such.task", self.wait_reason(self.enqueue("no.such.task"), "no_task")["message"])
+
+    def test_lost_message_and_lost_worker(self):
+        self.run_worker()
+        redis, lost, gone = self.redis(), unique("job"), unique("job")
+        redis.command("HSET", "cress:job:" + lost, "status", "queued 1 0 0 0 0 ", "task", "cress.echo", "queue",
+                      self.queue, "created_ms", int(time.time() * 1000) - 10000)
+        redis.command("HSET", "cress:job:" + gone, "status", "running 2 1 0 0 1 nobody:1", "task", "cress.echo",
+                      "queue", self.queue)
+        self.wait_reason(lost, "lost")
+        self.assertIn("nobody:1", self.wait_reason(gone, "worker_lost")["message"])
+
+    def test_unknown(self):
+        self.assertEqual(run("cress", "explain", "nobody").returncode, 3)
+        self.assertEqual(run("cress", "explain", "no id").returncode, 2)
+        self.assertEqual(http("GET", self.url + "/v1/jobs/nobody/explain").status, 404)
+
+
+if __name__ == "__main__":
+    unittest.main()
