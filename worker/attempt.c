@@ -76,6 +76,7 @@ void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how)
     cress_notes_end(attempt);
     cress_task_release(attempt->run.task);
     free(attempt->text);
+    free(attempt->cancel_error);
     if (attempt->timer_made) {
         uv_close((uv_handle_t *)&attempt->timer, free_cb);
     } else {

@@ -41,6 +41,7 @@ struct cress_attempt {
 
     bool stopping; /* the handler was asked to end, for this reason: */
     enum cress_stop_reason stop_reason;
+    char *cancel_error; /* JSON text, owned: the error of a job that is to stop; NULL: it is not */
 
     enum cress_state end;     /* SETTLING: what the record becomes */
     char *text;               /* the result or the error as JSON; owned */

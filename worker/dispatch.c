@@ -100,11 +100,18 @@ void cress_dispatch_deliveries_cb(struct cress_list *deliveries, void *arg)
 
 /* --- running --- */
 
-static void timed_out_step(struct cress_attempt *attempt)
+static void stop_handler(struct cress_attempt *attempt, enum cress_stop_reason reason)
 {
     attempt->stopping = true;
-    attempt->stop_reason = CRESS_STOP_TIMED_OUT;
-    attempt->run.handler->stop(&attempt->run, CRESS_STOP_TIMED_OUT);
+    attempt->stop_reason = reason;
+    if (attempt->run.handler->stop) {
+        attempt->run.handler->stop(&attempt->run, reason);
+    }
+}
+
+static void timed_out_step(struct cress_attempt *attempt)
+{
+    stop_handler(attempt, CRESS_STOP_TIMED_OUT);
 }
 
 static enum cress_status find_task(const struct cress_tasks *tasks, struct cress_run *run,
@@ -291,6 +298,20 @@ void cress_dispatch_next(struct cress_worker *worker)
 
 /* --- stopping --- */
 
+/* One that is stopped for another reason ends soon, and the store sees to it that it is not tried
+ * again. */
+void cress_dispatch_cancel(struct cress_attempt *attempt, const char *error)
+{
+    if (attempt->phase != CRESS_ATTEMPT_RUNNING || attempt->stopping) {
+        return;
+    }
+    cress_log(CRESS_LOG_INFO, "job is cancelled while it runs",
+              CRESS_KV("job", attempt->run.job.id), CRESS_KV("task", attempt->run.job.task));
+    cress_attempt_stop_waiting(attempt);
+    attempt->cancel_error = cress_strdup(error);
+    stop_handler(attempt, CRESS_STOP_CANCELLED);
+}
+
 /* Calls `each` for all active attempts, which it may end. */
 static void for_each_active(struct cress_worker *worker, void (*each)(struct cress_attempt *))
 {
@@ -333,10 +354,8 @@ static void hand_back(struct cress_attempt *attempt)
         return;
     }
     cress_attempt_stop_waiting(attempt);
-    attempt->stopping = true;
-    attempt->stop_reason = CRESS_STOP_SHUTDOWN;
-    if (attempt->run.handler->stop) {
-        attempt->run.handler->stop(&attempt->run, CRESS_STOP_SHUTDOWN);
+    if (!attempt->cancel_error) { /* else it is asked already, and for good */
+        stop_handler(attempt, CRESS_STOP_SHUTDOWN);
     }
 }
 

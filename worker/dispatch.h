@@ -19,6 +19,9 @@ void cress_dispatch_next(struct cress_worker *worker);
 /* Gives the attempt a place and records it as running; then its handler starts. */
 void cress_dispatch_start(struct cress_attempt *attempt);
 
+/* The job is cancelled: stops its handler, if it runs. `error` is JSON text, copied. */
+void cress_dispatch_cancel(struct cress_attempt *attempt, const char *error);
+
 /* Returns everything that has not begun to the broker: lanes, short delays, held deliveries. */
 void cress_dispatch_return_waiting(struct cress_worker *worker);
 

@@ -112,13 +112,18 @@ static void set_error(struct cress_attempt *attempt, const struct cress_error *e
     attempt->text = cress_buf_take(&text);
 }
 
-/* The record has the reason, if one was given. */
+/* When it was cancelled elsewhere, only the record knows why. */
 static void become_cancelled(struct cress_attempt *attempt)
 {
     struct cress_error err;
+    attempt->end = CRESS_STATE_CANCELLED;
+    if (attempt->cancel_error) {
+        free(attempt->text);
+        attempt->text = cress_strdup(attempt->cancel_error);
+        return;
+    }
     cress_error_set(&err, CRESS_CANCELLED, NULL, "cancelled by request");
     set_error(attempt, &err);
-    attempt->end = CRESS_STATE_CANCELLED;
 }
 
 static void record_end(struct cress_attempt *attempt);
@@ -436,6 +441,11 @@ static void settle(struct cress_attempt *attempt, struct cress_outcome *outcome)
     }
     if (attempt->stopping && attempt->stop_reason == CRESS_STOP_SHUTDOWN) {
         hand_back(attempt);
+        return;
+    }
+    if (attempt->cancel_error) {
+        become_cancelled(attempt);
+        record_end(attempt);
         return;
     }
     explain_stop(attempt, outcome);

@@ -3,6 +3,7 @@
 #include "worker/worker.h"
 
 #include "common/base/clock.h"
+#include "worker/control.h"
 #include "worker/dispatch.h"
 #include "worker/lease.h"
 #include "worker/presence.h"
@@ -142,6 +143,7 @@ static void store_state_cb(bool ready, const struct cress_error *err, void *arg)
         cress_store_add_queue(worker->services.store, worker->queues[i].name, ignore_cb, NULL);
     }
     cress_presence_beat(worker);
+    cress_control_refresh(worker);
     announce_when_ready(worker);
 }
 
@@ -202,6 +204,7 @@ static bool close_http(struct cress_worker *worker)
 
 static bool close_store(struct cress_worker *worker)
 {
+    cress_control_stop(worker);
     if (worker->services.store) {
         cress_store_close(worker->services.store, close_next, worker);
     }
@@ -334,6 +337,7 @@ enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config 
     worker->services.http = cress_http_open(loop, (int)config->render_per_host);
     worker->tasks = cress_tasks_open(&worker->services);
     cress_presence_start(worker);
+    cress_control_start(worker);
     *out = worker;
     return CRESS_OK;
 }

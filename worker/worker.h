@@ -59,6 +59,8 @@ struct cress_worker {
     size_t in_hand;           /* all attempts, wherever they are */
     int64_t running;          /* attempts that occupy a place */
 
+    struct cress_watch *control; /* control.c */
+
     int64_t processed; /* deliveries settled after an attempt was made */
     int64_t failed;    /* jobs that failed for good */
     int64_t started_ms;

@@ -18,7 +18,8 @@ struct cress_record *cress_record_clone(const struct cress_record *record)
         &view.id,       &view.task,     &view.queue,  &view.priority,
         &view.payload,  &view.result,   &view.error,  &view.worker,
         &view.batch,    &view.progress, &view.log,    &view.backoff,
-        &view.attempts, &view.key,      &view.unique, &view.idempotency_key};
+        &view.attempts, &view.key,      &view.unique, &view.idempotency_key,
+        &view.cancel};
     size_t size = sizeof(view);
     for (size_t i = 0; i < CRESS_COUNT(texts); i++) {
         size += cress_pack_size(*texts[i]);
@@ -96,6 +97,7 @@ void cress_record_write_json(const struct cress_record *record, struct cress_buf
     add_json(out, ",\"payload\":", record->payload);
     add_json(out, ",\"result\":", record->result);
     add_json(out, ",\"error\":", record->error);
+    add_json(out, ",\"cancel_requested\":", record->cancel ? "true" : "false");
     add_json(out, ",\"progress\":", record->progress);
     add_text(out, ",\"log\":", record->log);
     add_text(out, ",\"worker\":", record->worker);

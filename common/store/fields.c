@@ -64,6 +64,7 @@ static const struct field {
     FIELD(key, TEXT),
     FIELD(unique, TEXT),
     FIELD(idempotency_key, TEXT),
+    FIELD(cancel, TEXT),
 #undef FIELD
 };
 

@@ -34,6 +34,7 @@ struct cress_call {
         cress_store_log_cb log;
         cress_store_cancel_cb cancel;
         cress_store_requeue_cb requeue;
+        cress_store_text_cb text;
         cress_store_close_cb close;
         cress_store_batch_cb batch;
         cress_store_results_cb results;

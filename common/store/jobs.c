@@ -207,6 +207,30 @@ void cress_store_cancel(struct cress_store *store, const char *id, const char *e
     cress_call_send(call, &args);
 }
 
+static void on_reason(struct cress_redis_request *request, const redisReply *reply,
+                      const struct cress_error *err)
+{
+    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
+
+    call->then.text(err ? NULL : reply->str, err, call->arg);
+    cress_call_free(call);
+}
+
+void cress_store_cancel_reason(struct cress_store *store, const char *id, cress_store_text_cb done,
+                               void *arg)
+{
+    struct cress_call *call = cress_call_new(store, on_reason, arg);
+    struct cress_redis_args args;
+    char key[CRESS_KEY_MAX];
+
+    cress_redis_args_init(&args);
+    call->then.text = done;
+    cress_redis_add(&args, "HGET");
+    cress_redis_add(&args, cress_key(CRESS_KEY_JOB, id, key));
+    cress_redis_add(&args, "cancel");
+    cress_call_send(call, &args);
+}
+
 void cress_store_note(struct cress_store *store, const struct cress_note *note,
                       cress_store_done_cb done, void *arg)
 {

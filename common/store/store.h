@@ -211,6 +211,11 @@ typedef void (*cress_store_log_cb)(const char *text, size_t size, const struct c
 void cress_store_log_get(struct cress_store *store, const char *id, int attempt, int64_t offset,
                          cress_store_log_cb done, void *arg);
 
+/* Why a running job is to stop: its error as JSON text, or NULL when nobody wants that. */
+typedef void (*cress_store_text_cb)(const char *text, const struct cress_error *err, void *arg);
+void cress_store_cancel_reason(struct cress_store *store, const char *id, cress_store_text_cb done,
+                               void *arg);
+
 /* --- waiting --- */
 
 struct cress_watch;
@@ -221,6 +226,12 @@ struct cress_watch;
 struct cress_watch *cress_store_watch(struct cress_store *store, const char *id,
                                       void (*wake)(void *arg), void *arg);
 void cress_watch_stop(struct cress_watch *watch);
+
+/* Listens to what workers are told: "cancel <id>" when the running job of that id is to stop. NULL
+ * when listening has begun and again after each reconnect, because something may have been missed:
+ * the listener then looks for itself. Ends with cress_watch_stop(). */
+struct cress_watch *cress_store_listen(struct cress_store *store,
+                                       void (*heard)(const char *message, void *arg), void *arg);
 
 /* --- batches --- */
 

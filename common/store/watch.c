@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waiting for a record to change: subscriptions; see store.h.
+// Waiting for a record to change, and for what workers are told: subscriptions; see store.h.
 //
 // DESIGN
 // One connection subscribes for all, made by the first watch. Watches of one job share a channel,
@@ -26,6 +26,7 @@ struct cress_watch {
     struct channel *channel;
     bool begun; /* was woken once on this connection */
     void (*wake)(void *arg);
+    void (*heard)(const char *message, void *arg); /* in place of `wake`; NULL: none */
     void *arg;
 };
 
@@ -52,9 +53,18 @@ static void free_if_unused(struct channel *channel)
     free(channel);
 }
 
-/* Wakes the watches of `channel`, or only those that have not begun. A woken one may stop itself
- * and any other. */
-static void wake(struct channel *channel, bool only_new)
+static void tell(struct cress_watch *watch, const char *message)
+{
+    if (watch->heard) {
+        watch->heard(message, watch->arg);
+    } else {
+        watch->wake(watch->arg);
+    }
+}
+
+/* Tells the watches of `channel`; without a message those that have not begun. One that is told may
+ * stop itself and any other. */
+static void wake(struct channel *channel, const char *message)
 {
     struct cress_list waiting;
     struct cress_list *node;
@@ -64,11 +74,11 @@ static void wake(struct channel *channel, bool only_new)
     cress_list_splice(&waiting, &channel->watches);
     while ((node = cress_list_shift(&waiting))) {
         struct cress_watch *watch = CRESS_CONTAINER(node, struct cress_watch, node);
-        const bool due = !only_new || !watch->begun;
-        watch->begun = true;
+        const bool due = message || !watch->begun;
+        watch->begun = watch->begun || !message;
         cress_list_append(&channel->watches, node);
         if (due) {
-            watch->wake(watch->arg);
+            tell(watch, message);
         }
     }
     channel->waking = false;
@@ -85,9 +95,9 @@ void cress_watch_on_message(const redisReply *reply, void *arg)
     struct channel *channel = find(store, reply->element[1]->str);
     const char *kind = reply->element[0]->str;
     if (channel && strcmp(kind, "message") == 0) {
-        wake(channel, false);
+        wake(channel, reply->element[2]->str);
     } else if (channel && strcmp(kind, "subscribe") == 0) {
-        wake(channel, true);
+        wake(channel, NULL);
     }
 }
 
@@ -128,11 +138,9 @@ static void open_subscriptions(struct cress_store *store)
                                       });
 }
 
-struct cress_watch *cress_store_watch(struct cress_store *store, const char *id,
-                                      void (*wake_cb)(void *arg), void *arg)
+static struct cress_watch *add_watch(struct cress_store *store, const char *key, void *arg)
 {
-    char key[CRESS_KEY_MAX];
-    struct channel *channel = find(store, cress_key(CRESS_KEY_JOB, id, key));
+    struct channel *channel = find(store, key);
     struct cress_watch *watch = CRESS_NEW(struct cress_watch);
 
     if (!store->subscriptions) {
@@ -146,11 +154,29 @@ struct cress_watch *cress_store_watch(struct cress_store *store, const char *id,
         tsearch(channel, &store->channels, compare);
     }
     watch->channel = channel;
-    watch->wake = wake_cb;
     watch->arg = arg;
     cress_list_append(&channel->watches, &watch->node);
     /* Also for a channel that is subscribed to: the answer wakes the new watch. */
     cress_redis_subscribe(store->subscriptions, key);
+    return watch;
+}
+
+struct cress_watch *cress_store_watch(struct cress_store *store, const char *id,
+                                      void (*wake_cb)(void *arg), void *arg)
+{
+    char key[CRESS_KEY_MAX];
+    struct cress_watch *watch = add_watch(store, cress_key(CRESS_KEY_JOB, id, key), arg);
+
+    watch->wake = wake_cb;
+    return watch;
+}
+
+struct cress_watch *cress_store_listen(struct cress_store *store,
+                                       void (*heard)(const char *message, void *arg), void *arg)
+{
+    struct cress_watch *watch = add_watch(store, CRESS_KEY_CONTROL, arg);
+
+    watch->heard = heard;
     return watch;
 }
 

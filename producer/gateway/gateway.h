@@ -34,6 +34,7 @@ void cress_gateway_get_result(struct cress_request *request, const char *param);
 void cress_gateway_get_logs(struct cress_request *request, const char *param);   /* logs.c */
 void cress_gateway_get_explanation(struct cress_request *request,
                                    const char *param);                           /* explain.c */
+void cress_gateway_cancel_job(struct cress_request *request, const char *param); /* jobs.c */
 void cress_gateway_get_batch(struct cress_request *request, const char *param);  /* batches.c */
 void cress_gateway_get_queues(struct cress_request *request, const char *param); /* queues.c */
 void cress_gateway_get_alive(struct cress_request *request, const char *param);  /* health.c */
@@ -42,6 +43,18 @@ void cress_gateway_get_metrics(struct cress_request *request, const char *param)
 
 /* Finds the handler and calls it; or answers 404, 405, or a preflight. */
 void cress_gateway_route(struct cress_request *request, void *gateway); /* routes.c */
+
+/* For what goes through the door of submit.h within gateway.backend_timeout. */
+static inline struct cress_submit_options
+cress_gateway_submit_options(const struct cress_gateway *gateway)
+{
+    return (struct cress_submit_options){
+        .broker = gateway->broker,
+        .store = gateway->store,
+        .config = gateway->config,
+        .timeout_ms = gateway->config->gateway_backend_timeout_ms,
+    };
+}
 
 /* --- answering: reply.c --- */
 

@@ -29,6 +29,7 @@ struct cress_request {
     const char *method;
     const char *path;  /* as sent: percent-encoded, without the query */
     const char *query; /* without the "?"; "" when there is none */
+    const char *host;  /* whom it is for: "name:port" as the client says */
     const char *body;  /* not NUL-terminated */
     size_t body_size;
     int64_t begun_ms; /* monotonic: when it was complete */

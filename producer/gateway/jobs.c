@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Jobs over HTTP: POST /v1/jobs, GET /v1/jobs/{id} and GET /v1/jobs/{id}/result. See
-// docs/http-api.md.
+// Jobs over HTTP: POST /v1/jobs, GET /v1/jobs/{id}, GET /v1/jobs/{id}/result and POST
+// /v1/jobs/{id}/cancel. See docs/http-api.md.
 #include "producer/gateway/gateway.h"
 
 #include "common/base/clock.h"
 #include "common/base/id.h"
 #include "common/base/mem.h"
 #include "common/object/object.h"
+#include "common/submit/cancel.h"
 #include "producer/gateway/params.h"
 #include "producer/gateway/problem.h"
 #include "producer/gateway/waiters.h"
@@ -160,21 +161,35 @@ static void wait_for_job(struct inquiry *inquiry)
 /* --- GET
  * ------------------------------------------------------------------------------------------- */
 
-static void inquire(struct cress_request *request, const char *id,
-                    void (*answer)(struct inquiry *inquiry, const struct cress_record *record))
+/* NULL: answered, for the id or the patience makes no sense. */
+static struct inquiry *begin_inquiry(struct cress_request *request, const char *id,
+                                     void (*answer)(struct inquiry *inquiry,
+                                                    const struct cress_record *record))
 {
     struct inquiry *inquiry = cress_request_alloc(request, sizeof *inquiry);
     inquiry->request = request;
     inquiry->answer = answer;
-    inquiry->if_none_match = cress_request_header(request, "if-none-match");
     if (!read_wait(inquiry)) {
-        return;
+        return NULL;
     }
     snprintf(inquiry->id, sizeof inquiry->id, "%s", id);
     if (!cress_id_is_valid(id)) {
         cress_gateway_problem(request, 404, "unknown_job",
                               "this is no job id: 1 to 128 of A-Z a-z 0-9 . _ : @ -", NULL);
-    } else if (inquiry->wait_ms > 0) {
+        return NULL;
+    }
+    return inquiry;
+}
+
+static void inquire(struct cress_request *request, const char *id,
+                    void (*answer)(struct inquiry *inquiry, const struct cress_record *record))
+{
+    struct inquiry *inquiry = begin_inquiry(request, id, answer);
+    if (inquiry == NULL) {
+        return;
+    }
+    inquiry->if_none_match = cress_request_header(request, "if-none-match");
+    if (inquiry->wait_ms > 0) {
         wait_for_job(inquiry);
     } else {
         cress_store_get(cress_gateway_of(request)->store, inquiry->id, on_record, inquiry);
@@ -335,12 +350,7 @@ static void submit(struct inquiry *inquiry, const json_t *json)
         cress_gateway_error(inquiry->request, &err);
         return;
     }
-    const struct cress_submit_options options = {
-        .broker = gateway->broker,
-        .store = gateway->store,
-        .config = gateway->config,
-        .timeout_ms = gateway->config->gateway_backend_timeout_ms,
-    };
+    const struct cress_submit_options options = cress_gateway_submit_options(gateway);
     char fingerprint[CRESS_SHA256_TEXT_SIZE];
     if (inquiry->idempotency_key[0] != '\0') {
         digest(json, fingerprint);
@@ -379,4 +389,76 @@ void cress_gateway_post_job(struct cress_request *request, const char *param)
     }
     submit(inquiry, json);
     json_decref(json);
+}
+
+/* --- cancelling
+ * ------------------------------------------------------------------------------------ */
+
+/* 202 while the worker stops it. */
+static void answer_cancel(struct inquiry *inquiry, const struct cress_record *record)
+{
+    struct job_fields fields;
+    struct cress_response response = {.status = cress_state_is_terminal(record->state) ? 200 : 202};
+    add_fields(inquiry, record, &fields, &response);
+    respond_record(inquiry, record, &response);
+}
+
+static void on_cancelled(enum cress_state state, const struct cress_error *err, void *arg)
+{
+    struct inquiry *inquiry = arg;
+    if (err != NULL && err->status == CRESS_CONFLICT) {
+        char members[NUMBER_MAX * 2];
+        snprintf(members, sizeof members, "\"state\":\"%s\"", cress_state_word(state));
+        cress_gateway_problem(inquiry->request, 409, err->code, err->message, members);
+    } else if (err != NULL) {
+        cress_gateway_error(inquiry->request, err);
+    } else if (state == CRESS_STATE_RUNNING && inquiry->wait_ms > 0) {
+        wait_for_job(inquiry);
+    } else {
+        cress_store_get(cress_gateway_of(inquiry->request)->store, inquiry->id, on_record, inquiry);
+    }
+}
+
+/* The reason in the body, if there is one: {"reason": "…"}. */
+static enum cress_status read_reason(const json_t *body, const char **reason,
+                                     struct cress_error *err)
+{
+    json_error_t problem;
+    *reason = NULL;
+    if (body != NULL &&
+        json_unpack_ex((json_t *)body, &problem, JSON_STRICT, "{s?s}", "reason", reason) != 0) {
+        return cress_error_set(err, CRESS_INVALID, "invalid",
+                               "the body is {\"reason\": text}, or empty: %s", problem.text);
+    }
+    return *reason != NULL ? cress_cancel_check_reason(*reason, err) : CRESS_OK;
+}
+
+static void cancel(struct inquiry *inquiry, const json_t *body)
+{
+    struct cress_request *request = inquiry->request;
+    const struct cress_submit_options options =
+        cress_gateway_submit_options(cress_gateway_of(request));
+    const char *reason;
+    struct cress_error err;
+    if (read_reason(body, &reason, &err) != CRESS_OK) {
+        cress_gateway_error(request, &err);
+    } else {
+        cress_cancel_job(&options, inquiry->id, reason, on_cancelled, inquiry);
+    }
+}
+
+void cress_gateway_cancel_job(struct cress_request *request, const char *param)
+{
+    struct inquiry *inquiry = begin_inquiry(request, param, answer_cancel);
+    if (inquiry == NULL) {
+        return;
+    }
+    struct cress_error err;
+    json_t *body = request->body_size > 0 ? parse_body(request, &err) : NULL;
+    if (request->body_size > 0 && body == NULL) {
+        cress_gateway_error(request, &err);
+        return;
+    }
+    cancel(inquiry, body);
+    json_decref(body);
 }

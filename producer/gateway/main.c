@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 enum {
+    ROUTES_MAX_BYTES = 8192,
     /* After SIGTERM open requests have this long. */
     DRAIN_MS = 10000,
     /* The largest body that is written in one piece: payload and result at their largest. */
@@ -238,6 +239,8 @@ static int serve(struct process *process)
 
 static void print_help(void)
 {
+    struct cress_buf routes = cress_buf_make(ROUTES_MAX_BYTES);
+    cress_routes_list("\n  ", &routes);
     printf(
         "Examples:\n"
         "  cress-gateway                             listen on 127.0.0.1:8080\n"
@@ -250,11 +253,13 @@ static void print_help(void)
         "\n"
         "Usage: cress-gateway [flags]\n"
         "\n"
-        "The HTTP door of Cress: %s.\n"
+        "The HTTP door of Cress:\n"
+        "  %s\n"
         "/ shows the queues to people. Runs in the foreground, logs to stderr, stops on SIGTERM.\n"
         "\n"
         "Flags (each is also an option in cress.conf and an environment variable):\n",
-        cress_routes_hint());
+        cress_buf_text(&routes));
+    cress_buf_free(&routes);
     cress_config_print_flags(CRESS_PROGRAM_GATEWAY, stdout);
     printf("  --help, --version\n"
            "\n"

@@ -2,14 +2,16 @@
 // Which handler a request goes to: see routes.h.
 #include "producer/gateway/routes.h"
 
+#include "common/base/mem.h"
 #include "producer/gateway/cors.h"
 #include "producer/gateway/pages.h"
 #include "producer/gateway/params.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* {} stands for one segment, not empty. */
+/* {} stands for one segment, not empty. The pages for people come last. */
 static const struct {
     const char *method;
     const char *pattern;
@@ -19,6 +21,7 @@ static const struct {
     {"GET", "/v1/jobs/{}", cress_gateway_get_job},
     {"GET", "/v1/jobs/{}/result", cress_gateway_get_result},
     {"GET", "/v1/jobs/{}/explain", cress_gateway_get_explanation},
+    {"POST", "/v1/jobs/{}/cancel", cress_gateway_cancel_job},
     {"GET", "/v1/jobs/{}/logs", cress_gateway_get_logs},
     {"GET", "/v1/batches/{}", cress_gateway_get_batch},
     {"GET", "/v1/queues", cress_gateway_get_queues},
@@ -79,17 +82,27 @@ void cress_routes_match(const char *method, const char *path, struct cress_route
     }
 }
 
-const char *cress_routes_hint(void)
+void cress_routes_list(const char *separator, struct cress_buf *out)
 {
-    return "POST /v1/jobs, GET /v1/jobs/{id}, GET /v1/jobs/{id}/result, GET /v1/jobs/{id}/explain, GET /v1/jobs/{id}/logs, "
-           "GET /v1/batches/{id}, GET /v1/queues, GET /healthz, GET /readyz, GET /metrics";
+    for (size_t i = 0; routes[i].handler != cress_pages_index; i++) {
+        const char *pattern = routes[i].pattern;
+        const char *hole = strstr(pattern, "{}");
+        const size_t before = hole != NULL ? (size_t)(hole - pattern) : strlen(pattern);
+        cress_buf_printf(out, "%s%s %.*s%s", i > 0 ? separator : "", routes[i].method, (int)before,
+                         pattern, hole != NULL ? "{id}" : "");
+        cress_buf_add_text(out, hole != NULL ? hole + 2 : "");
+    }
 }
 
 static void respond_not_found(struct cress_request *request)
 {
-    char detail[CRESS_ERROR_MESSAGE_MAX];
-    snprintf(detail, sizeof detail, "no such path; there are: %s", cress_routes_hint());
+    enum { DETAIL_MAX = 8192 };
+    struct cress_buf paths = cress_buf_make(DETAIL_MAX);
+    cress_routes_list(", ", &paths);
+    char *detail = cress_format("no such path; there are: %s", cress_buf_text(&paths));
     cress_gateway_problem(request, 404, "unknown_path", detail, NULL);
+    free(detail);
+    cress_buf_free(&paths);
 }
 
 /* OPTIONS, asked by people or by a browser as a preflight. */
@@ -112,12 +125,23 @@ static void respond_not_allowed(struct cress_request *request,
                                "this path does not take that method; see Allow", NULL);
 }
 
+static void respond_forged(struct cress_request *request)
+{
+    cress_gateway_problem(request, 403, "foreign_origin",
+                          "a page of another origin sent this; list that in gateway.cors_origins, "
+                          "or send it with Content-Type: application/json",
+                          NULL);
+}
+
 void cress_gateway_route(struct cress_request *request, void *gateway)
 {
     (void)gateway;
     struct cress_route_match match;
     cress_routes_match(request->method, request->path, &match);
-    if (match.handler != NULL) {
+    if (match.handler != NULL &&
+        cress_cors_is_forged(request, cress_gateway_of(request)->config->gateway_cors_origins)) {
+        respond_forged(request);
+    } else if (match.handler != NULL) {
         match.handler(request, match.param);
     } else if (!match.path_known) {
         respond_not_found(request);

@@ -17,7 +17,7 @@ struct cress_route_match {
 /* HEAD goes where GET goes. */
 void cress_routes_match(const char *method, const char *path, struct cress_route_match *match);
 
-/* The API's paths in words, for whoever asked for another. */
-const char *cress_routes_hint(void);
+/* Appends the API's routes: "POST /v1/jobs", "GET /v1/jobs/{id}", … */
+void cress_routes_list(const char *separator, struct cress_buf *out);
 
 #endif

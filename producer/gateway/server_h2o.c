@@ -355,6 +355,7 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     struct cress_request *request = &exchange->request;
     request->method = pool_text(req, req->input.method.base, req->input.method.len);
     read_target(request, req);
+    request->host = pool_text(req, req->input.authority.base, req->input.authority.len);
     request->body = req->entity.base != NULL ? req->entity.base : "";
     request->body_size = req->entity.len;
     request->begun_ms = cress_clock_mono_ms();

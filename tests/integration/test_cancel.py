@@ -2,11 +2,28 @@
 """Cancelling jobs, in each state that they can be in: what the record says, and that they do not run."""
 
 import json
+import os
+import re
+import socket
+import tempfile
 import time
 import unittest
 
 import cresstest
-from cresstest import unique, wait_for
+from cresstest import BUILD, unique, wait_for
+
+CANCEL = 8  # CRESS_RECORD_CANCEL
+OBEYS = """trap 'echo "tidied up" >&2; exit 75' TERM; echo started >&2; while :; do sleep 0.05; done"""
+IGNORES = """trap '' TERM; echo started >&2; while :; do sleep 0.05; done"""
+FINISHES = """trap 'echo 42; exit 0' TERM; echo started >&2; while :; do sleep 0.05; done"""
+# answers what is no list at once, and waits with the others until it is told to end
+STREAM = """
+import json, sys
+for line in sys.stdin:
+    job = json.loads(line)
+    if not isinstance(job["payload"], list):
+        print(json.dumps({"id": job["id"], "result": job["payload"]}), flush=True)
+"""
 
 
 class CancelTest(cresstest.TestCase):
@@ -42,7 +59,7 @@ class CancelTest(cresstest.TestCase):
         self.run_worker("--concurrency", "1")
         self.wait_state(mark, "succeeded")
         self.assertEqual(self.store.record(job), before)
-        self.assertEqual(self.client.ready(self.queue), 0)
+        wait_for(lambda: self.client.ready(self.queue) == 0, "its message to be gone")
         self.assertEqual(self.client.ready(self.queue + ".dead"), 0)
         self.assertEqual(self.store.command("EXISTS", "cress:cancelled:" + job), 0)
 
@@ -109,6 +126,193 @@ class Waiting(CancelTest):
         self.assertEqual(json.loads(body)["code"], "cancelled")
 
 
+class Stalling:
+    """A server that takes connections and never says a word."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
+        self.taken = []
+
+    def wait_connected(self):
+        self.taken.append(self.socket.accept()[0])
+
+    def wait_left(self):
+        """The client has hung up."""
+        self.taken[-1].settimeout(cresstest.DEADLINE)
+        while self.taken[-1].recv(65536):
+            pass
+
+    def close(self):
+        for connection in self.taken + [self.socket]:
+            connection.close()
+
+
+class Running(CancelTest):
+    def setUp(self):
+        super().setUp()
+        self.folder = tempfile.TemporaryDirectory(prefix="cress-cancel-")
+        self.addCleanup(self.folder.cleanup)
+
+    def file(self, name, text):
+        path = os.path.join(self.folder.name, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def worker_with(self, handler, *options, task="t", **environment):
+        """A worker with a task of this kind."""
+        lines = ["[task %s]" % task, "handler = " + handler, *options]
+        return self.run_worker("--config", self.file("cress.conf", "\n".join(lines) + "\n"), **environment)
+
+    def stalling(self):
+        server = Stalling()
+        self.addCleanup(server.close)
+        return server
+
+    def running(self, task, payload="null", *args):
+        job = self.enqueue(task, payload, *args)
+        self.wait_state(job, "running")
+        return job
+
+    def wait_log(self, job, text):
+        """Until the attempt has written it to its log."""
+        wait_for(lambda: text in cresstest.run("cress", "logs", job).stdout, "%r in the log" % text)
+
+    def cancel(self, job, state="cancelled"):
+        """Asks for it, and the record says so within a second."""
+        done = self.cress("cancel", job, "--reason", "enough")
+        asked_ms = time.time() * 1000
+        self.assertEqual(done.stdout, job + " runs, and is asked to stop\n")
+        record = self.wait_state(job, state)
+        self.assertLess(int(record["finished_ms"]) - asked_ms, 1000)
+        self.assertEqual(record["attempt"], "1")
+        if state == "cancelled":
+            self.assertEqual(self.error(job), {"code": "cancelled", "message": "enough"})
+        wait_for(lambda: self.presence_unacked() == 0, "its message to be acknowledged")
+        wait_for(lambda: self.client.ready(self.queue) == 0, "its message to be gone")
+        self.assertEqual(self.client.ready(self.queue + ".dead"), 0)
+        self.assertEqual(self.store.command("EXISTS", "cress:cancelled:" + job), 0)
+        return record
+
+    def presence_unacked(self):
+        queues = json.loads(self.cress("queues", "--json").stdout)
+        return next(queue["unacked"] for queue in queues if queue["name"] == self.queue)
+
+    def test_builtin(self):
+        self.run_worker(CRESS_WORKER_HEARTBEAT="100ms")
+        self.cancel(self.running("cress.sleep", '{"ms": 60000}'))
+
+    def test_exec_that_obeys(self):
+        self.worker_with("exec", "command = /bin/sh " + self.file("program.sh", OBEYS),
+                         CRESS_WORKER_HEARTBEAT="100ms")
+        job = self.running("t")
+        self.wait_log(job, "started")
+        self.assertIn("tidied up", self.cancel(job)["log"])
+
+    def test_exec_that_does_not_care(self):
+        self.worker_with("exec", "command = /bin/sh " + self.file("program.sh", IGNORES),
+                         CRESS_WORKER_HEARTBEAT="100ms")
+        job = self.running("t")
+        self.wait_log(job, "started")
+        self.cancel(job)
+
+    def test_exec_that_finishes_all_the_same(self):
+        self.worker_with("exec", "command = /bin/sh " + self.file("program.sh", FINISHES),
+                         CRESS_WORKER_HEARTBEAT="100ms")
+        job = self.running("t")
+        self.wait_log(job, "started")
+        self.assertEqual(self.cancel(job, "succeeded")["result"], "42")
+
+    def test_stream_and_its_neighbours(self):
+        """The program ends, for nothing else stops a job there; the others start anew, unharmed."""
+        program = self.file("program.py", STREAM)
+        self.worker_with("stream", "command = /usr/bin/python3 " + program, "in_flight = 3",
+                         CRESS_WORKER_HEARTBEAT="100ms")
+        job, neighbour = self.running("t", "[]"), self.running("t", "[1]")
+        self.cress("cancel", job)
+        self.wait_state(job, "cancelled")
+        self.wait_state(self.enqueue("t", '"next"'), "succeeded")
+        record = self.store.record(neighbour)
+        self.assertEqual((record["state"], record["attempt"]), ("running", "1"))
+        self.cancel(neighbour)
+
+    def test_plugin_that_looks(self):
+        plugin = os.path.join(BUILD, "examples/library/task_text.so")
+        self.worker_with("plugin", "file = " + plugin, task="text.statistics", CRESS_WORKER_HEARTBEAT="100ms")
+        job = self.running("text.statistics", '{"path": "/dev/zero"}')
+        wait_for(lambda: "progress" in self.store.record(job), "its progress")
+        self.cancel(job)
+        job = self.enqueue("text.statistics", '{"path": "/dev/null"}')
+        self.wait_state(job, "succeeded")
+
+    def test_plugin_that_blocks(self):
+        plugin = os.path.join(BUILD, "examples/library/task_text.so")
+        pipe = os.path.join(self.folder.name, "pipe")
+        os.mkfifo(pipe)
+        self.worker_with("plugin", "file = " + plugin, task="text.statistics", CRESS_WORKER_HEARTBEAT="100ms")
+        self.cancel(self.running("text.statistics", json.dumps({"path": pipe})))
+
+    def test_http(self):
+        server = self.stalling()
+        self.worker_with("http", "url = http://%s/" % server.address, CRESS_WORKER_HEARTBEAT="100ms")
+        job = self.running("t")
+        server.wait_connected()
+        self.cancel(job)
+        server.wait_left()
+
+    def test_page(self):
+        server = self.stalling()
+        self.run_worker(CRESS_RENDER_ALLOW=server.address, CRESS_WORKER_HEARTBEAT="100ms")
+        job = self.running("page.render", json.dumps(
+            {"url": "http://%s/" % server.address, "to": "file://" + self.folder.name}))
+        server.wait_connected()
+        self.cancel(job)
+        server.wait_left()
+
+    def test_prerender(self):
+        server = self.stalling()
+        self.run_worker(CRESS_RENDER_ALLOW=server.address, CRESS_WORKER_HEARTBEAT="100ms")
+        job = self.running("site.prerender", json.dumps(
+            {"url": "http://%s/sitemap.xml" % server.address, "to": "file://" + self.folder.name}))
+        server.wait_connected()
+        self.cancel(job)
+
+    def lost_cancel(self, job):
+        """As cancel.lua writes it, but nobody hears of it."""
+        state, version, attempt, crashes, flags, rest = self.store.command(
+            "HGET", "cress:job:" + job, "status").split(" ", 5)
+        status = " ".join((state, version, attempt, crashes, str(int(flags) + CANCEL), rest))
+        self.store.command("HSET", "cress:job:" + job, "status", status,
+                           "cancel", json.dumps({"code": "cancelled", "message": "lost"}))
+
+    def test_a_message_lost_with_the_connection(self):
+        self.run_worker()
+        job = self.running("cress.sleep", '{"ms": 60000}')
+        self.lost_cancel(job)
+        self.store.command("CLIENT", "KILL", "TYPE", "pubsub")
+        self.wait_state(job, "cancelled")
+        self.assertEqual(self.error(job)["message"], "lost")
+
+    def test_its_worker_dies(self):
+        worker = self.run_worker()
+        job = self.running("cress.sleep", '{"ms": 60000}')
+        self.lost_cancel(job)
+        worker.kill()
+        self.run_worker()
+        record = self.wait_state(job, "cancelled")
+        self.assertEqual((record["crashes"], self.error(job)["message"]), ("0", "lost"))
+
+    def test_its_worker_stops(self):
+        """Handed back it would run again elsewhere."""
+        worker = self.run_worker(CRESS_WORKER_DRAIN="0s")
+        job = self.running("cress.sleep", '{"ms": 60000}')
+        self.lost_cancel(job)
+        self.assertEqual(worker.stop(), 0)
+        self.assertEqual(self.store.record(job)["state"], "cancelled")
+        self.dropped(job)
+
+
 class Ended(CancelTest):
     def test_one_that_has_ended_says_so(self):
         self.run_worker()
@@ -134,6 +338,71 @@ class Ended(CancelTest):
         self.assertIsNone(answer[1]["error"])
         answer = json.loads(self.cress("cancel", unique("none"), "--json", code=3).stdout)
         self.assertEqual((answer["state"], answer["error"]["code"]), (None, "unknown_job"))
+
+
+class Http(CancelTest):
+    """The same through the gateway."""
+
+    def setUp(self):
+        super().setUp()
+        gateway = self.start("cress-gateway", "--listen", "127.0.0.1:0").wait_log("ready on ")
+        self.url = re.search(r"ready on (\S+)", gateway.log()).group(1)
+        wait_for(lambda: cresstest.http("GET", self.url + "/readyz").status == 200, "readiness")
+
+    def post(self, job, body=None, query="", **headers):
+        return cresstest.http("POST", self.url + "/v1/jobs/%s/cancel%s" % (job, query), body, headers)
+
+    def assert_problem(self, answer, status, code):
+        self.assertEqual((answer.status, answer.json().get("code")), (status, code), answer.body)
+
+    def test_one_that_waits(self):
+        self.declare_queue()
+        job = self.enqueue("cress.noop")
+        answer = self.post(job, {"reason": "changed my mind"})
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(answer.json()["state"], "cancelled")
+        self.assertEqual(answer.json()["error"], {"code": "cancelled", "message": "changed my mind"})
+        self.assertEqual(answer.headers["etag"], '"%d"' % answer.json()["version"])
+        self.assertEqual(self.post(job).status, 200)  # again
+
+    def test_one_that_runs(self):
+        self.run_worker()
+        job = self.enqueue("cress.sleep", '{"ms": 60000}')
+        self.wait_state(job, "running")
+        answer = self.post(job)
+        self.assertEqual(answer.status, 202)
+        self.assertTrue(answer.json()["cancel_requested"])
+        self.assertIn("retry-after", answer.headers)
+        self.wait_state(job, "cancelled")
+
+    def test_the_client_may_wait(self):
+        self.run_worker()
+        job = self.enqueue("cress.sleep", '{"ms": 60000}')
+        self.wait_state(job, "running")
+        answer = self.post(job, query="?wait=20s")
+        self.assertEqual((answer.status, answer.json()["state"]), (200, "cancelled"))
+
+    def test_what_is_refused(self):
+        self.run_worker()
+        job = self.enqueue("cress.noop")
+        self.wait_state(job, "succeeded")
+        self.assert_problem(self.post(job), 409, "job_ended")
+        self.assertEqual(self.post(job).json()["state"], "succeeded")
+        self.assert_problem(self.post(unique("none")), 404, "unknown_job")
+        self.assert_problem(self.post("%20"), 404, "unknown_job")
+        self.assert_problem(self.post(job, b"{"), 400, "bad_json")
+        self.assert_problem(self.post(job, {"why": "x"}), 422, "invalid")
+        self.assert_problem(self.post(job, {"reason": "x" * 257}), 422, "invalid_reason")
+
+    def test_pages_of_other_origins_cannot(self):
+        """A form or fetch() sends a POST without a body to anywhere, and the visitor sees nothing."""
+        self.declare_queue()
+        job = self.enqueue("cress.noop")
+        plain = {"Content-Type": "text/plain"}
+        self.assert_problem(self.post(job, b"", Origin="https://evil.example", **plain), 403, "foreign_origin")
+        self.assert_problem(self.post(job, b"", Origin="null", **plain), 403, "foreign_origin")
+        self.assertEqual(self.store.record(job)["state"], "queued")
+        self.assertEqual(self.post(job, b"", Origin=self.url, **plain).status, 200)
 
 
 class Batch(CancelTest):

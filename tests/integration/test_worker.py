@@ -320,7 +320,7 @@ class Stopping(WorkerTest):
         job = self.sleeping(worker, 60000)
         self.assertEqual(worker.stop(), 0)
         self.assertEqual(self.redis().record(job)["state"], "queued")
-        self.assertEqual(self.client.ready(self.queue), 1)
+        wait_for(lambda: self.client.ready(self.queue) == 1, "its message to be back")
 
     def look_and_return(self):
         """Takes the message that is first in the queue, and gives it back."""
@@ -361,7 +361,7 @@ class Stopping(WorkerTest):
         self.assertEqual(worker.stop(), 0)
         self.assertLess(time.monotonic() - began, 5)
         self.assertEqual(self.redis().record(job)["state"], "queued")
-        self.assertEqual(self.client.ready(self.queue), 1)
+        wait_for(lambda: self.client.ready(self.queue) == 1, "its message to be back")
 
     def test_killed_worker_loses_nothing(self):
         first = self.run_worker()

@@ -24,6 +24,7 @@ static void test_finds_handlers(void **state)
         {"GET", "/v1/jobs/x/result", cress_gateway_get_result, "x"},
         {"GET", "/v1/jobs/x/explain", cress_gateway_get_explanation, "x"},
         {"GET", "/v1/jobs/x/logs", cress_gateway_get_logs, "x"},
+        {"POST", "/v1/jobs/x/cancel", cress_gateway_cancel_job, "x"},
         {"GET", "/v1/batches/b", cress_gateway_get_batch, "b"},
         {"GET", "/readyz", cress_gateway_get_ready, ""},
     };

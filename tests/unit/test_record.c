@@ -27,6 +27,7 @@ static const struct cress_record full = {
     .batch = "b1",
     .key = "tenant-7",
     .unique = "r\"1",
+    .cancel = "{\"code\":\"cancelled\"}",
     .created_ms = 1000,
     .run_at_ms = 1700000000123,
     .started_ms = 2000,
@@ -54,7 +55,7 @@ static void test_json_of_a_full_record(void **state)
         "\"state\":\"succeeded\",\"done\":true,\"version\":3,\"attempt\":2,"
         "\"max_attempts\":5,\"timeout_ms\":1500,\"backoff\":\"linear\",\"backoff_base_ms\":7,"
         "\"backoff_cap_ms\":70,\"payload\":{\"a\":[1,\"x\"]},"
-        "\"result\":null,\"error\":{\"code\":\"io\"},"
+        "\"result\":null,\"error\":{\"code\":\"io\"},\"cancel_requested\":true,"
         "\"progress\":{\"percent\":40,\"message\":\"half\"},\"log\":\"a\\nb\",\"worker\":\"host:"
         "1\","
         "\"batch_id\":\"b1\",\"key\":\"tenant-7\",\"unique\":\"r\\\"1\",\"created_at\":\"1970-01-"
@@ -76,7 +77,8 @@ static void test_what_is_not_known_is_null(void **state)
                        "\"state\":\"queued\",\"done\":false,\"version\":1,\"attempt\":0,"
                        "\"max_attempts\":null,\"timeout_ms\":null,\"backoff\":null,"
                        "\"backoff_base_ms\":null,\"backoff_cap_ms\":null,\"payload\":null,"
-                       "\"result\":null,\"error\":null,\"progress\":null,\"log\":null,\"worker\":"
+                       "\"result\":null,\"error\":null,\"cancel_requested\":false,"
+                       "\"progress\":null,\"log\":null,\"worker\":"
                        "null,\"batch_id\":null,\"key\":null,\"unique\":null,"
                        "\"created_at\":null,\"run_at\":null,\"started_at\":null,"
                        "\"finished_at\":null,\"expires_at\":null,\"attempts\":[],"

@@ -29,8 +29,7 @@ enum {
     PROGRESS_FD = 3,
     PROGRESS_LINE_MAX = 256, /* the rest of a longer line is dropped */
     READ_SIZE = 65536,
-    KILL_AFTER_MS = 1000, /* a program that is asked to end at a shutdown; less than what the worker
-                             waits for its handlers */
+    SHUTDOWN_GRACE_MS = 1000, /* less than what the worker waits for its handlers */
 };
 
 struct exec {
@@ -40,7 +39,7 @@ struct exec {
     enum cress_exec_stop stop;
     uv_pipe_t pipes[PIPE_COUNT];
     uv_write_t write;
-    uv_timer_t timer; /* of the soft timeout, then of the kill after a shutdown */
+    uv_timer_t timer; /* of the soft timeout, then of the kill after it was asked to end */
     int open;         /* pipes, timer and process that have not ended */
     struct cress_buf output;
     char line[PROGRESS_LINE_MAX];
@@ -358,7 +357,7 @@ static void exec_start(struct cress_run *run)
     attach(exec, ours);
 }
 
-static void shutdown_over_cb(uv_timer_t *timer)
+static void grace_over_cb(uv_timer_t *timer)
 {
     struct exec *exec = timer->data;
     cress_process_kill(&exec->process);
@@ -371,10 +370,12 @@ static void exec_stop(struct cress_run *run, enum cress_stop_reason reason)
         kill_because(exec, CRESS_EXEC_TIMED_OUT);
         return;
     }
-    stop_because(exec, CRESS_EXEC_SHUTDOWN);
+    stop_because(exec, CRESS_EXEC_STOPPED);
     cress_process_ask(&exec->process);
     if (!uv_is_closing((uv_handle_t *)&exec->timer)) {
-        uv_timer_start(&exec->timer, shutdown_over_cb, KILL_AFTER_MS, 0);
+        const bool is_shutdown = reason == CRESS_STOP_SHUTDOWN;
+        uv_timer_start(&exec->timer, grace_over_cb,
+                       is_shutdown ? SHUTDOWN_GRACE_MS : CRESS_STOP_GRACE_MS, 0);
     }
 }
 

@@ -12,7 +12,7 @@ enum cress_exec_stop {
     CRESS_EXEC_ASKED,      /* SIGTERM at the soft timeout */
     CRESS_EXEC_TIMED_OUT,  /* killed at the hard one */
     CRESS_EXEC_OVERFLOWED, /* killed for more output than output_max */
-    CRESS_EXEC_SHUTDOWN,
+    CRESS_EXEC_STOPPED,    /* SIGTERM and then killed: the worker ends, or the job is cancelled */
 };
 
 struct cress_exec_facts {

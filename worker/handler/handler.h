@@ -48,8 +48,12 @@ struct cress_outcome {
 
 enum cress_stop_reason {
     CRESS_STOP_TIMED_OUT,
-    CRESS_STOP_SHUTDOWN, /* the job is handed back and will run again elsewhere */
+    CRESS_STOP_SHUTDOWN,  /* the job is handed back and will run again elsewhere */
+    CRESS_STOP_CANCELLED, /* somebody waits for that: it should end within a second */
 };
+
+/* How long what runs a job may take to end when it is asked to, before it is killed. */
+enum { CRESS_STOP_GRACE_MS = 500 };
 
 /* A task that the configuration describes. It lives until its last run has ended and the
  * configuration has no such section any more, or the worker ends. */

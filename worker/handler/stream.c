@@ -13,7 +13,7 @@
 // all others busy. What becomes of the jobs in flight when a program ends depends on why:
 //
 //   it died, or wrote nonsense       each of them may be the reason: CRASHED, another attempt
-//   killed: one job had to stop      that one ends; the others are known to be innocent and go back
+//   ended: one job had to stop       that one ends; the others are known to be innocent and go back
 //                                    to the head of `waiting`, within the same attempt
 //   replaced (recycle_…)             none is left: it gets no new jobs, answers, and only then its
 //                                    stdin ends
@@ -40,7 +40,8 @@ static const struct cress_backoff restart_backoff = {.base_ms = 100, .cap_ms = 5
 enum slot_state {
     SLOT_EMPTY,    /* a program may be started */
     SLOT_RUNNING,  /* its program takes jobs */
-    SLOT_DRAINING, /* its program answers what is in flight, and is then told to exit */
+    SLOT_DRAINING, /* its program answers what is in flight, and is then told to exit; also once it
+                      was asked to end because of a job, for it may or may not do so */
     SLOT_ENDING,   /* its program is leaving, or being killed */
     SLOT_PAUSING,  /* no program, and none is started before the timer rings */
 };
@@ -54,9 +55,9 @@ struct slot {
     int64_t given;              /* jobs, to this program */
     uint64_t memory_checked_ms; /* by the loop's clock */
     bool told_to_end;           /* its end is no fault of the program */
-    bool killed_for_one;        /* a job had to be stopped */
+    bool ended_for_one;         /* it was killed, or asked to end, because a job has to stop */
     unsigned failures;          /* in a row */
-    uv_timer_t pause;
+    uv_timer_t timer;           /* of the pause, or the time that a job has to stop */
 };
 
 /* What a task keeps: task->state. */
@@ -259,7 +260,7 @@ static void pause_slot(struct slot *slot, const struct cress_error *reason)
                   CRESS_KVI("not_before_ms", ms), CRESS_KVI("others", suppressed));
     }
     uv_update_time(stream->task->services->loop);
-    uv_timer_start(&slot->pause, pause_over_cb, (uint64_t)ms, 0);
+    uv_timer_start(&slot->timer, pause_over_cb, (uint64_t)ms, 0);
 }
 
 /* The guilty and the suspects into `ended`; the innocent back to the head of `waiting`. */
@@ -271,7 +272,7 @@ static void clear_slot(struct slot *slot, struct cress_list *ended)
     while (!cress_list_is_empty(&slot->in_flight)) {
         struct work *work = work_at(slot->in_flight.next);
         leave_slot(stream, work);
-        cress_list_append(slot->killed_for_one && !work->stopping ? &innocent : ended, &work->node);
+        cress_list_append(slot->ended_for_one && !work->stopping ? &innocent : ended, &work->node);
     }
     cress_list_splice(&innocent, &stream->waiting);
     cress_list_splice(&stream->waiting, &innocent);
@@ -307,11 +308,12 @@ static void ended_cb(const struct cress_error *reason, void *arg)
     struct slot *slot = arg;
     struct stream *stream = slot->stream;
     slot->program = NULL;
+    uv_timer_stop(&slot->timer);
     if (stream->closing) {
         close_one(stream);
         return;
     }
-    if (slot->told_to_end || slot->killed_for_one) {
+    if (slot->told_to_end || slot->ended_for_one) {
         slot->state = SLOT_EMPTY;
     } else {
         pause_slot(slot, reason);
@@ -342,7 +344,7 @@ static void start_program(struct slot *slot)
     slot->state = SLOT_RUNNING;
     slot->concurrency = (int)task->config->in_flight;
     slot->given = 0;
-    slot->told_to_end = slot->killed_for_one = false;
+    slot->told_to_end = slot->ended_for_one = false;
     slot->program = cress_stream_program_start(task->services->loop, &options);
 }
 
@@ -402,7 +404,40 @@ static void stream_start(struct cress_run *run)
     pump(stream);
 }
 
-/* Nothing in the protocol stops a single job: its program is killed. */
+static bool has_stopping(const struct slot *slot)
+{
+    for (struct cress_list *at = slot->in_flight.next; at != &slot->in_flight; at = at->next) {
+        if (work_at(at)->stopping) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void grace_over_cb(uv_timer_t *timer)
+{
+    struct slot *slot = timer->data;
+    if (has_stopping(slot)) {
+        struct cress_error err;
+        cress_error_set(&err, CRESS_CANCELLED, NULL,
+                        "killed: it was asked to end, because a job had to stop, and did not");
+        kill_program(slot, &err);
+    }
+}
+
+/* It gets no further jobs: the signal may still be on its way when this one has been answered. */
+static void ask_program(struct slot *slot)
+{
+    if (slot->state == SLOT_RUNNING) {
+        slot->state = SLOT_DRAINING;
+    }
+    if (!uv_is_active((uv_handle_t *)&slot->timer)) {
+        cress_stream_program_ask(slot->program);
+        uv_timer_start(&slot->timer, grace_over_cb, CRESS_STOP_GRACE_MS, 0);
+    }
+}
+
+/* Nothing in the protocol stops a single job: its program ends. */
 static void stream_stop(struct cress_run *run, enum cress_stop_reason reason)
 {
     struct work *work = run->state;
@@ -412,10 +447,14 @@ static void stream_stop(struct cress_run *run, enum cress_stop_reason reason)
         end_stopped(work);
         return;
     }
+    work->slot->ended_for_one = true;
+    if (reason != CRESS_STOP_TIMED_OUT) {
+        ask_program(work->slot);
+        return;
+    }
     struct cress_error err;
-    cress_error_set(&err, CRESS_CANCELLED, NULL, "killed: job %s had to stop (%s)", run->job.id,
-                    reason == CRESS_STOP_TIMED_OUT ? "timeout" : "the worker stops");
-    work->slot->killed_for_one = true;
+    cress_error_set(&err, CRESS_CANCELLED, NULL, "killed: job %s had to stop (timeout)",
+                    run->job.id);
     kill_program(work->slot, &err);
 }
 
@@ -442,8 +481,8 @@ static void stream_open(struct cress_task *task)
         struct slot *slot = &stream->slots[i];
         slot->stream = stream;
         cress_list_init(&slot->in_flight);
-        uv_timer_init(task->services->loop, &slot->pause);
-        slot->pause.data = slot;
+        uv_timer_init(task->services->loop, &slot->timer);
+        slot->timer.data = slot;
     }
     task->state = stream;
 }
@@ -471,7 +510,7 @@ static void stream_close(struct cress_task *task)
     for (size_t i = 0; i < stream->slot_count; i++) {
         struct slot *slot = &stream->slots[i];
         stream->open += slot->program ? 2 : 1;
-        uv_close((uv_handle_t *)&slot->pause, pause_closed_cb);
+        uv_close((uv_handle_t *)&slot->timer, pause_closed_cb);
         if (slot->state == SLOT_RUNNING) {
             cress_stream_program_finish(slot->program);
         }

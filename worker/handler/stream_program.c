@@ -111,6 +111,13 @@ void cress_stream_program_kill(struct cress_stream_program *program,
     cress_process_kill(&program->process);
 }
 
+void cress_stream_program_ask(const struct cress_stream_program *program)
+{
+    if (program->state != ENDED) {
+        cress_process_ask(&program->process);
+    }
+}
+
 static void overdue_cb(uv_timer_t *timer)
 {
     const struct cress_stream_program *program = timer->data;

@@ -39,6 +39,9 @@ void cress_stream_program_send(struct cress_stream_program *program, const struc
 /* No more jobs: its stdin ends, and it is killed if it has not exited after 5 s. */
 void cress_stream_program_finish(struct cress_stream_program *program);
 
+/* Asks it to end: SIGTERM. */
+void cress_stream_program_ask(const struct cress_stream_program *program);
+
 /* Kills it and all that it started. `reason`, copied, is what on_ended gets; the first one counts. */
 void cress_stream_program_kill(struct cress_stream_program *program,
                                const struct cress_error *reason);

@@ -22,6 +22,6 @@ if state == 'running' then
 end
 -- One that was handed back returns as the same attempt, one that waits for its next attempt as that.
 local awaited = state == 'queued' and attempt ~= '0' and attempt or attempt + 1
-note_cancelled(job, awaited, tonumber(redis.call('HGET', job, 'run_at_ms') or 0), tonumber(now), keep)
+note_cancelled(job, awaited, redis.call('HGET', job, 'run_at_ms') or 0, now, keep)
 set_status(job, 'cancelled', version, attempt, crashes, flags, started, worker, 'error', reason, 'finished_ms', now)
 return {APPLIED + end_job(job, 'cancelled', flags, 'error', reason, ttl), 'cancelled', batch}

@@ -16,11 +16,10 @@ local function take_note(job, attempt)
 end
 
 -- It was asked to stop, and would go on another day: it ends instead.
-local function cancel_instead(job, to, version, last, crashes, flags, started, worker, due)
-    local now = redis_now()
+local function cancel_instead(job, to, version, last, crashes, flags, started, worker, due, now)
     local reason = redis.call('HGET', job, 'cancel')
     set_status(job, 'cancelled', version, last, crashes, flags, started, worker, 'error', reason, 'finished_ms', now)
-    note_cancelled(job, to == 'retrying' and last + 1 or last, tonumber(due), now, keep)
+    note_cancelled(job, to == 'retrying' and last + 1 or last, due, now, keep)
     return CANCELLED + end_job(job, 'cancelled', flags, 'error', reason, ttl)
 end
 
@@ -57,7 +56,7 @@ local function change(job, to, attempt, field, value, due, now)
         last, crashes = 0, 0
     end
     if has(flags, FLAG_CANCEL) and not is_terminal(to) then
-        return cancel_instead(job, to, version, last, crashes, flags, started, worker, due)
+        return cancel_instead(job, to, version, last, crashes, flags, started, worker, due, now)
     end
     if has(flags, FLAG_CANCEL) and to == 'cancelled' then
         field, value = 'error', redis.call('HGET', job, 'cancel') -- says why

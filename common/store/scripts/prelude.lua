@@ -138,15 +138,9 @@ local function end_job(job, state, flags, field, value, ttl)
 end
 
 -- A job that is cancelled while its message is on its way leaves a note that outlives its record: else the message,
--- when it is due at last, would be taken for a new job. The note holds the attempt that the message is for, and ends `keep`
--- ms after the message is due, or when that has come.
+-- when it is due at last, would be taken for a new job. The note holds the attempt that the message is for, and ends
+-- `keep` ms after the message is due, or when that has come.
 local function note_cancelled(job, attempt, due, now, keep)
     local wait = due - now
     redis.call('SET', CANCELLED_NOTE .. string.sub(job, #JOB + 1), attempt, 'PX', (wait > 0 and wait or 0) + keep)
-end
-
--- Redis's own clock, in ms since 1970: those of the programs may differ.
-local function redis_now()
-    local time = redis.call('TIME')
-    return time[1] * 1000 + math.floor(time[2] / 1000)
 end

@@ -17,8 +17,11 @@ local function start(job, attempt, worker, now, redelivered, lease, max_crashes)
     if tonumber(last) > tonumber(attempt) then
         return STALE
     end
+    local has_begun = state == 'running' and last == attempt
+    -- The same call again, whose answer was lost on the way, is neither a copy nor a crash.
+    local is_repeat = has_begun and started == now and runner == worker
     -- A guard: the worker that runs it has acknowledged its message.
-    if lease ~= '' and state == 'running' and last == attempt and not (started == now and runner == worker) then
+    if lease ~= '' and has_begun and not is_repeat then
         if runner ~= lease then
             return STALE -- it began again elsewhere, with a message of its own
         end
@@ -28,18 +31,17 @@ local function start(job, attempt, worker, now, redelivered, lease, max_crashes)
         end
         redelivered = '1'
     end
-    -- It was asked to stop, and whoever ran it is gone.
-    if has(flags, FLAG_CANCEL) and (redelivered == '1' or last ~= attempt) then
+    if has_begun and not is_repeat and redelivered ~= '1' then
+        return STALE
+    end
+    -- Asked to stop while it ran, and whoever ran it is gone, or has not got that far.
+    if has(flags, FLAG_CANCEL) then
         return CANCELLED
     end
-    if state == 'running' and last == attempt then
-        -- The same call again, whose answer was lost on the way: it is neither a copy nor a crash.
-        if started == now and runner == worker then
-            return APPLIED
-        end
-        if redelivered ~= '1' then
-            return STALE
-        end
+    if is_repeat then
+        return APPLIED
+    end
+    if has_begun then
         crashes = crashes + 1
         add_attempt(job, last, runner, started, now, 'crashed', '')
         if crashes > tonumber(max_crashes) then

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a worker is told from outside; see control.h.
+#include "worker/control.h"
+
+#include "common/base/text.h"
+#include "worker/attempt.h"
+#include "worker/dispatch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Is this job to stop? By the time of the answer it may have ended. */
+struct question {
+    struct cress_worker *worker;
+    char id[CRESS_ID_MAX + 1];
+};
+
+/* An answer that is lost with the connection is asked for again when there is a new one. */
+static void on_reason(const char *reason, const struct cress_error *err, void *arg)
+{
+    struct question *question = arg;
+    struct cress_worker *worker = question->worker;
+    struct cress_id_node *node = !err && reason ? cress_ids_find(&worker->ids, question->id) : NULL;
+    if (node) {
+        cress_dispatch_cancel(CRESS_CONTAINER(node, struct cress_attempt, by_id), reason);
+    }
+    free(question);
+}
+
+static void ask_about(struct cress_worker *worker, const char *id)
+{
+    struct question *question = CRESS_NEW(struct question);
+    question->worker = worker;
+    snprintf(question->id, sizeof question->id, "%s", id);
+    cress_store_cancel_reason(worker->services.store, question->id, on_reason, question);
+}
+
+void cress_control_refresh(struct cress_worker *worker)
+{
+    for (struct cress_list *at = worker->active.next; at != &worker->active; at = at->next) {
+        const struct cress_attempt *attempt = CRESS_CONTAINER(at, struct cress_attempt, node);
+        if (attempt->phase == CRESS_ATTEMPT_RUNNING) {
+            ask_about(worker, attempt->run.job.id);
+        }
+    }
+}
+
+static void on_heard(const char *message, void *arg)
+{
+    struct cress_worker *worker = arg;
+    if (!message) {
+        cress_control_refresh(worker);
+    } else if (cress_text_starts_with(message, "cancel ")) {
+        const char *id = message + strlen("cancel ");
+        if (cress_ids_find(&worker->ids, id)) {
+            ask_about(worker, id);
+        }
+    }
+}
+
+void cress_control_start(struct cress_worker *worker)
+{
+    worker->control = cress_store_listen(worker->services.store, on_heard, worker);
+}
+
+void cress_control_stop(struct cress_worker *worker)
+{
+    if (worker->control) {
+        cress_watch_stop(worker->control);
+        worker->control = NULL;
+    }
+}

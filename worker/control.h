@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a worker is told from outside while it runs: that a job of its is to stop.
+//
+// A message says where to look, and the store what is so: a message can be lost with a connection,
+// so after each reconnect the worker looks for itself.
+#ifndef CRESS_WORKER_CONTROL_H
+#define CRESS_WORKER_CONTROL_H
+
+#include "worker/worker.h"
+
+/* Begins to listen; the store is open. */
+void cress_control_start(struct cress_worker *worker);
+
+/* The store is back: whatever was missed is asked for. */
+void cress_control_refresh(struct cress_worker *worker);
+
+/* Before the store is closed; without a start it does nothing. */
+void cress_control_stop(struct cress_worker *worker);
+
+#endif
