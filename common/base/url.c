@@ -135,6 +135,28 @@ void cress_url_free(struct cress_url *url)
     *url = (struct cress_url){0};
 }
 
+char **cress_url_hosts(const char *text)
+{
+    const char *scheme_end = strstr(text, "://");
+    const char *authority = scheme_end ? scheme_end + 3 : text;
+    const char *end = authority + strcspn(authority, "/?#");
+    const char *first = authority;
+    for (const char *at = authority; at < end; at++) {
+        first = *at == '@' ? at + 1 : first;
+    }
+    char **list = NULL;
+    size_t count = 0;
+    for (const char *host = first; host <= end;) {
+        size_t size = strcspn(host, ",");
+        size = host + size < end ? size : (size_t)(end - host);
+        list = cress_realloc_array(list, count + 2, sizeof *list);
+        list[count++] = cress_format("%.*s%.*s%s", (int)(first - text), text, (int)size, host, end);
+        host += size + 1;
+    }
+    list[count] = NULL;
+    return list;
+}
+
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9') {

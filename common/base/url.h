@@ -27,6 +27,11 @@ CRESS_MUST_CHECK enum cress_status cress_url_parse(const char *text, struct cres
                                                    struct cress_error *err);
 void cress_url_free(struct cress_url *url);
 
+/* The URLs that `text` stands for when its authority names several hosts, separated by commas:
+ * "amqp://u:p@a,b:1/v" is "amqp://u:p@a/v" and "amqp://u:p@b:1/v". At least one, which need not be
+ * a usable URL; an empty host stays. Free with cress_text_list_free(). */
+char **cress_url_hosts(const char *text);
+
 /* The byte that the escape %XX at `text` stands for; -1 when there is no escape. */
 int cress_url_escape_value(const char *text);
 

@@ -227,14 +227,15 @@ static struct cress_endpoint endpoint_of(const struct cress_broker_options *opti
                                          const char *purpose)
 {
     const struct cress_config *config = options->config;
-    return (struct cress_endpoint){
-        .url = cress_strdup(config->broker_url),
+    struct cress_endpoint endpoint = {
         .ca_file = cress_strdup(config->broker_ca_file ? config->broker_ca_file : ""),
         .name = cress_format("%s (%s)", options->name ? options->name : "cress", purpose),
         .heartbeat_ms = config->broker_heartbeat_ms,
         .connect_timeout_ms = config->broker_connect_timeout_ms,
         .reconnect_max_ms = config->broker_reconnect_max_ms,
     };
+    cress_endpoint_set_url(&endpoint, config->broker_url);
+    return endpoint;
 }
 
 static void post_queue(struct cress_link *link, enum cress_mail_kind kind, const char *queue)

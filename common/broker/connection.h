@@ -28,7 +28,9 @@
 
 /* Where and how to connect. The texts are owned. */
 struct cress_endpoint {
-    char *url;
+    char **urls;   /* one for each node of the cluster; ends with NULL */
+    size_t count;  /* of urls */
+    size_t at;     /* the one to use now */
     char *ca_file; /* "": the system's */
     char *name;
     int64_t heartbeat_ms;
@@ -50,8 +52,11 @@ struct cress_connection {
     int64_t written_ms, heard_ms; /* monotonic: when something was last sent and received */
 };
 
-/* Checks that `url` can be read. CRESS_CONFIG. */
+/* Checks that `url`, which may name several hosts, can be read. CRESS_CONFIG. */
 CRESS_MUST_CHECK enum cress_status cress_endpoint_check(const char *url, struct cress_error *err);
+
+/* The nodes of `url`, to be begun with a random one: many clients spread over a cluster. */
+void cress_endpoint_set_url(struct cress_endpoint *endpoint, const char *url);
 
 /* Connects the socket; blocks for connect_timeout_ms at most, not counting the resolver.
  * CRESS_UNAVAILABLE. */

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a connection begins and ends: URL, socket, TLS, login, goodbye; see connection.h.
+#include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
+#include "common/base/url.h"
 #include "common/base/version.h"
 #include "common/broker/connection.h"
 #include "common/broker/failure.h"
@@ -40,7 +42,7 @@ static bool parse_url(const char *url, char **text, struct amqp_connection_info 
     return true;
 }
 
-enum cress_status cress_endpoint_check(const char *url, struct cress_error *err)
+static enum cress_status check_node(const char *url, struct cress_error *err)
 {
     struct amqp_connection_info parts;
     char *text;
@@ -52,6 +54,27 @@ enum cress_status cress_endpoint_check(const char *url, struct cress_error *err)
     }
     free(text);
     return CRESS_OK;
+}
+
+enum cress_status cress_endpoint_check(const char *url, struct cress_error *err)
+{
+    char **urls = cress_url_hosts(url);
+    enum cress_status status = CRESS_OK;
+    for (char **node = urls; *node && !status; node++) {
+        status = check_node(*node, err);
+    }
+    cress_text_list_free(urls);
+    return status;
+}
+
+void cress_endpoint_set_url(struct cress_endpoint *endpoint, const char *url)
+{
+    endpoint->urls = cress_url_hosts(url);
+    endpoint->count = 0;
+    while (endpoint->urls[endpoint->count]) {
+        endpoint->count++;
+    }
+    endpoint->at = cress_random() % endpoint->count;
 }
 
 static struct timeval timeval_of(int64_t ms)
@@ -132,8 +155,9 @@ enum cress_status cress_connection_dial(const struct cress_endpoint *endpoint,
 {
     char *text;
     struct amqp_connection_info parts;
-    if (!parse_url(endpoint->url, &text, &parts)) {
-        return cress_endpoint_check(endpoint->url, err);
+    const char *url = endpoint->urls[endpoint->at];
+    if (!parse_url(url, &text, &parts)) {
+        return check_node(url, err);
     }
     struct cress_connection *connection = CRESS_NEW(struct cress_connection);
     connection->amqp = amqp_new_connection();
@@ -209,8 +233,9 @@ enum cress_status cress_connection_login(struct cress_connection *connection,
 {
     char *text;
     struct amqp_connection_info parts;
-    if (!parse_url(endpoint->url, &text, &parts)) {
-        return cress_endpoint_check(endpoint->url, err);
+    const char *url = endpoint->urls[endpoint->at];
+    if (!parse_url(url, &text, &parts)) {
+        return check_node(url, err);
     }
     int64_t left_ms = endpoint->connect_timeout_ms - (cress_clock_mono_ms() - dialled_ms);
     const struct timeval timeout = timeval_of(left_ms > 1 ? left_ms : 1);

@@ -5,6 +5,7 @@
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/text.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -58,7 +59,7 @@ static void free_link(struct cress_link *link)
     cress_declarer_free(&link->declarer);
     uv_mutex_destroy(&link->lock);
     close(link->wake_fd);
-    free(link->endpoint.url);
+    cress_text_list_free(link->endpoint.urls);
     free(link->endpoint.ca_file);
     free(link->endpoint.name);
     link->role->free(link);
@@ -197,13 +198,16 @@ static enum cress_status connect_now(struct cress_link *link, struct cress_error
     return status;
 }
 
-/* Waits before the next attempt; mail is answered meanwhile. */
+/* Waits before the next attempt, which goes to the next node; mail is answered meanwhile. The wait
+ * grows with each round, so that the nodes that are up are found at once. */
 static void wait_disconnected(struct cress_link *link)
 {
+    const size_t nodes = link->endpoint.count;
+    const unsigned rounds = (unsigned)((link->failures + nodes - 1) / nodes);
     const struct cress_backoff backoff = {.base_ms = RECONNECT_BASE_MS,
                                           .cap_ms = link->endpoint.reconnect_max_ms};
-    const int64_t end =
-        cress_clock_mono_ms() + cress_backoff_ms(&backoff, link->failures, cress_random());
+    const int64_t end = cress_clock_mono_ms() + cress_backoff_ms(&backoff, rounds, cress_random());
+    link->endpoint.at = (link->endpoint.at + 1) % nodes;
     for (;;) {
         take_mail(link);
         cress_mailbox_post(&link->outbox, &link->answers);

@@ -23,6 +23,7 @@
 #define CRESS_CONFIG_STRING char *
 #define CRESS_CONFIG_SECRET char *
 #define CRESS_CONFIG_URL    char *
+#define CRESS_CONFIG_URLS   char *
 #define CRESS_CONFIG_ENUM   char *
 #define CRESS_CONFIG_LIST   char ** /* ends with NULL */
 #define CRESS_CONFIG_INT    int64_t

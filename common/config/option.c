@@ -166,6 +166,7 @@ char *cress_slot_format(const struct cress_slot *slot, bool masked)
     case CRESS_TYPE_SECRET:
         return cress_strdup(masked && *value.text ? "***" : value.text);
     case CRESS_TYPE_URL:
+    case CRESS_TYPE_URLS:
         return masked ? redact(value.text) : cress_strdup(value.text);
     default:
         return cress_strdup(value.text);
@@ -180,13 +181,18 @@ static char *format_schemes(const char *const *schemes)
     return text;
 }
 
+static bool is_url(enum cress_option_type type)
+{
+    return type == CRESS_TYPE_URL || type == CRESS_TYPE_URLS;
+}
+
 char *cress_option_allowed(const struct cress_option *option)
 {
     const struct cress_allowed *allowed = &option->allowed;
     if (option->type == CRESS_TYPE_BOOL) {
         return cress_strdup("true or false");
     }
-    if (option->type == CRESS_TYPE_URL) {
+    if (is_url(option->type)) {
         return format_schemes(allowed->words);
     }
     if (allowed->words) {
@@ -224,15 +230,35 @@ static bool read_bool(const char *text, bool *truth)
     return *truth || is_one_of(text, no);
 }
 
-static bool read_url(const char *text, const char *const *schemes)
+static bool read_url(const char *text, bool needs_host, const char *const *schemes)
 {
     struct cress_url url;
     if (cress_url_parse(text, &url, NULL) != CRESS_OK) {
         return false;
     }
-    const bool good = is_one_of(url.scheme, schemes);
+    const bool good = is_one_of(url.scheme, schemes) && (*url.host || !needs_host);
     cress_url_free(&url);
     return good;
+}
+
+static bool read_urls(const char *text, const char *const *schemes)
+{
+    char **urls = cress_url_hosts(text);
+    bool good = true;
+    for (char **url = urls; *url; url++) {
+        good = good && read_url(*url, urls[1], schemes);
+    }
+    cress_text_list_free(urls);
+    return good;
+}
+
+static bool read_any_url(const struct cress_option *option, const char *text)
+{
+    if (!*text && !*option->fallback) {
+        return true; /* empty only where that is the default */
+    }
+    return option->type == CRESS_TYPE_URLS ? read_urls(text, option->allowed.words)
+                                           : read_url(text, false, option->allowed.words);
 }
 
 /* Reads `text` into `*value`; false when it is none of the type. Texts and lists are the caller's
@@ -251,8 +277,9 @@ static bool read_value(const struct cress_option *option, const char *text, unio
         return cress_duration_parse(text, &value->number, NULL) == CRESS_OK;
     case CRESS_TYPE_BOOL:
         return read_bool(text, &value->truth);
-    case CRESS_TYPE_URL: /* empty only where that is the default */
-        if (*(*text ? text : option->fallback) && !read_url(text, option->allowed.words)) {
+    case CRESS_TYPE_URL:
+    case CRESS_TYPE_URLS:
+        if (!read_any_url(option, text)) {
             return false;
         }
         break;
@@ -292,7 +319,7 @@ static enum cress_status refuse(const struct cress_option *option, const char *t
                                 struct cress_error *err)
 {
     char *allowed = cress_option_allowed(option);
-    if (option->type == CRESS_TYPE_URL) {
+    if (is_url(option->type)) {
         cress_error_set(err, CRESS_CONFIG, NULL, "not a URL of the right kind; allowed: %s",
                         allowed);
     } else if (!in_range) {

@@ -10,6 +10,7 @@ enum cress_option_type {
     CRESS_TYPE_STRING,
     CRESS_TYPE_SECRET,
     CRESS_TYPE_URL,
+    CRESS_TYPE_URLS,
     CRESS_TYPE_ENUM,
     CRESS_TYPE_LIST,
     CRESS_TYPE_INT,

@@ -130,6 +130,7 @@ static const char *placeholder(enum cress_option_type type)
 {
     switch (type) {
     case CRESS_TYPE_URL:
+    case CRESS_TYPE_URLS:
         return " URL";
     case CRESS_TYPE_ENUM:
         return " WORD";
@@ -230,8 +231,9 @@ static const char *type_word(enum cress_option_type type)
 {
     static const char *const words[] = {
         [CRESS_TYPE_STRING] = "text", [CRESS_TYPE_SECRET] = "secret", [CRESS_TYPE_URL] = "URL",
-        [CRESS_TYPE_ENUM] = "word",   [CRESS_TYPE_LIST] = "list",     [CRESS_TYPE_INT] = "number",
-        [CRESS_TYPE_BOOL] = "yes/no", [CRESS_TYPE_MS] = "duration",   [CRESS_TYPE_BYTES] = "size",
+        [CRESS_TYPE_URLS] = "URL",    [CRESS_TYPE_ENUM] = "word",     [CRESS_TYPE_LIST] = "list",
+        [CRESS_TYPE_INT] = "number",  [CRESS_TYPE_BOOL] = "yes/no",   [CRESS_TYPE_MS] = "duration",
+        [CRESS_TYPE_BYTES] = "size",
     };
     return words[type];
 }

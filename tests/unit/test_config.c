@@ -323,6 +323,8 @@ static void test_wrong_files(void **state)
         {"url = amqp://h/\n", "cress.conf:1: url: stands before the first [section]"},
         {"[broker]\nurl = http://h/\n", "cress.conf:2: broker.url: not a URL of the right kind"},
         {"[broker]\nurl = amqp:\n", "cress.conf:2: broker.url: not a URL of the right kind"},
+        {"[broker]\nurl = amqp://a,,b\n", "cress.conf:2: broker.url: not a URL of the right kind"},
+        {"[broker]\nurl = amqp://a,b:x/\n", "broker.url: not a URL of the right kind"},
         {"[log]\nlevel = Info\n", "\"Info\" is not one of the words; allowed: debug, info"},
         {"[job]\nmax_payload = much\n", "is not a size such as 16M; allowed: 1 to 128M"},
         {"[job]\nmax_payload = 1G\n", "\"1G\" is out of range; allowed: 1 to 128M"},

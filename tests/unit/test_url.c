@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of common/base/url.h.
+#include "common/base/mem.h"
+#include "common/base/text.h"
 #include "common/base/url.h"
 #include "tests/unit/unit.h"
 
@@ -86,12 +88,41 @@ static void test_decoding(void **state)
     assert_false(cress_url_decode(nul));
 }
 
+static void test_several_hosts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *urls[4];
+    } cases[] = {
+        {"amqp://u:p@a:1,b,[::1]:2/v",
+         {"amqp://u:p@a:1/v", "amqp://u:p@b/v", "amqp://u:p@[::1]:2/v"}},
+        {"amqp://u:p,q@r@a,b", {"amqp://u:p,q@r@a", "amqp://u:p,q@r@b"}},
+        {"amqp://h/v,w?x=a,b", {"amqp://h/v,w?x=a,b"}},
+        {"amqp://a,,b", {"amqp://a", "amqp://", "amqp://b"}},
+        {"amqp://a,", {"amqp://a", "amqp://"}},
+        {"amqp:///v", {"amqp:///v"}},
+        {"a,b", {"a", "b"}},
+        {"", {""}},
+    };
+    for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
+        char **urls = cress_url_hosts(cases[i].text);
+        size_t count = 0;
+        for (; urls[count]; count++) {
+            assert_non_null(cases[i].urls[count]);
+            assert_string_equal(urls[count], cases[i].urls[count]);
+        }
+        assert_null(cases[i].urls[count]);
+        cress_text_list_free(urls);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_decoding),
+        cmocka_unit_test(test_several_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -617,6 +617,27 @@ static void test_a_wrong_password_is_denied(void **state)
     free(url);
 }
 
+/* Wherever it begins, it comes to the one node that is up before it begins to wait for long. */
+static void test_nodes_are_tried_in_turn(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        struct rig *rig = rig_new();
+        const char *host = strrchr(rig->config.broker_url, '@') + 1;
+        char *url =
+            cress_format("%.*s127.0.0.1:1,127.0.0.1:2,%s", (int)(host - rig->config.broker_url),
+                         rig->config.broker_url, host);
+        rig->config.broker_url = url;
+        rig->config.broker_reconnect_max_ms = 60000;
+        rig_open(rig, CRESS_BROKER_PUBLISH);
+        publish(rig, 0);
+        assert_true(run_until_done(rig, 1));
+        assert_int_equal(rig->confirmed, 1);
+        rig_close(rig);
+        free(url);
+    }
+}
+
 static void test_an_alarm_blocks(void **state)
 {
     (void)state;
@@ -709,6 +730,7 @@ int main(void)
         cmocka_unit_test(test_closing_is_prompt_when_the_server_hangs),
         cmocka_unit_test(test_tls_is_verified),
         cmocka_unit_test(test_a_wrong_password_is_denied),
+        cmocka_unit_test(test_nodes_are_tried_in_turn),
         cmocka_unit_test(test_an_alarm_blocks),
         cmocka_unit_test(test_a_queue_of_another_make_is_a_conflict),
         cmocka_unit_test(test_a_deleted_queue_is_declared_again),
