@@ -166,7 +166,7 @@ static void begin_connecting(struct cress_client_call *call)
     gethostname(host, sizeof host - 1);
     snprintf(name, sizeof name, "libcress %s:%ld", host, (long)getpid());
     const struct cress_store_options store = {
-        .config = client->config, .on_state = on_store_state, .arg = client};
+        .config = client->config, .reads_may_lag = true, .on_state = on_store_state, .arg = client};
     const struct cress_broker_options broker = {.config = client->config,
                                                 .name = name,
                                                 .roles = CRESS_BROKER_PUBLISH,

@@ -108,8 +108,11 @@ static void on_batch(struct cress_redis_request *request, const redisReply *repl
 {
     struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
     struct cress_batch batch = {.id = call->id};
-    const bool exists = !err && reply->elements > 0;
 
+    if (cress_call_asks_primary(call, reply, err)) {
+        return;
+    }
+    const bool exists = !err && reply->elements > 0;
     if (exists) {
         read_batch(reply, &batch);
     }
@@ -117,19 +120,25 @@ static void on_batch(struct cress_redis_request *request, const redisReply *repl
     cress_call_free(call);
 }
 
-void cress_store_batch_get(struct cress_store *store, const char *id, cress_store_batch_cb done,
-                           void *arg)
+static void send_batch_get(struct cress_call *call)
 {
-    struct cress_call *call = cress_call_new(store, on_batch, arg);
     struct cress_redis_args args;
     char key[CRESS_KEY_MAX];
 
     cress_redis_args_init(&args);
+    cress_redis_add(&args, "HGETALL");
+    cress_redis_add(&args, cress_key(CRESS_KEY_BATCH, call->id, key));
+    cress_call_send_read(call, key, &args, send_batch_get);
+}
+
+void cress_store_batch_get(struct cress_store *store, const char *id, cress_store_batch_cb done,
+                           void *arg)
+{
+    struct cress_call *call = cress_call_new(store, on_batch, arg);
+
     call->then.batch = done;
     call->id = cress_strdup(id);
-    cress_redis_add(&args, "HGETALL");
-    cress_redis_add(&args, cress_key(CRESS_KEY_BATCH, id, key));
-    cress_call_send(call, &args);
+    send_batch_get(call);
 }
 
 void cress_store_batch_results(struct cress_store *store, const char *id, int64_t offset,

@@ -5,17 +5,19 @@
 
 #include "common/store/keys.h"
 #include "common/store/redis.h"
+#include "common/store/replica.h"
 #include "common/store/script.h"
 #include "common/store/store.h"
 
 struct cress_store {
     uv_loop_t *loop;
     struct cress_store_options options;
-    struct cress_redis_address address;
+    struct cress_redis_address address, read_address;
     struct cress_redis_script scripts[CRESS_SCRIPT_COUNT];
     struct cress_transitions *transitions;
     struct cress_redis *commands;
     struct cress_redis *subscriptions; /* NULL until the first watch */
+    struct cress_replica *replica;     /* NULL: every read goes to the primary */
     void *channels;                    /* tree of struct channel, see watch.c */
     int open_parts;                    /* while closing: connections, transitions */
     void (*closed)(void *arg);
@@ -42,6 +44,8 @@ struct cress_call {
     } then;
     void *arg;
     char *id; /* owned: what the reply does not repeat; or NULL */
+    bool asked_replica;
+    void (*read)(struct cress_call *call); /* while the replica is asked: asks again */
 };
 
 /* `reply` calls call->then and frees the call. */
@@ -50,6 +54,16 @@ void cress_call_free(struct cress_call *call);
 
 /* Sends a plain command, or one begun with cress_call_script(). */
 void cress_call_send(struct cress_call *call, struct cress_redis_args *args);
+
+/* Sends a command that only reads `key`, and may be answered as of a moment ago. `read` sends it
+ * once more. */
+void cress_call_send_read(struct cress_call *call, const char *key, struct cress_redis_args *args,
+                          void (*read)(struct cress_call *call));
+
+/* First thing in the reply callback of a read: true when the replica had no answer, for an error or
+ * because it lags, and the primary is asked now. */
+bool cress_call_asks_primary(struct cress_call *call, const redisReply *reply,
+                             const struct cress_error *err);
 
 /* Begins EVALSHA: the keys follow, `key_count` of them, then the arguments. */
 void cress_call_script(struct cress_call *call, enum cress_script script, int key_count,
@@ -71,6 +85,9 @@ void cress_call_on_texts(struct cress_redis_request *request, const redisReply *
 struct cress_transitions *cress_transitions_open(struct cress_store *store);
 void cress_transitions_close(struct cress_transitions *transitions, void (*closed)(void *arg),
                              void *arg);
+
+/* Whether someone waits for `key` to change. */
+bool cress_watch_exists(const struct cress_store *store, const char *key);
 
 /* Messages of the subscribing connection, and its state. */
 void cress_watch_on_message(const redisReply *reply, void *arg);

@@ -260,8 +260,11 @@ static void on_get(struct cress_redis_request *request, const redisReply *reply,
 {
     struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
     struct cress_record record = {.id = call->id};
-    const bool exists = !err && reply->elements > 0;
 
+    if (cress_call_asks_primary(call, reply, err)) {
+        return;
+    }
+    const bool exists = !err && reply->elements > 0;
     if (exists) {
         cress_fields_read(reply, &record);
     }
@@ -269,16 +272,22 @@ static void on_get(struct cress_redis_request *request, const redisReply *reply,
     cress_call_free(call);
 }
 
-void cress_store_get(struct cress_store *store, const char *id, cress_store_get_cb done, void *arg)
+static void send_get(struct cress_call *call)
 {
-    struct cress_call *call = cress_call_new(store, on_get, arg);
     struct cress_redis_args args;
     char key[CRESS_KEY_MAX];
 
     cress_redis_args_init(&args);
+    cress_redis_add(&args, "HGETALL");
+    cress_redis_add(&args, cress_key(CRESS_KEY_JOB, call->id, key));
+    cress_call_send_read(call, key, &args, send_get);
+}
+
+void cress_store_get(struct cress_store *store, const char *id, cress_store_get_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, on_get, arg);
+
     call->then.get = done;
     call->id = cress_strdup(id);
-    cress_redis_add(&args, "HGETALL");
-    cress_redis_add(&args, cress_key(CRESS_KEY_JOB, id, key));
-    cress_call_send(call, &args);
+    send_get(call);
 }

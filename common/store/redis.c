@@ -5,6 +5,8 @@
 #include "common/base/backoff.h"
 #include "common/base/mem.h"
 #include "common/store/poll.h"
+#include "common/store/reply_error.h"
+#include "common/store/sentinel.h"
 
 #include <assert.h>
 #include <hiredis/async.h>
@@ -20,7 +22,7 @@ static const struct cress_backoff reconnect_backoff = {.base_ms = 50, .cap_ms = 
  * the deadline is called missed. */
 enum { GRACE_MS = 20 };
 
-enum redis_state { DOWN, RESOLVING, LOGIN, READY, CLOSED };
+enum redis_state { DOWN, ASKING, RESOLVING, LOGIN, READY, CLOSED };
 
 struct cress_redis {
     uv_loop_t *loop;
@@ -28,6 +30,11 @@ struct cress_redis {
     enum redis_state state;
     struct cress_error why; /* while not READY */
     unsigned failures;      /* in a row */
+
+    struct cress_sentinel *sentinel; /* NULL: the address is the server's own */
+    char *host;                      /* the server; NULL: a socket, or not known yet */
+    int port;
+    char *label; /* the same for people */
 
     redisAsyncContext *context; /* NULL when there is none */
     uv_getaddrinfo_t lookup;
@@ -88,59 +95,6 @@ void cress_redis_add_script(struct cress_redis_args *args, struct cress_redis_re
     cress_redis_add_int(args, key_count);
 }
 
-/* --- what Redis calls an error --- */
-
-/* Old versions of Redis wrap the error of a command that a script calls: "ERR Error running script
- * …: -OOM …". */
-static bool is_error(const char *text, const char *word)
-{
-    const size_t size = strlen(word);
-    if (strncmp(text, word, size) == 0) {
-        return true;
-    }
-    for (const char *at = strchr(text, '-'); at; at = strchr(at + 1, '-')) {
-        if (strncmp(at + 1, word, size) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void set_reply_error(const struct cress_redis *redis, const char *text,
-                            struct cress_error *err)
-{
-    static const char *const denials[] = {
-        "NOAUTH ",  "WRONGPASS ", "NOPERM ", "ERR invalid password", "ERR Client sent AUTH",
-        "ERR AUTH "};
-    static const char *const passing[] = {"LOADING ", "READONLY ", "MASTERDOWN ", "MISCONF ",
-                                          "BUSY ",    "NOSCRIPT ", "NOREPLICAS ", "TRYAGAIN "};
-    const char *label = redis->options.address->label;
-
-    for (size_t i = 0; i < CRESS_COUNT(denials); i++) {
-        if (strncmp(text, denials[i], strlen(denials[i])) == 0) {
-            cress_error_set(err, CRESS_DENIED, "store_denied",
-                            "Redis at %s refuses us: %s; check user and password in store.url",
-                            label, text);
-            return;
-        }
-    }
-    if (is_error(text, "OOM ")) {
-        cress_error_set(
-            err, CRESS_UNAVAILABLE, "store_full",
-            "Redis at %s is out of memory: %s; raise its maxmemory or shorten store.ttl", label,
-            text);
-        return;
-    }
-    for (size_t i = 0; i < CRESS_COUNT(passing); i++) {
-        if (is_error(text, passing[i])) {
-            cress_error_set(err, CRESS_UNAVAILABLE, "store_unavailable", "Redis at %s: %s", label,
-                            text);
-            return;
-        }
-    }
-    cress_error_set(err, CRESS_INTERNAL, "store_error", "Redis at %s: %s", label, text);
-}
-
 /* --- failing later --- */
 
 static void maybe_finish(struct cress_redis *redis)
@@ -150,6 +104,8 @@ static void maybe_finish(struct cress_redis *redis)
     }
     void (*closed)(void *arg) = redis->closed;
     void *arg = redis->closed_arg;
+    free(redis->host);
+    free(redis->label);
     free(redis);
     closed(arg);
 }
@@ -232,8 +188,7 @@ static void go_down_because(struct cress_redis *redis, const char *reason)
     struct cress_error why;
 
     cress_error_set(&why, CRESS_UNAVAILABLE, "store_unavailable",
-                    "Redis at %s: %s; check store.url and that Redis runs",
-                    redis->options.address->label, reason);
+                    "Redis at %s: %s; check store.url and that Redis runs", redis->label, reason);
     go_down(redis, &why);
 }
 
@@ -274,8 +229,8 @@ static void on_deadline(struct cress_redis *redis)
     }
     struct cress_error why;
     cress_error_set(&why, CRESS_UNAVAILABLE, "store_unavailable",
-                    "Redis at %s has not answered for %" PRId64 " ms",
-                    redis->options.address->label, redis->options.timeout_ms);
+                    "Redis at %s has not answered for %" PRId64 " ms", redis->label,
+                    redis->options.timeout_ms);
     cress_redis_drop(redis, &why);
 }
 
@@ -341,10 +296,12 @@ static void on_error_reply(struct cress_redis *redis, struct cress_redis_request
         return;
     }
     struct cress_error err;
-    set_reply_error(redis, text, &err);
-    const bool login = redis->state == LOGIN;
+    cress_reply_error(redis->label, text, &err);
+    const bool fatal =
+        (redis->state == LOGIN && !request->optional) ||
+        (redis->options.role == CRESS_REDIS_PRIMARY && cress_reply_is_error(text, "READONLY"));
     finish_request(request, NULL, &err);
-    if (login) {
+    if (fatal) {
         cress_redis_drop(redis, &err);
     }
 }
@@ -376,6 +333,12 @@ struct login {
     bool last;
 };
 
+static bool is_replica(const redisReply *role)
+{
+    return role->type == REDIS_REPLY_ARRAY && role->elements > 0 && role->element[0]->str &&
+           strcmp(role->element[0]->str, "slave") == 0;
+}
+
 static void on_login_reply(struct cress_redis_request *request, const redisReply *reply,
                            const struct cress_error *err)
 {
@@ -385,6 +348,12 @@ static void on_login_reply(struct cress_redis_request *request, const redisReply
     if (!err && login->script) {
         snprintf(login->script->sha, sizeof(login->script->sha), "%s", reply->str);
     }
+    if (!err && request->optional && is_replica(reply)) {
+        struct cress_error why;
+        cress_error_set(&why, CRESS_UNAVAILABLE, "store_readonly",
+                        "Redis at %s is a replica, which takes no writes", redis->label);
+        cress_redis_drop(redis, &why);
+    }
     if (!err && login->last) {
         redis->state = READY;
         redis->failures = 0;
@@ -393,28 +362,79 @@ static void on_login_reply(struct cress_redis_request *request, const redisReply
     free(login);
 }
 
-static void send_login(struct cress_redis *redis, struct cress_redis_script *script, bool last,
-                       struct cress_redis_args *args)
+static struct login *new_login(struct cress_redis *redis)
 {
     struct login *login = CRESS_NEW(struct login);
 
     login->request.done = on_login_reply;
     login->request.redis = redis;
-    login->script = script;
-    login->last = last;
+    return login;
+}
+
+static void send_login(struct login *login, struct cress_redis_args *args)
+{
     format(&login->request, args);
-    transmit(redis, &login->request);
+    transmit(login->request.redis, &login->request);
 }
 
 static void load_script(struct cress_redis *redis, struct cress_redis_script *script)
 {
+    struct login *login = new_login(redis);
     struct cress_redis_args args;
 
+    login->script = script;
     cress_redis_args_init(&args);
     cress_redis_add(&args, "SCRIPT");
     cress_redis_add(&args, "LOAD");
     cress_redis_add(&args, script->text);
-    send_login(redis, script, false, &args);
+    send_login(login, &args);
+}
+
+static void authenticate(struct cress_redis *redis)
+{
+    const struct cress_redis_address *address = redis->options.address;
+    struct cress_redis_args args;
+
+    cress_redis_args_init(&args);
+    cress_redis_add(&args, "AUTH");
+    if (address->user) {
+        cress_redis_add(&args, address->user);
+    }
+    cress_redis_add(&args, address->password);
+    send_login(new_login(redis), &args);
+}
+
+static void select_db(struct cress_redis *redis)
+{
+    struct cress_redis_args args;
+
+    cress_redis_args_init(&args);
+    cress_redis_add(&args, "SELECT");
+    cress_redis_add_int(&args, redis->options.address->db);
+    send_login(new_login(redis), &args);
+}
+
+/* A server that does not say what it is will be right. */
+static void ask_role(struct cress_redis *redis)
+{
+    struct login *login = new_login(redis);
+    struct cress_redis_args args;
+
+    login->request.optional = true;
+    cress_redis_args_init(&args);
+    cress_redis_add(&args, "ROLE");
+    send_login(login, &args);
+}
+
+static void ping(struct cress_redis *redis)
+{
+    struct login *login = new_login(redis);
+    struct cress_redis_args args;
+
+    login->last = true;
+    cress_redis_args_init(&args);
+    cress_redis_add(&args, "PING");
+    send_login(login, &args);
 }
 
 static void log_in(struct cress_redis *redis)
@@ -422,32 +442,18 @@ static void log_in(struct cress_redis *redis)
     const struct cress_redis_address *address = redis->options.address;
 
     if (address->password) {
-        struct cress_redis_args auth;
-
-        cress_redis_args_init(&auth);
-        cress_redis_add(&auth, "AUTH");
-        if (address->user) {
-            cress_redis_add(&auth, address->user);
-        }
-        cress_redis_add(&auth, address->password);
-        send_login(redis, NULL, false, &auth);
+        authenticate(redis);
     }
     if (address->db != 0) {
-        struct cress_redis_args select;
-
-        cress_redis_args_init(&select);
-        cress_redis_add(&select, "SELECT");
-        cress_redis_add_int(&select, address->db);
-        send_login(redis, NULL, false, &select);
+        select_db(redis);
+    }
+    if (redis->options.role == CRESS_REDIS_PRIMARY) {
+        ask_role(redis);
     }
     for (size_t i = 0; i < redis->options.script_count; i++) {
         load_script(redis, &redis->options.scripts[i]);
     }
-    struct cress_redis_args ping;
-
-    cress_redis_args_init(&ping);
-    cress_redis_add(&ping, "PING");
-    send_login(redis, NULL, true, &ping);
+    ping(redis);
 }
 
 /* --- connecting --- */
@@ -461,7 +467,7 @@ static void on_connect(const redisAsyncContext *context, int status)
     }
 }
 
-static void on_socket_closed(void *arg)
+static void on_part_closed(void *arg)
 {
     struct cress_redis *redis = arg;
     redis->open_handles--;
@@ -472,7 +478,7 @@ static void on_socket_closed(void *arg)
 static void use_context(struct cress_redis *redis, redisAsyncContext *context)
 {
     if (!context || context->err ||
-        !cress_poll_attach(redis->loop, context, on_socket_closed, redis)) {
+        !cress_poll_attach(redis->loop, context, on_part_closed, redis)) {
         char reason[128];
         snprintf(reason, sizeof(reason), "%s",
                  context && context->err ? context->errstr : "no socket");
@@ -512,7 +518,7 @@ static void connect_to(struct cress_redis *redis, const struct addrinfo *address
         go_down_because(redis, gai_strerror(status));
         return;
     }
-    use_context(redis, redisAsyncConnect(numeric, redis->options.address->port));
+    use_context(redis, redisAsyncConnect(numeric, redis->port));
 }
 
 static void on_lookup(uv_getaddrinfo_t *lookup, int status, struct addrinfo *addresses)
@@ -530,17 +536,11 @@ static void on_lookup(uv_getaddrinfo_t *lookup, int status, struct addrinfo *add
     uv_freeaddrinfo(addresses);
 }
 
-static void start_connecting(struct cress_redis *redis)
+static void resolve(struct cress_redis *redis)
 {
-    const struct cress_redis_address *address = redis->options.address;
-
-    if (address->path) {
-        use_context(redis, redisAsyncConnectUnix(address->path));
-        return;
-    }
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     const int status =
-        uv_getaddrinfo(redis->loop, &redis->lookup, on_lookup, address->host, NULL, &hints);
+        uv_getaddrinfo(redis->loop, &redis->lookup, on_lookup, redis->host, NULL, &hints);
     if (status < 0) {
         go_down_because(redis, uv_strerror(status));
         return;
@@ -549,17 +549,50 @@ static void start_connecting(struct cress_redis *redis)
     redis->open_handles++;
 }
 
+static void on_found(const char *host, int port, const struct cress_error *err, void *arg)
+{
+    struct cress_redis *redis = arg;
+    const struct cress_redis_address *address = redis->options.address;
+
+    if (err) {
+        go_down(redis, err);
+        return;
+    }
+    free(redis->host);
+    free(redis->label);
+    redis->host = cress_strdup(host);
+    redis->port = port;
+    redis->label = cress_format("%s:%d/%d (%s)", host, port, address->db, address->label);
+    resolve(redis);
+}
+
+static void start_connecting(struct cress_redis *redis)
+{
+    if (redis->sentinel) {
+        redis->state = ASKING;
+        cress_sentinel_ask(redis->sentinel, on_found, redis);
+    } else if (redis->host) {
+        resolve(redis);
+    } else {
+        use_context(redis, redisAsyncConnectUnix(redis->options.address->path));
+    }
+}
+
 /* --- life --- */
 
 struct cress_redis *cress_redis_open(uv_loop_t *loop, const struct cress_redis_options *options)
 {
     struct cress_redis *redis = CRESS_NEW(struct cress_redis);
+    const struct cress_redis_address *address = options->address;
 
     redis->loop = loop;
     redis->options = *options;
     redis->state = DOWN;
+    redis->host = cress_strdup(address->host);
+    redis->port = address->port;
+    redis->label = cress_strdup(address->label);
     cress_error_set(&redis->why, CRESS_UNAVAILABLE, "store_unavailable",
-                    "still connecting to Redis at %s", options->address->label);
+                    "still connecting to Redis at %s", redis->label);
     cress_list_init(&redis->sent);
     cress_list_init(&redis->failed);
     redis->lookup.data = redis;
@@ -568,6 +601,10 @@ struct cress_redis *cress_redis_open(uv_loop_t *loop, const struct cress_redis_o
     uv_idle_init(loop, &redis->idle);
     redis->idle.data = redis;
     redis->open_handles = 2;
+    if (address->master) {
+        redis->sentinel = cress_sentinel_open(loop, address, options->role, options->timeout_ms);
+        redis->open_handles++;
+    }
     uv_timer_start(&redis->timer, on_timer, 0, 0);
     return redis;
 }
@@ -582,6 +619,9 @@ void cress_redis_close(struct cress_redis *redis, void (*closed)(void *arg), voi
     cress_error_set(&redis->why, CRESS_CANCELLED, "store_closed", "the store is being closed");
     if (!cress_list_is_empty(&redis->sent)) {
         fail_later(redis, &redis->sent, &redis->why);
+    }
+    if (redis->sentinel) {
+        cress_sentinel_close(redis->sentinel, on_part_closed, redis);
     }
     if (redis->state == RESOLVING) {
         uv_cancel((uv_req_t *)&redis->lookup); /* on_lookup() runs in any case */

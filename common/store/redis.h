@@ -6,13 +6,16 @@
 // hiredis writes commands and reads replies; what it lacks is here: name lookup off the loop,
 // login, deadlines, reconnecting, and callbacks that never run from within a call.
 //
-//   DOWN --timer--> RESOLVING --addresses--> LOGIN --PONG--> READY
-//    ^                  |                      |               |
-//    +------------------+----------------------+---------------+
+//   DOWN --timer--> [ASKING] --host--> RESOLVING --addresses--> LOGIN --PONG--> READY
+//    ^                 |                   |                      |               |
+//    +-----------------+-------------------+----------------------+---------------+
 //                any error: fail what is under way, wait, try again
 //
-// In LOGIN these go out in one write: AUTH, SELECT, SCRIPT LOAD of each script, PING. Redis answers
-// in order, so the answer to PING says that all of it is done. A script that Redis has forgotten
+// ASKING: only where Sentinels know the server, see sentinel.h. In LOGIN these go out in one write:
+// AUTH, SELECT, ROLE, SCRIPT LOAD of each script, PING. Redis answers in order, so the answer to
+// PING says that all of it is done. A primary is wanted as a rule: a server that is a replica is
+// given up at once, and one that becomes a replica with its first READONLY, so that the next try
+// finds the new primary, be it through Sentinel, a name or a load balancer. A script that Redis has forgotten
 // since (NOSCRIPT: SCRIPT FLUSH, a failover) is loaded again and its command repeated, unseen by
 // the caller.
 //
@@ -43,8 +46,15 @@ struct cress_redis_script {
     char sha[41];
 };
 
+enum cress_redis_role {
+    CRESS_REDIS_PRIMARY,
+    CRESS_REDIS_REPLICA, /* what Sentinels are asked for; a primary will do, too */
+    CRESS_REDIS_SENTINEL,
+};
+
 struct cress_redis_options {
     const struct cress_redis_address *address; /* outlives the connection, as do the scripts */
+    enum cress_redis_role role;
     int64_t timeout_ms;
     struct cress_redis_script *scripts;
     size_t script_count;
@@ -102,6 +112,7 @@ struct cress_redis_request {
     struct cress_list node;
     cress_redis_reply_cb done;
     struct cress_redis_script *script; /* NULL: a plain command */
+    bool optional;                     /* of a login: Redis may answer with an error */
     int64_t sent_ms;                   /* by uv_now() */
     struct cress_redis *redis;
     char *text; /* the command as sent, for repeating it */

@@ -36,6 +36,33 @@ void cress_call_send(struct cress_call *call, struct cress_redis_args *args)
     cress_redis_send(call->store->commands, &call->request, args);
 }
 
+/* Whoever was woken by a change must see it: what is watched is read from where it changes. */
+void cress_call_send_read(struct cress_call *call, const char *key, struct cress_redis_args *args,
+                          void (*read)(struct cress_call *call))
+{
+    struct cress_store *store = call->store;
+
+    if (!call->asked_replica && store->replica && cress_replica_is_usable(store->replica) &&
+        !cress_watch_exists(store, key)) {
+        call->asked_replica = true;
+        call->read = read;
+        cress_replica_send(store->replica, &call->request, args);
+    } else {
+        call->read = NULL;
+        cress_call_send(call, args);
+    }
+}
+
+bool cress_call_asks_primary(struct cress_call *call, const redisReply *reply,
+                             const struct cress_error *err)
+{
+    if (!call->read || (!err && reply->elements > 0)) {
+        return false;
+    }
+    call->read(call);
+    return true;
+}
+
 void cress_call_on_done(struct cress_redis_request *request, const redisReply *reply,
                         const struct cress_error *err)
 {
@@ -80,24 +107,51 @@ static void on_state(bool ready, const struct cress_error *err, void *arg)
     }
 }
 
+/* `read` stays as it is when there is no replica to be read from. */
+static enum cress_status parse_addresses(const struct cress_store_options *options,
+                                         struct cress_redis_address *primary,
+                                         struct cress_redis_address *read, struct cress_error *err)
+{
+    const char *read_url = options->config->store_read_url;
+    const bool reads = options->reads_may_lag && read_url && *read_url;
+    struct cress_redis_address address;
+
+    enum cress_status status =
+        cress_redis_address_parse(options->config->store_url, "store.url", &address, err);
+    if (!status && reads) {
+        status = cress_redis_address_parse(read_url, "store.read_url", read, err);
+        if (status) {
+            cress_redis_address_free(&address);
+        }
+    }
+    if (!status) {
+        *primary = address;
+    }
+    return status;
+}
+
 enum cress_status cress_store_open(uv_loop_t *loop, const struct cress_store_options *options,
                                    struct cress_store **out, struct cress_error *err)
 {
-    struct cress_redis_address address;
-    const enum cress_status status =
-        cress_redis_address_parse(options->config->store_url, &address, err);
+    struct cress_redis_address primary;
+    struct cress_redis_address read = {0};
+    const enum cress_status status = parse_addresses(options, &primary, &read, err);
     if (status) {
         return status;
     }
     struct cress_store *store = CRESS_NEW(struct cress_store);
     store->loop = loop;
     store->options = *options;
-    store->address = address;
+    store->address = primary;
+    store->read_address = read;
     if (store->options.timeout_ms == 0) {
         store->options.timeout_ms = options->config->store_timeout_ms;
     }
     cress_scripts_make(store->scripts);
     store->transitions = cress_transitions_open(store);
+    if (read.label) {
+        store->replica = cress_replica_open(loop, &store->read_address, store->options.timeout_ms);
+    }
     store->commands = cress_redis_open(loop, &(struct cress_redis_options){
                                                  .address = &store->address,
                                                  .timeout_ms = store->options.timeout_ms,
@@ -121,6 +175,7 @@ static void on_part_closed(void *arg)
     void *closed_arg = store->closed_arg;
     cress_scripts_free(store->scripts);
     cress_redis_address_free(&store->address);
+    cress_redis_address_free(&store->read_address);
     free(store);
     closed(closed_arg);
 }
@@ -129,11 +184,14 @@ void cress_store_close(struct cress_store *store, void (*closed)(void *arg), voi
 {
     store->closed = closed;
     store->closed_arg = arg;
-    store->open_parts = store->subscriptions ? 3 : 2;
+    store->open_parts = 2 + (store->subscriptions != NULL) + (store->replica != NULL);
     cress_transitions_close(store->transitions, on_part_closed, store);
     cress_redis_close(store->commands, on_part_closed, store);
     if (store->subscriptions) {
         cress_redis_close(store->subscriptions, on_part_closed, store);
+    }
+    if (store->replica) {
+        cress_replica_close(store->replica, on_part_closed, store);
     }
 }
 

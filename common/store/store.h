@@ -12,6 +12,10 @@
 // may not have been carried out; every script may be run twice), and so do new ones while there is
 // no connection. Whoever must not fail tries again.
 //
+// Where store.read_url names a replica and the caller lets reads lag, records are read from it. The
+// primary is asked when the replica is away or cut off, has no such record yet, or when the record
+// is being watched.
+//
 // Every function is called on the loop's thread, every callback runs there and never from within
 // the call. Nothing blocks. What a callback is given lives during the callback only. `err` is NULL
 // on success.
@@ -31,6 +35,7 @@ struct cress_store;
 struct cress_store_options {
     const struct cress_config *config; /* must outlive the store */
     int64_t timeout_ms;                /* of one command; 0: store.timeout */
+    bool reads_may_lag;                /* cress_store_get() and _batch_get() ask store.read_url */
     /* Told about each change of the connection; `err` says why it is down. May be NULL. */
     void (*on_state)(bool ready, const struct cress_error *err, void *arg);
     void *arg;

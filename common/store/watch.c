@@ -42,6 +42,11 @@ static struct channel *find(const struct cress_store *store, const char *key)
     return found ? *found : NULL;
 }
 
+bool cress_watch_exists(const struct cress_store *store, const char *key)
+{
+    return find(store, key) != NULL;
+}
+
 static void free_if_unused(struct channel *channel)
 {
     if (channel->waking || !cress_list_is_empty(&channel->watches)) {

@@ -235,7 +235,7 @@ static void on_broker_state(enum cress_broker_state state, const struct cress_er
 static enum cress_status open_store(struct cress_cli *cli, struct cress_error *err)
 {
     const struct cress_store_options options = {
-        .config = cli->config, .on_state = on_store_state, .arg = cli};
+        .config = cli->config, .reads_may_lag = true, .on_state = on_store_state, .arg = cli};
     return cress_store_open(&cli->loop, &options, &cli->store, err);
 }
 

@@ -154,6 +154,7 @@ static enum cress_status open_store(struct process *process, struct cress_error 
     const struct cress_store_options options = {
         .config = process->config,
         .timeout_ms = process->config->gateway_backend_timeout_ms,
+        .reads_may_lag = true,
         .on_state = on_store_state,
         .arg = process,
     };

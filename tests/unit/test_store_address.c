@@ -35,7 +35,7 @@ static void test_good(void **state)
     for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
         struct cress_redis_address address;
         struct cress_error err = {.status = CRESS_OK};
-        if (cress_redis_address_parse(cases[i].url, &address, &err)) {
+        if (cress_redis_address_parse(cases[i].url, "store.url", &address, &err)) {
             fail_msg("%s: %s", cases[i].url, err.message);
         }
         assert_text(address.host, cases[i].address.host);
@@ -49,6 +49,34 @@ static void test_good(void **state)
     }
 }
 
+static void test_sentinels(void **state)
+{
+    static const char url[] = "sentinel://u:p%40ss@a,b:7,[::1]:8/mymaster/3";
+    static const struct {
+        const char *host, *label;
+        int port;
+    } wanted[] = {{"a", "a:26379", 26379}, {"b", "b:7", 7}, {"::1", "[::1]:8", 8}};
+    struct cress_redis_address address;
+    struct cress_error err;
+
+    (void)state;
+    assert_int_equal(cress_redis_address_parse(url, "store.url", &address, &err), CRESS_OK);
+    assert_null(address.host);
+    assert_string_equal(address.master, "mymaster");
+    assert_string_equal(address.user, "u");
+    assert_string_equal(address.password, "p@ss");
+    assert_int_equal(address.db, 3);
+    assert_string_equal(address.label, "mymaster by Sentinel a:26379,b:7,[::1]:8");
+    assert_int_equal(address.sentinel_count, CRESS_COUNT(wanted));
+    for (size_t i = 0; i < CRESS_COUNT(wanted); i++) {
+        assert_string_equal(address.sentinels[i].host, wanted[i].host);
+        assert_string_equal(address.sentinels[i].label, wanted[i].label);
+        assert_int_equal(address.sentinels[i].port, wanted[i].port);
+        assert_null(address.sentinels[i].password);
+    }
+    cress_redis_address_free(&address);
+}
+
 static void test_bad(void **state)
 {
     static const struct {
@@ -56,7 +84,7 @@ static void test_bad(void **state)
     } cases[] = {
         {"", "not a URL"},
         {"localhost:6379", "not a URL"},
-        {"http://h/", "neither redis:// nor unix://"},
+        {"http://h/", "none of redis://, sentinel:// and unix://"},
         {"rediss://h/", "TLS"},
         {"redis://", "no host"},
         {"redis://:secret@h:99999/", "not a URL"},
@@ -70,15 +98,26 @@ static void test_bad(void **state)
         {"unix://relative/path", "must begin with /"},
         {"unix:///r?database=1", "only parameter"},
         {"unix:///r?db=x", "database"},
+        {"redis://:secret@h,i/", "only sentinel://"},
+        {"unix://:secret@a,b/path", "path of the socket"},
+        {"sentinel://:secret@h", "name of the master"},
+        {"sentinel://:secret@h/", "name of the master"},
+        {"sentinel://:secret@h//1", "name of the master"},
+        {"sentinel://:secret@h/m/x", "database"},
+        {"sentinel://:secret@h,,i/m", "no host"},
+        {"sentinel://:secret@h,i:x/m", "not a URL"},
+        {"sentinel://:secret@h/m?db=1", "no parameters"},
+        {"sentinel://secret@h/m", "no password"},
     };
 
     (void)state;
     for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
         struct cress_redis_address address;
         struct cress_error err = {.status = CRESS_OK};
-        assert_int_equal(cress_redis_address_parse(cases[i].url, &address, &err), CRESS_CONFIG);
+        assert_int_equal(cress_redis_address_parse(cases[i].url, "store.url", &address, &err),
+                         CRESS_CONFIG);
         assert_string_equal(err.code, "store_url");
-        if (!strstr(err.message, cases[i].says)) {
+        if (!strstr(err.message, cases[i].says) || strncmp(err.message, "store.url: ", 11) != 0) {
             fail_msg("%s: %s", cases[i].url, err.message);
         }
         assert_null(strstr(err.message, "secret"));
@@ -89,6 +128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),
+        cmocka_unit_test(test_sentinels),
         cmocka_unit_test(test_bad),
     };
     return cmocka_run_group_tests_name("store_address", tests, NULL, NULL);

@@ -353,7 +353,7 @@ static int set_up_group(void **state)
                                    .store_cancelled_ttl_ms = 600000,
                                    .job_max_attempts = 5,
                                    .job_timeout_ms = 300000};
-    assert_int_equal(cress_redis_address_parse(server.url, &side_address, NULL), CRESS_OK);
+    assert_int_equal(cress_redis_address_parse(server.url, "url", &side_address, NULL), CRESS_OK);
     side = cress_redis_open(&loop, &(struct cress_redis_options){.address = &side_address,
                                                                  .timeout_ms = 5000,
                                                                  .on_state = side_state_cb});
