@@ -465,6 +465,16 @@ void cress_broker_ensure_queue(struct cress_broker *broker, const char *name, in
     cress_operations_add(&broker->operations, operation, timeout_ms);
 }
 
+void cress_broker_declare(struct cress_broker *broker, const char *queue, int64_t timeout_ms,
+                          cress_publish_cb done, void *arg)
+{
+    struct cress_operation *operation = new_operation(CRESS_MAIL_ENSURE, arg);
+    operation->done.publish = done;
+    operation->name = cress_strdup(queue);
+    operation->as_work_queue = true;
+    cress_operations_add(&broker->operations, operation, timeout_ms);
+}
+
 /* --- consuming --- */
 
 static void subscribe(struct cress_broker *broker, const struct cress_subscription *subscription,

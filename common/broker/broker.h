@@ -184,6 +184,11 @@ void cress_broker_inspect(struct cress_broker *broker, const char *const *names,
 void cress_broker_ensure_queue(struct cress_broker *broker, const char *name, int64_t timeout_ms,
                                cress_publish_cb done, void *arg);
 
+/* Declares work queue `queue` as a worker would, with its priorities and dead letters: what is
+ * missing is made. CRESS_CONFLICT "queue_mismatch" says which exists with other arguments. */
+void cress_broker_declare(struct cress_broker *broker, const char *queue, int64_t timeout_ms,
+                          cress_publish_cb done, void *arg);
+
 /* Product and version of the server, "" before the first connection: for `cress doctor`. */
 void cress_broker_server(const struct cress_broker *broker, char *text, size_t size);
 

@@ -114,7 +114,9 @@ void cress_link_ask(struct cress_link *link, struct cress_operation *operation)
     struct cress_error err;
     enum cress_status status = CRESS_OK;
     if (operation->mail.kind == CRESS_MAIL_ENSURE) {
-        status = cress_declarer_ensure(&link->declarer, operation->name, &err);
+        status = operation->as_work_queue
+                     ? cress_declarer_work_queue(&link->declarer, operation->name, &err)
+                     : cress_declarer_ensure(&link->declarer, operation->name, &err);
     }
     for (size_t i = 0; i < operation->stat_count && !status; i++) {
         status = cress_declarer_inspect(&link->declarer, &operation->stats[i], &err);

@@ -60,6 +60,7 @@ struct cress_operation {
     bool returned;                   /* the broker has sent it back */
     bool redeclared;                 /* its queue was declared again because of that */
     char *name;                      /* ENSURE. Owned */
+    bool as_work_queue;              /* ENSURE: with its priorities, arguments and dead letters */
     struct cress_queue_stats *stats; /* INSPECT; `stat_count` of them. Owned */
     size_t stat_count;
 };

@@ -3,6 +3,8 @@
 // obey.
 #include "common/job/job.h"
 
+#include "common/job/record.h"
+
 #include "common/base/backoff.h"
 #include "common/base/id.h"
 #include "common/base/mem.h"
@@ -251,4 +253,31 @@ enum cress_status cress_job_check(const struct cress_job *job, int64_t max_paylo
                                  job->payload_size, max_payload_bytes);
     }
     return status;
+}
+
+void cress_job_from_record(const struct cress_record *record, struct cress_job *job)
+{
+    *job = (struct cress_job){
+        .id = record->id,
+        .task = record->task,
+        .queue = record->queue,
+        .priority = CRESS_PRIORITY_NORMAL,
+        .payload = record->payload ? record->payload : "null",
+        .attempt = 1,
+        .max_attempts = record->max_attempts,
+        .backoff = record->backoff,
+        .backoff_base_ms = record->backoff_base_ms,
+        .backoff_cap_ms = record->backoff_cap_ms,
+        .timeout_ms = record->timeout_ms,
+        .created_ms = record->created_ms,
+        .not_before_ms = record->run_at_ms,
+        .expires_ms = record->expires_ms,
+        .key = record->key,
+        .unique = record->unique,
+        .batch = record->batch,
+    };
+    job->payload_size = strlen(job->payload);
+    if (record->priority) {
+        cress_priority_parse(record->priority, &job->priority);
+    }
 }

@@ -28,6 +28,8 @@ enum { CRESS_JOB_UNIQUE_MAX = 256 }; /* bytes of a unique key or an idempotency 
 #define CRESS_JOB_DELAY_MAX_MS   INT64_C(3153600000000)   /* 100 years */
 #define CRESS_JOB_TIME_MAX_MS    INT64_C(253402300799999) /* the end of the year 9999 */
 
+struct cress_record;
+
 struct cress_job {
     const char *id;    /* see common/base/id.h */
     const char *task;  /* 1 to CRESS_TASK_NAME_MAX of A-Z a-z 0-9 . _ - */
@@ -107,6 +109,10 @@ CRESS_MUST_CHECK enum cress_status
 cress_job_from_message(const struct cress_message *message, const char *queue,
                        enum cress_priority priority, const char *default_task,
                        struct cress_job *job, struct cress_error *err);
+
+/* The job that `record` is of, attempt 1, for its message to be made from the record alone. Borrows
+ * from the record. */
+void cress_job_from_record(const struct cress_record *record, struct cress_job *job);
 
 bool cress_priority_parse(const char *word, enum cress_priority *priority);
 const char *cress_priority_word(enum cress_priority priority);

@@ -73,7 +73,7 @@ void cress_store_batch_complete(struct cress_store *store, const char *id, cress
     cress_call_send(call, &args);
 }
 
-static void read_batch(const redisReply *reply, struct cress_batch *batch)
+void cress_batch_read(const redisReply *reply, struct cress_batch *batch)
 {
     int64_t closed = 0;
     int64_t completed = 0;
@@ -114,7 +114,7 @@ static void on_batch(struct cress_redis_request *request, const redisReply *repl
     }
     const bool exists = !err && reply->elements > 0;
     if (exists) {
-        read_batch(reply, &batch);
+        cress_batch_read(reply, &batch);
     }
     call->then.batch(exists ? &batch : NULL, err, call->arg);
     cress_call_free(call);

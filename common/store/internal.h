@@ -37,6 +37,9 @@ struct cress_call {
         cress_store_cancel_cb cancel;
         cress_store_requeue_cb requeue;
         cress_store_text_cb text;
+        cress_store_mend_cb mend;
+        cress_store_scan_jobs_cb scan_jobs;
+        cress_store_scan_batches_cb scan_batches;
         cress_store_close_cb close;
         cress_store_batch_cb batch;
         cress_store_results_cb results;
@@ -72,6 +75,9 @@ void cress_call_script(struct cress_call *call, enum cress_script script, int ke
 /* Sends create.lua; `counted` says whether the job is to be counted in its batch. */
 void cress_call_create(struct cress_call *call, const struct cress_job *job,
                        const struct cress_record *record, bool counted);
+
+/* Reads the answer to HGETALL of a batch, which borrows from it. */
+void cress_batch_read(const redisReply *reply, struct cress_batch *batch);
 
 /* For commands of which only success counts. */
 void cress_call_on_done(struct cress_redis_request *request, const redisReply *reply,

@@ -28,3 +28,28 @@ void cress_store_requeue(struct cress_store *store, const char *id, cress_store_
     cress_redis_add(&args, cress_key(CRESS_KEY_JOB, id, key));
     cress_call_send(call, &args);
 }
+
+static void on_mend(struct cress_redis_request *request, const redisReply *reply,
+                    const struct cress_error *err)
+{
+    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
+
+    call->then.mend(!err && reply->integer == 1, err, call->arg);
+    cress_call_free(call);
+}
+
+void cress_store_mend(struct cress_store *store, const char *id, int64_t version, int64_t now_ms,
+                      cress_store_mend_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, on_mend, arg);
+    struct cress_redis_args args;
+    char key[CRESS_KEY_MAX];
+
+    cress_redis_args_init(&args);
+    call->then.mend = done;
+    cress_call_script(call, CRESS_SCRIPT_MEND, 1, &args);
+    cress_redis_add(&args, cress_key(CRESS_KEY_JOB, id, key));
+    cress_redis_add_int(&args, version);
+    cress_redis_add_int(&args, now_ms);
+    cress_call_send(call, &args);
+}

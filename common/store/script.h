@@ -19,6 +19,8 @@
     X(DISCARD, discard)               \
     X(SENT, sent)                     \
     X(REQUEUE, requeue)               \
+    X(MEND, mend)                     \
+    X(SCAN, scan)                     \
     X(BATCH_OPEN, batch_open)         \
     X(BATCH_CLOSE, batch_close)       \
     X(BATCH_COMPLETE, batch_complete) \

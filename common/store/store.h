@@ -293,6 +293,32 @@ void cress_store_add_queue(struct cress_store *store, const char *name, cress_st
                            void *arg);
 void cress_store_queues(struct cress_store *store, cress_store_results_cb done, void *arg);
 
+/* --- looking through all of it: `cress doctor --fix` --- */
+
+enum { CRESS_SCAN_PAGE = 200 }; /* keys that Redis looks at for a page; fewer or none may be ours */
+
+/* A page of all job records, in no order; one that is made or removed meanwhile may be missing, and
+ * any may come twice. Of each there is what tells where it is: not its payload, result or log.
+ * `cursor` is NULL at the beginning; `next` is NULL after the last page. */
+typedef void (*cress_store_scan_jobs_cb)(const struct cress_record *records, size_t count,
+                                         const char *next, const struct cress_error *err,
+                                         void *arg);
+void cress_store_scan_jobs(struct cress_store *store, const char *cursor,
+                           cress_store_scan_jobs_cb done, void *arg);
+
+/* The same for batches. */
+typedef void (*cress_store_scan_batches_cb)(const struct cress_batch *batches, size_t count,
+                                            const char *next, const struct cress_error *err,
+                                            void *arg);
+void cress_store_scan_batches(struct cress_store *store, const char *cursor,
+                              cress_store_scan_batches_cb done, void *arg);
+
+/* Before the message of a job is sent again that is lost, or whose worker is: its record becomes
+ * queued, due now, if its version still is `version`; `done` tells whether it was. */
+typedef void (*cress_store_mend_cb)(bool mended, const struct cress_error *err, void *arg);
+void cress_store_mend(struct cress_store *store, const char *id, int64_t version, int64_t now_ms,
+                      cress_store_mend_cb done, void *arg);
+
 /* Version text of the server, for `cress doctor`. */
 void cress_store_server(struct cress_store *store,
                         void (*done)(const char *version, const struct cress_error *err, void *arg),

@@ -68,7 +68,7 @@ _cress() {
         worker) words='run --exec --stream --http --plugin --task --queue --concurrency --config --json --connect-timeout --color --help' ;;
         workers) words=' --json --connect-timeout --color --help' ;;
         config) words='show check --origin --json --connect-timeout --color --help' ;;
-        doctor) words=' --to --json --connect-timeout --color --help' ;;
+        doctor) words=' --to --fix --dry-run --json --connect-timeout --color --help' ;;
         completion) words='bash zsh fish --json --connect-timeout --color --help' ;;
         version) words=' --json --connect-timeout --color --help' ;;
         help) words=' --man --json --connect-timeout --color --help' ;;

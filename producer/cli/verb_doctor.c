@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// cress doctor: looks at broker, store and object store, and says what to do.
+// cress doctor: looks at broker, store and object store, and says what to do; with --fix it repairs
+// what broker and records disagree about (repair.h).
 //
-// The checks run side by side, each with --connect-timeout; they are printed together, in order.
+// The checks run side by side, each with --connect-timeout; then comes the repair. All is printed
+// together, in order.
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
 #include "common/broker/topology.h"
 #include "common/object/object.h"
 #include "producer/cli/cli.h"
+#include "producer/cli/repair.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -15,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_MS = 20, URL_TEXT_MAX = 256, CONNECTIONS = 2 };
+enum { LOOK_MS = 20, URL_TEXT_MAX = 256, CONNECTIONS = 2, REPAIR_TEXT_MAX = 4096 };
 
 enum verdict { PENDING, GOOD, DOUBTFUL, BAD };
 static const char *const verdict_words[] = {"pending", "ok", "warn", "fail"};
@@ -33,10 +36,23 @@ struct doctor {
     int64_t started_ms, asked_ms;
     struct cress_http *http;
     struct cress_object_store *objects;
+    bool dry_run;
+    struct cress_repair *repair;                 /* NULL: not begun */
+    const struct cress_repair_finding *findings; /* NULL: not looked for */
 };
 
 /* --- verdicts
  * ------------------------------------------------------------------------------------- */
+
+/* A repair's row: ok, fixed, or fail when something is wrong that was not fixed. */
+static const char *finding_word(const struct doctor *doctor,
+                                const struct cress_repair_finding *finding)
+{
+    if (finding->found == 0) {
+        return "ok";
+    }
+    return finding->fixed < finding->found || doctor->dry_run ? "fail" : "fixed";
+}
 
 static void print_json(const struct doctor *doctor)
 {
@@ -45,6 +61,18 @@ static void print_json(const struct doctor *doctor)
         json_array_append_new(json, json_pack("{s:s, s:s, s:s}", "check", check_names[i], "status",
                                               verdict_words[doctor->checks[i].verdict], "detail",
                                               doctor->checks[i].text));
+    }
+    for (int i = 0; i < CRESS_REPAIR_COUNT && doctor->findings; i++) {
+        const struct cress_repair_finding *finding = &doctor->findings[i];
+        const enum cress_repair_kind kind = (enum cress_repair_kind)i;
+        struct cress_buf detail = cress_buf_make(REPAIR_TEXT_MAX);
+        cress_repair_describe(kind, finding, doctor->dry_run, &detail);
+        json_array_append_new(
+            json, json_pack("{s:s, s:s, s:s, s:I, s:I}", "check", cress_repair_word(kind), "status",
+                            finding_word(doctor, finding), "detail", cress_buf_text(&detail),
+                            "found", (json_int_t)finding->found, "fixed",
+                            (json_int_t)(doctor->dry_run ? 0 : finding->fixed)));
+        cress_buf_free(&detail);
     }
     json_dumpf(json, stdout, JSON_COMPACT);
     putchar('\n');
@@ -60,24 +88,67 @@ static void print_table(const struct doctor *doctor)
                                                      verdict_words[doctor->checks[i].verdict],
                                                      doctor->checks[i].text});
     }
+    for (int i = 0; i < CRESS_REPAIR_COUNT && doctor->findings; i++) {
+        const struct cress_repair_finding *finding = &doctor->findings[i];
+        struct cress_buf detail = cress_buf_make(REPAIR_TEXT_MAX);
+        cress_repair_describe((enum cress_repair_kind)i, finding, doctor->dry_run, &detail);
+        cress_table_add(table, (const char *const[]){cress_repair_word((enum cress_repair_kind)i),
+                                                     finding_word(doctor, finding),
+                                                     cress_buf_text(&detail)});
+        cress_buf_free(&detail);
+    }
     cress_table_print(table, &doctor->cli->output);
 }
 
-static void conclude(struct doctor *doctor)
+static int exit_code(const struct doctor *doctor)
 {
-    bool is_bad = false;
     for (size_t i = 0; i < CHECK_COUNT; i++) {
-        if (doctor->checks[i].verdict == PENDING) {
-            return;
+        if (doctor->checks[i].verdict == BAD) {
+            return cress_status_exit_code(CRESS_UNAVAILABLE);
         }
-        is_bad |= doctor->checks[i].verdict == BAD;
     }
+    for (int i = 0; i < CRESS_REPAIR_COUNT && doctor->findings; i++) {
+        if (strcmp(finding_word(doctor, &doctor->findings[i]), "fail") == 0) {
+            return cress_status_exit_code(CRESS_JOB_FAILED);
+        }
+    }
+    return 0;
+}
+
+static void print(struct doctor *doctor)
+{
     if (cress_cli_json(doctor->cli)) {
         print_json(doctor);
     } else {
         print_table(doctor);
     }
-    cress_cli_end(doctor->cli, is_bad ? cress_status_exit_code(CRESS_UNAVAILABLE) : 0);
+    cress_cli_end(doctor->cli, exit_code(doctor));
+}
+
+static void repaired_cb(const struct cress_repair_finding *findings, const struct cress_error *err,
+                        void *arg)
+{
+    struct doctor *doctor = arg;
+    if (!cress_cli_failed(doctor->cli, err)) {
+        doctor->findings = findings;
+        print(doctor);
+    }
+}
+
+static void conclude(struct doctor *doctor)
+{
+    for (size_t i = 0; i < CHECK_COUNT; i++) {
+        if (doctor->checks[i].verdict == PENDING) {
+            return;
+        }
+    }
+    const bool can_repair =
+        doctor->checks[CHECK_BROKER].verdict == GOOD && doctor->checks[CHECK_STORE].verdict == GOOD;
+    if (cress_args_has(&doctor->cli->args, "fix") && can_repair) {
+        doctor->repair = cress_repair_start(doctor->cli, doctor->dry_run, repaired_cb, doctor);
+    } else {
+        print(doctor);
+    }
 }
 
 static void judge(struct doctor *doctor, enum check check, enum verdict verdict, const char *format,
@@ -248,6 +319,7 @@ static void run(struct cress_cli *cli)
 {
     struct doctor *doctor = cli->state = CRESS_NEW(struct doctor);
     doctor->cli = cli;
+    doctor->dry_run = cress_args_has(&cli->args, "dry-run");
     doctor->started_ms = cress_clock_mono_ms();
     cress_cli_every(cli, LOOK_MS, look, doctor);
     look_at_objects(doctor);
@@ -272,7 +344,17 @@ static void close_handles(struct cress_cli *cli)
 
 static void release(struct cress_cli *cli)
 {
-    free(cli->state);
+    struct doctor *doctor = cli->state;
+    cress_repair_free(doctor->repair);
+    free(doctor);
+}
+
+static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+{
+    if (cress_args_has(&cli->args, "dry-run") && !cress_args_has(&cli->args, "fix")) {
+        return cress_error_set(err, CRESS_USAGE, NULL, "--dry-run needs --fix");
+    }
+    return CRESS_OK;
 }
 
 static const struct cress_flag flags[] = {
@@ -280,6 +362,8 @@ static const struct cress_flag flags[] = {
      .kind = CRESS_FLAG_TEXT,
      .value = "URL",
      .help = "the object store to look at (default: s3://$CRESS_S3_BUCKET, if that is set)"},
+    {.name = "fix", .help = "compare broker and records, and repair what differs"},
+    {.name = "dry-run", .help = "with --fix: only say what would be done"},
     {.name = NULL},
 };
 
@@ -287,11 +371,25 @@ const struct cress_verb cress_verb_doctor = {
     .name = "doctor",
     .operands = "",
     .summary = "check broker, store, workers and object store",
-    .about = "One line a check: ok, warn or fail, and what to do. Exit code 69 when one fails.\n",
+    .about = "One line a check: ok, warn or fail, and what to do. Exit code 69 when one fails.\n"
+             "\n"
+             "--fix also looks for queues whose arguments are not those that Cress wants, for jobs "
+             "whose\n"
+             "message is gone (queued, due or waiting for their time), for jobs that run at "
+             "workers that\n"
+             "are gone, and for batches whose completion job was never submitted; repairs them, "
+             "and says\n"
+             "what it did not repair and why. What is younger than a minute is not judged. A "
+             "message that\n"
+             "turns out to be the second one of its job does no harm. Exit code 1 when something "
+             "is wrong\n"
+             "and not repaired.\n",
     .examples = "  cress doctor\n"
-                "  cress doctor --to s3://bucket --connect-timeout 3s\n",
+                "  cress doctor --to s3://bucket --connect-timeout 3s\n"
+                "  cress doctor --fix --dry-run\n",
     .flags = flags,
     .needs = CRESS_NEEDS_CONFIG | CRESS_OPENS_BOTH,
+    .prepare = prepare,
     .run = run,
     .close = close_handles,
     .release = release,

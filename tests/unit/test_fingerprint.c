@@ -42,7 +42,8 @@ static void test_a_long_message_is_cut_between_characters(void **state)
     (void)state;
     char message[1001] = "", mask[CRESS_MASK_MAX];
     for (size_t i = 0; i + 2 < sizeof message; i += 2) {
-        memcpy(message + i, "\303\266", 2);
+        message[i] = '\303';
+        message[i + 1] = '\266';
     }
     cress_error_mask(message, mask);
     assert_int_equal(strlen(mask) % 2, 0);

@@ -1,0 +1,13 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- A job whose message is gone, or whose worker is, waits anew; its message is about to be sent again. KEYS: job.
+-- ARGV: the version of the record that this is about, now. Returns 1, or 0 when the record has changed since.
+local job, now = KEYS[1], ARGV[2]
+local state, version, attempt, crashes, flags, started, worker = read_status(job)
+if version ~= ARGV[1] or is_terminal(state) then
+    return 0
+end
+if state == 'running' then
+    add_attempt(job, attempt, worker, started, now, 'crashed', '')
+end
+set_status(job, 'queued', version, attempt, crashes, flags, started, worker, 'run_at_ms', now)
+return 1

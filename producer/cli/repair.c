@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: Apache-2.0
+// The course of a repair; see repair.h.
+//
+//   queues and what they hold -> workers -> delay queues -> arguments of each queue
+//   -> records, to learn -> records, to act -> batches -> done
+#include "producer/cli/repair.h"
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/broker/topology.h"
+#include "common/submit/follow_up.h"
+#include "producer/queues.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TICK_MS = 100, DELAYS_MAX = 32 };
+
+struct cress_repair {
+    struct cress_cli *cli;
+    bool dry_run;
+    cress_repair_cb done;
+    void *arg;
+    struct cress_repair_finding findings[CRESS_REPAIR_COUNT];
+    struct cress_repair_queue *queues;
+    size_t queue_count, queue_at;
+    json_t *workers; /* an object: their names are the keys */
+    bool delays_are_empty;
+    bool acts;                                 /* the second pass */
+    int64_t looked_at;                         /* records, in both passes */
+    char *cursor;                              /* of the next page; NULL: none */
+    size_t open;                               /* repairs under way, and one for the page itself */
+    void (*next)(struct cress_repair *repair); /* page or step, when `open` is 0 */
+};
+
+/* A repair under way. */
+struct fixing {
+    struct cress_repair *repair;
+    enum cress_repair_kind kind;
+    char *name;
+};
+
+/* --- findings --- */
+
+static void end(struct cress_repair *repair, const struct cress_error *err)
+{
+    if (!cress_cli_over(repair->cli)) {
+        repair->done(repair->findings, err, repair->arg);
+    }
+}
+
+static void add_found(struct cress_repair *repair, enum cress_repair_kind kind, const char *name)
+{
+    struct cress_repair_finding *finding = &repair->findings[kind];
+    const size_t used = strlen(finding->examples);
+    if (finding->found++ < 5) {
+        snprintf(finding->examples + used, sizeof finding->examples - used, "%s%s",
+                 used ? ", " : "", name);
+    } else if (finding->found == 6) {
+        snprintf(finding->examples + used, sizeof finding->examples - used, ", …");
+    }
+}
+
+static void add_outcome(struct cress_repair *repair, enum cress_repair_kind kind, const char *name,
+                        bool fixed, const struct cress_error *err)
+{
+    struct cress_repair_finding *finding = &repair->findings[kind];
+    finding->fixed += fixed;
+    if (err && !finding->why[0]) {
+        snprintf(finding->why, sizeof finding->why, "%s: %s", name, err->message);
+    }
+}
+
+/* --- one repair after the other, and page after page --- */
+
+static void release(struct cress_repair *repair)
+{
+    if (--repair->open == 0 && !cress_cli_over(repair->cli)) {
+        repair->next(repair);
+    }
+}
+
+static void finish_fixing(struct fixing *fixing, bool fixed, const struct cress_error *err)
+{
+    struct cress_repair *repair = fixing->repair;
+    add_outcome(repair, fixing->kind, fixing->name, fixed, err);
+    /* it has ended or gone on by itself meanwhile: there was nothing wrong */
+    repair->findings[fixing->kind].found -= !fixed && !err;
+    free(fixing->name);
+    free(fixing);
+    release(repair);
+}
+
+static struct fixing *begin_fixing(struct cress_repair *repair, enum cress_repair_kind kind,
+                                   const char *name)
+{
+    struct fixing *fixing = CRESS_NEW(struct fixing);
+    *fixing = (struct fixing){.repair = repair, .kind = kind, .name = cress_strdup(name)};
+    add_found(repair, kind, name);
+    repair->open++;
+    return fixing;
+}
+
+static void keep_cursor(struct cress_repair *repair, const char *next)
+{
+    free(repair->cursor);
+    repair->cursor = cress_strdup(next);
+}
+
+/* --- batches --- */
+
+static void scan_batches(struct cress_repair *repair);
+
+static void followed_cb(const struct cress_error *err, void *arg)
+{
+    finish_fixing(arg, err == NULL, err);
+}
+
+static void fix_batch(struct cress_repair *repair, const struct cress_batch *batch)
+{
+    const struct cress_submit_options options = {
+        .broker = repair->cli->broker, .store = repair->cli->store, .config = repair->cli->config};
+    struct fixing *fixing = begin_fixing(repair, CRESS_REPAIR_BATCHES, batch->id);
+    if (repair->dry_run) {
+        finish_fixing(fixing, true, NULL);
+    } else {
+        cress_follow_up(&options, batch->id, followed_cb, fixing);
+    }
+}
+
+static void next_batches(struct cress_repair *repair)
+{
+    if (repair->cursor) {
+        scan_batches(repair);
+    } else {
+        end(repair, NULL);
+    }
+}
+
+static void batches_cb(const struct cress_batch *batches, size_t count, const char *next,
+                       const struct cress_error *err, void *arg)
+{
+    struct cress_repair *repair = arg;
+    if (err) {
+        end(repair, err);
+        return;
+    }
+    keep_cursor(repair, next);
+    repair->next = next_batches;
+    repair->open = 1;
+    for (size_t i = 0; i < count; i++) {
+        const struct cress_batch *batch = &batches[i];
+        const int64_t ended = batch->succeeded + batch->failed + batch->cancelled + batch->expired;
+        if (batch->closed && !batch->completed && ended >= batch->total) {
+            fix_batch(repair, batch);
+        }
+    }
+    release(repair);
+}
+
+static void scan_batches(struct cress_repair *repair)
+{
+    cress_store_scan_batches(repair->cli->store, repair->cursor, batches_cb, repair);
+}
+
+/* --- jobs --- */
+
+static void scan_jobs(struct cress_repair *repair);
+
+static struct cress_repair_queue *find_queue(const struct cress_repair *repair, const char *name)
+{
+    for (size_t i = 0; name && i < repair->queue_count; i++) {
+        if (strcmp(repair->queues[i].name, name) == 0) {
+            return &repair->queues[i];
+        }
+    }
+    return NULL;
+}
+
+static void job_fixed_cb(bool fixed, const struct cress_error *err, void *arg)
+{
+    finish_fixing(arg, fixed, err);
+}
+
+static void fix_job(struct cress_repair *repair, const struct cress_record *record,
+                    enum cress_repair_kind kind)
+{
+    struct fixing *fixing = begin_fixing(repair, kind, record->id);
+    if (repair->dry_run) {
+        finish_fixing(fixing, true, NULL);
+    } else {
+        cress_repair_job(repair->cli, kind, record->id, record->version, job_fixed_cb, fixing);
+    }
+}
+
+static void act_on(struct cress_repair *repair, const struct cress_record *record)
+{
+    const bool is_alive = record->worker && json_object_get(repair->workers, record->worker);
+    const enum cress_repair_kind kind =
+        cress_repair_judge(record, find_queue(repair, record->queue), is_alive,
+                           repair->delays_are_empty, cress_clock_wall_ms());
+    if (kind != CRESS_REPAIR_NONE) {
+        fix_job(repair, record, kind);
+    }
+}
+
+/* More jobs wait, and have long waited, than there are messages: some are gone, but which? */
+static void find_shortfalls(struct cress_repair *repair)
+{
+    struct cress_repair_finding *finding = &repair->findings[CRESS_REPAIR_QUEUED];
+    for (size_t i = 0; i < repair->queue_count; i++) {
+        const struct cress_repair_queue *queue = &repair->queues[i];
+        const int64_t missing = queue->unresolved - queue->messages;
+        if (queue->messages >= 0 && missing > 0) {
+            finding->found += missing;
+            snprintf(finding->why, sizeof finding->why,
+                     "%" PRId64 " jobs wait in queue %s, which has %" PRId64
+                     " messages: which are gone can be told when it is empty; then repeat this",
+                     queue->unresolved, queue->name, queue->messages);
+        }
+    }
+}
+
+static void next_jobs(struct cress_repair *repair)
+{
+    if (repair->cursor) {
+        scan_jobs(repair);
+    } else if (!repair->acts) {
+        repair->acts = true;
+        scan_jobs(repair);
+    } else {
+        find_shortfalls(repair);
+        scan_batches(repair);
+    }
+}
+
+static void jobs_cb(const struct cress_record *records, size_t count, const char *next,
+                    const struct cress_error *err, void *arg)
+{
+    struct cress_repair *repair = arg;
+    if (err) {
+        end(repair, err);
+        return;
+    }
+    keep_cursor(repair, next);
+    repair->looked_at += (int64_t)count;
+    repair->next = next_jobs;
+    repair->open = 1;
+    for (size_t i = 0; i < count; i++) {
+        struct cress_repair_queue *queue = find_queue(repair, records[i].queue);
+        if (repair->acts) {
+            act_on(repair, &records[i]);
+        } else if (queue) {
+            cress_repair_learn(queue, &records[i]);
+        }
+    }
+    release(repair);
+}
+
+static void scan_jobs(struct cress_repair *repair)
+{
+    cress_store_scan_jobs(repair->cli->store, repair->cursor, jobs_cb, repair);
+}
+
+/* --- queues --- */
+
+static void check_next_queue(struct cress_repair *repair);
+
+static void checked_cb(bool found, const struct cress_error *err, void *arg)
+{
+    struct cress_repair *repair = arg;
+    const char *name = repair->queues[repair->queue_at++].name;
+    if (found) {
+        add_found(repair, CRESS_REPAIR_QUEUES, name);
+        add_outcome(repair, CRESS_REPAIR_QUEUES, name, !err, err);
+    }
+    check_next_queue(repair);
+}
+
+static bool is_passive(const struct cress_repair *repair, const char *name)
+{
+    const struct cress_queue_config *queue = cress_config_queue(repair->cli->config, name);
+    return queue && strcmp(queue->declare, "passive") == 0;
+}
+
+static void check_next_queue(struct cress_repair *repair)
+{
+    while (repair->queue_at < repair->queue_count &&
+           is_passive(repair, repair->queues[repair->queue_at].name)) {
+        repair->queue_at++;
+    }
+    if (cress_cli_over(repair->cli)) {
+        return;
+    }
+    if (repair->queue_at < repair->queue_count) {
+        cress_repair_queue_arguments(repair->cli, repair->queues[repair->queue_at].name,
+                                     repair->dry_run, checked_cb, repair);
+    } else {
+        scan_jobs(repair);
+    }
+}
+
+static void delays_cb(const struct cress_queue_stats *stats, size_t count,
+                      const struct cress_error *err, void *arg)
+{
+    struct cress_repair *repair = arg;
+    if (err) {
+        end(repair, err);
+        return;
+    }
+    repair->delays_are_empty = true;
+    for (size_t i = 0; i < count; i++) {
+        repair->delays_are_empty = repair->delays_are_empty && stats[i].ready == 0;
+    }
+    check_next_queue(repair);
+}
+
+static void look_at_delays(struct cress_repair *repair)
+{
+    struct cress_route routes[DELAYS_MAX];
+    const char *names[DELAYS_MAX + 1] = {NULL};
+    size_t count = 0;
+    for (int64_t ms = CRESS_DELAY_MIN_MS; ms <= CRESS_DELAY_MAX_MS; ms *= 2) {
+        cress_route_job("", CRESS_PRIORITY_NORMAL, ms, &routes[count]);
+        names[count] = routes[count].exchange;
+        count++;
+    }
+    cress_broker_inspect(repair->cli->broker, names, repair->cli->connect_timeout_ms, delays_cb,
+                         repair);
+}
+
+static void workers_cb(const char *const *reports, size_t count, const struct cress_error *err,
+                       void *arg)
+{
+    struct cress_repair *repair = arg;
+    if (err) {
+        end(repair, err);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        json_t *report = json_loads(reports[i], 0, NULL);
+        const char *id = json_string_value(json_object_get(report, "id"));
+        if (id) {
+            json_object_set_new(repair->workers, id, json_true());
+        }
+        json_decref(report);
+    }
+    look_at_delays(repair);
+}
+
+static void surveyed_cb(const struct cress_queue_summary *queues, size_t count,
+                        const struct cress_error *err, void *arg)
+{
+    struct cress_repair *repair = arg;
+    if (err) {
+        end(repair, err);
+        return;
+    }
+    repair->queues = cress_alloc((count + 1) * sizeof *repair->queues);
+    repair->queue_count = count;
+    for (size_t i = 0; i < count; i++) {
+        repair->queues[i].name = cress_strdup(queues[i].name);
+        repair->queues[i].messages = queues[i].ready + queues[i].unacked;
+    }
+    cress_store_workers(repair->cli->store, workers_cb, repair);
+}
+
+/* --- life --- */
+
+static void tick_cb(void *arg)
+{
+    const struct cress_repair *repair = arg;
+    char text[96];
+    snprintf(text, sizeof text, "%s records: %" PRId64, repair->acts ? "repairing" : "reading",
+             repair->looked_at);
+    cress_output_progress(&repair->cli->output, 0, 0, text);
+}
+
+struct cress_repair *cress_repair_start(struct cress_cli *cli, bool dry_run, cress_repair_cb done,
+                                        void *arg)
+{
+    struct cress_repair *repair = CRESS_NEW(struct cress_repair);
+    const struct cress_queues_options options = {.broker = cli->broker,
+                                                 .store = cli->store,
+                                                 .config = cli->config,
+                                                 .timeout_ms = cli->connect_timeout_ms};
+    repair->cli = cli;
+    repair->dry_run = dry_run;
+    repair->done = done;
+    repair->arg = arg;
+    repair->workers = json_object();
+    cress_queues_survey(&options, surveyed_cb, repair);
+    cress_cli_every(cli, TICK_MS, tick_cb, repair);
+    return repair;
+}
+
+void cress_repair_free(struct cress_repair *repair)
+{
+    if (!repair) {
+        return;
+    }
+    for (size_t i = 0; i < repair->queue_count; i++) {
+        free(repair->queues[i].name);
+    }
+    free(repair->queues);
+    free(repair->cursor);
+    json_decref(repair->workers);
+    free(repair);
+}
