@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/http/guard.h"
 #include "common/job/job.h"
+#include "common/schedule/plan.h"
 #include "worker/handler/tasks.h"
 #include "worker/worker.h"
 
@@ -154,7 +155,8 @@ static enum cress_status check_values(const struct cress_config *config, struct 
         return cress_error_set(err, CRESS_CONFIG, NULL, "render.allow: %s", why.message);
     }
     cress_guard_free(guard);
-    return check_queues(config, err);
+    const enum cress_status status = check_queues(config, err);
+    return status == CRESS_OK ? cress_plans_check(config, err) : status;
 }
 
 /* `file`, unless NULL, is read instead of the one that the arguments name. The last flag counts. */

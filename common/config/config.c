@@ -21,8 +21,9 @@ struct cress_slot cress_config_slot(struct cress_config *config, size_t option)
 
 static void *section_at(const struct cress_config *config, enum cress_kind kind, size_t section)
 {
-    return kind == CRESS_KIND_QUEUE ? (void *)&config->queues[section]
-                                    : (void *)&config->tasks[section];
+    char *array;
+    memcpy(&array, (const char *)config + cress_kinds[kind].array_at, sizeof array);
+    return array + section * cress_kinds[kind].section_bytes;
 }
 
 /* The name is the first member of every section. */
@@ -33,7 +34,9 @@ static char **name_at(const struct cress_config *config, enum cress_kind kind, s
 
 size_t cress_config_count(const struct cress_config *config, enum cress_kind kind)
 {
-    return kind == CRESS_KIND_QUEUE ? config->queue_count : config->task_count;
+    size_t count;
+    memcpy(&count, (const char *)config + cress_kinds[kind].count_at, sizeof count);
+    return count;
 }
 
 const char *cress_config_name(const struct cress_config *config, enum cress_kind kind,
@@ -69,15 +72,14 @@ size_t cress_config_find(const struct cress_config *config, enum cress_kind kind
 
 static void make_room(struct cress_config *config, enum cress_kind kind)
 {
-    if (kind == CRESS_KIND_QUEUE) {
-        config->queues =
-            cress_realloc_array(config->queues, ++config->queue_count, sizeof(*config->queues));
-        memset(&config->queues[config->queue_count - 1], 0, sizeof(*config->queues));
-    } else {
-        config->tasks =
-            cress_realloc_array(config->tasks, ++config->task_count, sizeof(*config->tasks));
-        memset(&config->tasks[config->task_count - 1], 0, sizeof(*config->tasks));
-    }
+    const struct cress_kind_table *table = &cress_kinds[kind];
+    const size_t count = cress_config_count(config, kind) + 1;
+    void *array;
+    memcpy(&array, (char *)config + table->array_at, sizeof array);
+    array = cress_realloc_array(array, count, table->section_bytes);
+    memcpy((char *)config + table->array_at, &array, sizeof array);
+    memcpy((char *)config + table->count_at, &count, sizeof count);
+    memset(section_at(config, kind, count - 1), 0, table->section_bytes);
 }
 
 size_t cress_config_add(struct cress_config *config, enum cress_kind kind, const char *name)
@@ -157,6 +159,26 @@ const struct cress_task_config *cress_config_task(const struct cress_config *con
 {
     const size_t section = cress_config_find(config, CRESS_KIND_TASK, name);
     return section < config->task_count ? &config->tasks[section] : NULL;
+}
+
+const struct cress_schedule_config *cress_config_schedule(const struct cress_config *config,
+                                                          const char *name)
+{
+    const size_t section = cress_config_find(config, CRESS_KIND_SCHEDULE, name);
+    return section < config->schedule_count ? &config->schedules[section] : NULL;
+}
+
+const char *cress_config_schedule_origin(const struct cress_config *config, const char *name,
+                                         const char *key)
+{
+    const struct cress_kind_table *kind = &cress_kinds[CRESS_KIND_SCHEDULE];
+    const size_t section = cress_config_find(config, CRESS_KIND_SCHEDULE, name);
+    size_t option = 0;
+    while (strcmp(kind->options[option].key, key) != 0) {
+        option++;
+        assert(option < kind->option_count);
+    }
+    return config->origins->sections[CRESS_KIND_SCHEDULE][section][option];
 }
 
 enum cress_status cress_config_set_task(struct cress_config *config, const char *name,

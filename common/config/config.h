@@ -2,8 +2,8 @@
 // Configuration: defaults < cress.conf < environment < flags, all from the table options.def.
 //
 // The file is ini (inih): [section] and key = value. A line that begins with # or ; is a comment,
-// and so is the rest of a line after a blank and ;. An indented line continues the list above it; a
-// line has at most 198 bytes. It is the one named by --config or CRESS_CONFIG (which must exist),
+// and so is the rest of a line after a blank and ;. An indented line continues the list or JSON above
+// it; a line has at most 198 bytes. It is the one named by --config or CRESS_CONFIG (which must exist),
 // else the first of ./cress.conf, $XDG_CONFIG_HOME/cress/cress.conf
 // (~/.config/cress/cress.conf) and /etc/cress/cress.conf that exists. An unknown key, a wrong type
 // or a value out of range is an error that names file, line, key and what is allowed; nothing is
@@ -25,6 +25,7 @@
 #define CRESS_CONFIG_URL    char *
 #define CRESS_CONFIG_URLS   char *
 #define CRESS_CONFIG_ENUM   char *
+#define CRESS_CONFIG_JSON   char *
 #define CRESS_CONFIG_LIST   char ** /* ends with NULL */
 #define CRESS_CONFIG_INT    int64_t
 #define CRESS_CONFIG_BOOL   bool
@@ -47,6 +48,14 @@ struct cress_task_config {
 #undef CRESS_TASK_OPTION
 };
 
+/* A [schedule NAME] section. */
+struct cress_schedule_config {
+    char *name;
+#define CRESS_SCHEDULE_OPTION(field, type, key, fallback, allowed, help) CRESS_CONFIG_##type field;
+#include "common/config/schedule_options.def"
+#undef CRESS_SCHEDULE_OPTION
+};
+
 struct cress_config {
 #define CRESS_OPTION(field, type, section, key, env, flag, programs, fallback, allowed, help) \
     CRESS_CONFIG_##type field;
@@ -56,6 +65,8 @@ struct cress_config {
     size_t queue_count;
     struct cress_task_config *tasks;
     size_t task_count;
+    struct cress_schedule_config *schedules;
+    size_t schedule_count;
     struct cress_config_origins *origins; /* where each value came from; for cress_config_show() */
 };
 
@@ -81,6 +92,15 @@ const struct cress_queue_config *cress_config_queue(const struct cress_config *c
 /* The section of task `name` itself ("*" for the one of all others), or NULL. */
 const struct cress_task_config *cress_config_task(const struct cress_config *config,
                                                   const char *name);
+
+/* The section of schedule `name`, or NULL. */
+const struct cress_schedule_config *cress_config_schedule(const struct cress_config *config,
+                                                          const char *name);
+
+/* Where the value of `key` in the section of schedule `name` came from, such as "cress.conf:12";
+ * for those who check what is in it. Both must exist. */
+const char *cress_config_schedule_origin(const struct cress_config *config, const char *name,
+                                         const char *key);
 
 /* Sets `key` in the section of task `name` as a line of the file would, for programs whose
  * arguments describe a task; `origin` is what errors and cress_config_show() call it. Only before
@@ -108,7 +128,7 @@ void cress_config_diff(const struct cress_config *before, const struct cress_con
                                     const char *after, void *arg),
                        void *arg);
 
-/* Calls `each` for every option in the order of the table, then for those of the queues and tasks.
+/* Calls `each` for every option in the order of the table, then for those of the named sections.
  * `value` is as it would be written in the file, secrets masked; `origin` says where it came from
  * ("default", "cress.conf:12", "environment CRESS_STORE_URL", "flag --listen"). */
 void cress_config_show(const struct cress_config *config,

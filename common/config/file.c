@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_NAME_MAX = 200, SECTION_NAME_MAX = 200 };
+enum { FILE_NAME_MAX = 200 };
 
 struct parse {
     struct cress_config *config;
@@ -75,9 +75,9 @@ static bool begin_named_section(struct parse *parse, enum cress_kind kind, const
     const size_t size = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                      "0123456789._-");
     const bool is_other = table->other_name && strcmp(name, table->other_name) == 0;
-    if (!is_other && (size == 0 || size > SECTION_NAME_MAX || name[size] != '\0')) {
-        return fail(parse, "[%s %s]: a %s's name is 1 to %d of A-Z a-z 0-9 . _ -", table->word,
-                    name, table->word, SECTION_NAME_MAX);
+    if (!is_other && (size == 0 || size > table->name_max || name[size] != '\0')) {
+        return fail(parse, "[%s %s]: a %s's name is 1 to %zu of A-Z a-z 0-9 . _ -", table->word,
+                    name, table->word, table->name_max);
     }
     parse->kind = kind;
     parse->named = cress_config_add(parse->config, kind, name);
@@ -149,7 +149,8 @@ static bool take_line(struct parse *parse, const char *line)
         return true;
     }
     if (parse->indented && !parse->last.option) {
-        return fail(parse, "an indented line continues the list above it, but there is none");
+        return fail(parse,
+                    "an indented line continues the list or JSON above it, but there is none");
     }
     return *text == '[' && !parse->indented ? take_header(parse, text) : true;
 }
@@ -170,7 +171,8 @@ static char *read_line(char *line, int size, void *arg)
             return NULL;
         }
         if (length == size - 2) {
-            fail(parse, "longer than %d bytes; a list may go on in an indented line", size - 2);
+            fail(parse, "longer than %d bytes; a list or JSON may go on in an indented line",
+                 size - 2);
             return NULL;
         }
         line[length++] = (char)c;
@@ -247,15 +249,31 @@ static bool assign(struct parse *parse, const struct cress_slot *slot, const cha
     return !parse->failed;
 }
 
-static bool continue_list(struct parse *parse, const char *more)
+/* How much of a continuation stands before its comment, which inih 55 leaves in. */
+static int size_without_comment(const char *text)
+{
+    int size = 0;
+    while (text[size] && !(text[size] == ';' && size > 0 && strchr(" \t", text[size - 1]))) {
+        size++;
+    }
+    while (size > 0 && strchr(" \t", text[size - 1])) {
+        size--;
+    }
+    return size;
+}
+
+static bool continue_value(struct parse *parse, const char *more)
 {
     const struct cress_slot slot = parse->last;
-    if (slot.option->type != CRESS_TYPE_LIST) {
-        return fail(parse, "an indented line continues the line above, but %s is not a list",
+    const bool is_list = slot.option->type == CRESS_TYPE_LIST;
+    if (!is_list && slot.option->type != CRESS_TYPE_JSON) {
+        return fail(parse,
+                    "an indented line continues the line above, but %s is neither list nor JSON",
                     slot.option->key);
     }
     char *old = cress_slot_format(&slot, false);
-    char *whole = cress_format("%s,%s", old, more);
+    char *whole =
+        cress_format(is_list ? "%s,%.*s" : "%s %.*s", old, size_without_comment(more), more);
     const bool good = assign(parse, &slot, whole);
     free(old);
     free(whole);
@@ -267,7 +285,7 @@ static int take_pair(void *arg, const char *section, const char *key, const char
     (void)section; /* cut at 49 bytes: see the top */
     struct parse *parse = arg;
     if (parse->indented && parse->last.option) {
-        return continue_list(parse, value);
+        return continue_value(parse, value);
     }
     struct cress_slot slot;
     if (!find_key(parse, key, &slot)) {

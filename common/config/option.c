@@ -40,16 +40,43 @@ static const struct cress_option task_options[] = {
 #include "common/config/task_options.def"
 #undef CRESS_TASK_OPTION
 };
+
+static const struct cress_option schedule_options[] = {
+#define CRESS_SCHEDULE_OPTION(field, type, key, fallback, allowed, help) \
+    {offsetof(struct cress_schedule_config, field), CRESS_TYPE_##type, \
+     "schedule", key, NULL, NULL, NULL, fallback, allowed, help},
+#include "common/config/schedule_options.def"
+#undef CRESS_SCHEDULE_OPTION
+};
 // clang-format on
 
+#define SECTIONS(array, count, type)                  \
+    .array_at = offsetof(struct cress_config, array), \
+    .count_at = offsetof(struct cress_config, count), .section_bytes = sizeof(struct type)
+#define OPTIONS(table) .options = table, .option_count = CRESS_COUNT(table)
+
 const struct cress_kind_table cress_kinds[CRESS_KIND_COUNT] = {
-    [CRESS_KIND_QUEUE] = {"queue", "queue NAME",
-                          "One section for each queue that differs from the defaults.",
-                          queue_options, CRESS_COUNT(queue_options), NULL},
-    [CRESS_KIND_TASK] = {"task", "task NAME",
-                         "One section for each task of your own. NAME is the task's, or `*` for "
-                         "any task that has no section and is not built in.",
-                         task_options, CRESS_COUNT(task_options), "*"},
+    [CRESS_KIND_QUEUE] = {.word = "queue",
+                          .name_max = 200,
+                          SECTIONS(queues, queue_count, cress_queue_config),
+                          .header = "queue NAME",
+                          .about = "One section for each queue that differs from the defaults.",
+                          OPTIONS(queue_options)},
+    [CRESS_KIND_TASK] = {.word = "task",
+                         .name_max = 200,
+                         SECTIONS(tasks, task_count, cress_task_config),
+                         .header = "task NAME",
+                         .about = "One section for each task of your own. NAME is the task's, or "
+                                  "`*` for any task that has no section and is not built in.",
+                         OPTIONS(task_options),
+                         .other_name = "*"},
+    [CRESS_KIND_SCHEDULE] = {.word = "schedule",
+                             .name_max = 64, /* it is part of its jobs' ids */
+                             SECTIONS(schedules, schedule_count, cress_schedule_config),
+                             .header = "schedule NAME",
+                             .about = "One section for each job that is run by the clock; see "
+                                      "[schedules.md](schedules.md).",
+                             OPTIONS(schedule_options)},
 };
 
 const struct cress_option cress_config_option = {

@@ -12,6 +12,7 @@ enum cress_option_type {
     CRESS_TYPE_URL,
     CRESS_TYPE_URLS,
     CRESS_TYPE_ENUM,
+    CRESS_TYPE_JSON,
     CRESS_TYPE_LIST,
     CRESS_TYPE_INT,
     CRESS_TYPE_BOOL,
@@ -42,13 +43,16 @@ enum {
     CRESS_OPTION_COUNT
 };
 
-/* Sections that have a name: [queue NAME], [task NAME]. */
-enum cress_kind { CRESS_KIND_QUEUE, CRESS_KIND_TASK, CRESS_KIND_COUNT };
+/* Sections that have a name: [queue NAME], [task NAME], [schedule NAME]. */
+enum cress_kind { CRESS_KIND_QUEUE, CRESS_KIND_TASK, CRESS_KIND_SCHEDULE, CRESS_KIND_COUNT };
 
 struct cress_kind_table {
     const char *word;
-    const char *header; /* "queue NAME" */
-    const char *about;  /* for the reference page */
+    size_t name_max;
+    size_t array_at, count_at; /* of its sections, in struct cress_config */
+    size_t section_bytes;      /* of each: its name, and then its options */
+    const char *header;        /* "queue NAME" */
+    const char *about;         /* for the reference page */
     const struct cress_option *options;
     size_t option_count;
     const char *other_name; /* allowed beside A-Z a-z 0-9 . _ -; NULL: none */

@@ -208,7 +208,7 @@ static const char introduction[] =
     "[worker]\n"
     "concurrency = 64        ; so is the rest of a line after a blank and ;\n"
     "queues = default, mail,\n"
-    "    reports             ; an indented line continues a list\n"
+    "    reports             ; an indented line continues a list, or JSON\n"
     "\n"
     "[queue mail]\n"
     "task = mail.send\n"
@@ -225,6 +225,7 @@ static const char introduction[] =
     "seconds |\n"
     "| size | bytes, or with `k`, `M`, `G` for powers of 1024: `16M` |\n"
     "| list | parts separated by commas |\n"
+    "| JSON | as it is; it may go on in indented lines |\n"
     "| text, secret, URL, word | as it is, without quotes |\n";
 
 static const char *type_word(enum cress_option_type type)
@@ -233,7 +234,7 @@ static const char *type_word(enum cress_option_type type)
         [CRESS_TYPE_STRING] = "text", [CRESS_TYPE_SECRET] = "secret", [CRESS_TYPE_URL] = "URL",
         [CRESS_TYPE_URLS] = "URL",    [CRESS_TYPE_ENUM] = "word",     [CRESS_TYPE_LIST] = "list",
         [CRESS_TYPE_INT] = "number",  [CRESS_TYPE_BOOL] = "yes/no",   [CRESS_TYPE_MS] = "duration",
-        [CRESS_TYPE_BYTES] = "size",
+        [CRESS_TYPE_BYTES] = "size",  [CRESS_TYPE_JSON] = "JSON",
     };
     return words[type];
 }

@@ -2,6 +2,7 @@
 // cress config: what is in effect and where it came from.
 #include "common/base/mem.h"
 #include "common/base/text.h"
+#include "common/schedule/plan.h"
 #include "producer/cli/cli.h"
 
 #include <jansson.h>
@@ -52,6 +53,11 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
 static void run(struct cress_cli *cli)
 {
     const bool is_check = strcmp(cli->args.operands[0], "check") == 0;
+    struct cress_error err;
+    if (is_check && cress_plans_check(cli->config, &err) != CRESS_OK) {
+        cress_cli_fail(cli, &err);
+        return;
+    }
     struct printing printing = {.with_origin = cress_args_has(&cli->args, "origin"),
                                 .json = cress_cli_json(cli) ? json_array() : NULL};
     if (is_check) {

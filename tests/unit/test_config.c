@@ -269,7 +269,7 @@ static void test_what_a_file_may_hold(void **state)
                                "  ; indented comment\n"
                                "[ worker ] # comment\n"
                                "queues = a, b,\n"
-                               "    c,\n"
+                               "    c, ; a comment\n"
                                "    # between\n"
                                "\td\n"
                                "drain: 1h30m\n"
@@ -349,9 +349,11 @@ static void test_wrong_files(void **state)
         {"[log]\nbare\n", "cress.conf:2: expected [section] or key = value"},
         {"bare\n[log]\nlevel = x\n", "cress.conf:1: expected [section] or key = value"},
         {"[log]\nlevel = x\nbare\n", "cress.conf:2: log.level"},
-        {"[log]\n  level = info\n", "cress.conf:2: an indented line continues the list above"},
-        {"[log]\nlevel = info\n  format = json\n", "cress.conf:3: an indented line continues the "
-                                                   "line above, but level is not a list"},
+        {"[log]\n  level = info\n",
+         "cress.conf:2: an indented line continues the list or JSON above"},
+        {"[log]\nlevel = info\n  format = json\n",
+         "cress.conf:3: an indented line continues the "
+         "line above, but level is neither list nor JSON"},
     };
     for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
         struct cress_config *config = cress_config_make();
