@@ -38,8 +38,9 @@ static void print_help(void)
          "SIGTERM: take no more jobs, finish the running ones (worker.drain), hand back the rest, "
          "exit.\n"
          "A second SIGTERM: hand back at once.\n"
-         "SIGHUP: read the configuration again, and take over tasks and limits; running jobs go "
-         "on.\n"
+         "SIGHUP: read the configuration again, and take over tasks, limits and "
+         "schedules;\n"
+         "running jobs go on.\n"
          "\n"
          "Options:");
     cress_config_print_flags(CRESS_PROGRAM_WORKER, stdout);

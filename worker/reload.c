@@ -12,6 +12,7 @@
 static const char *const live[] = {
     "job.*",
     "task.*",
+    "schedule.*",
     "worker.concurrency",
     "worker.drain",
     "worker.lease",
@@ -52,10 +53,14 @@ static void log_cb(const char *section, const char *key, const char *before, con
 
 void cress_worker_reload(struct cress_worker *worker, const struct cress_config *config)
 {
+    if (worker->phase == CRESS_WORKER_CLOSING) {
+        return; /* nothing is left that could go over to it */
+    }
     const struct cress_config *before = worker->config;
     cress_config_diff(before, config, log_cb, NULL);
     worker->services.config = worker->config = config;
     cress_tasks_reload(worker->tasks, before, config);
+    cress_ticker_reload(worker->ticker, config);
     cress_log(CRESS_LOG_INFO, "configuration read again");
     cress_dispatch_next(worker); /* there may be more places now */
 }

@@ -144,6 +144,9 @@ static void store_state_cb(bool ready, const struct cress_error *err, void *arg)
     }
     cress_presence_beat(worker);
     cress_control_refresh(worker);
+    if (worker->ticker) {
+        cress_ticker_store_ready(worker->ticker);
+    }
     announce_when_ready(worker);
 }
 
@@ -160,6 +163,16 @@ static void left_cb(const struct cress_error *err, void *arg)
 static void handle_closed_cb(uv_handle_t *handle)
 {
     close_next(handle->data);
+}
+
+static bool close_ticker(struct cress_worker *worker)
+{
+    struct cress_ticker *ticker = worker->ticker;
+    worker->ticker = NULL;
+    if (ticker) {
+        cress_ticker_close(ticker, close_next, worker);
+    }
+    return ticker;
 }
 
 /* What was settled must have left before the connection goes. */
@@ -232,7 +245,7 @@ static bool close_limit(struct cress_worker *worker)
 }
 
 static bool (*const closing_steps[])(struct cress_worker *) = {
-    flush_broker, leave_store,  close_tasks, close_http,
+    close_ticker, flush_broker, leave_store, close_tasks, close_http,
     close_store,  close_broker, close_beat,  close_limit,
 };
 
@@ -336,6 +349,7 @@ enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config 
     }
     worker->services.http = cress_http_open(loop, (int)config->render_per_host);
     worker->tasks = cress_tasks_open(&worker->services);
+    worker->ticker = cress_ticker_open(&worker->services);
     cress_presence_start(worker);
     cress_control_start(worker);
     *out = worker;
@@ -407,6 +421,7 @@ static void drain(struct cress_worker *worker)
               CRESS_KVI("running", worker->running), CRESS_KVI("drain_ms", limit_ms));
     worker->phase = CRESS_WORKER_DRAINING;
     uv_timer_start(&worker->limit, drain_over_cb, (uint64_t)limit_ms, 0);
+    cress_ticker_stop(worker->ticker);
     cress_broker_stop_consuming(worker->services.broker, consuming_stopped_cb, worker);
     cress_dispatch_return_waiting(worker);
     cress_presence_beat(worker);

@@ -22,6 +22,7 @@
 #include "worker/handler/tasks.h"
 #include "worker/ids.h"
 #include "worker/lanes.h"
+#include "worker/ticker.h"
 
 #include <stdint.h>
 
@@ -44,7 +45,8 @@ struct cress_worker {
     struct cress_services services;
     const struct cress_config *config;
     struct cress_tasks *tasks;
-    char name[300]; /* host:pid */
+    struct cress_ticker *ticker; /* NULL while it closes */
+    char name[300];              /* host:pid */
     char host[256];
     enum cress_worker_phase phase;
     void (*on_closed)(void *arg);
@@ -86,7 +88,8 @@ cress_worker_start(uv_loop_t *loop, const struct cress_config *config, void (*on
                    void *arg, struct cress_worker **out, struct cress_error *err);
 
 /* Goes over to `config`, which must outlive the worker too, for what can change while jobs run:
- * tasks and limits. Running jobs end as they began. What changed is logged, and what needs a
+ * tasks, limits and
+ * schedules. Running jobs end as they began. What changed is logged, and what needs a
  * restart. */
 void cress_worker_reload(struct cress_worker *worker, const struct cress_config *config);
 

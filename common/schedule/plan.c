@@ -138,7 +138,8 @@ enum cress_status cress_plan_make(const struct cress_config *config,
     }
     if (status != CRESS_OK) {
         cress_plan_free(plan);
-        return cress_error_set(err, status, why.code, "%s", why.message);
+        cress_error_set(err, status, why.code, "%s", why.message);
+        return status;
     }
     *out = plan;
     return CRESS_OK;

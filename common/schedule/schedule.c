@@ -4,6 +4,9 @@
 
 #include "common/schedule/civil.h"
 
+#include <stdio.h>
+#include <string.h>
+
 /* Beyond this nothing is found: see cress_cron_find(). */
 #define SEARCH_S (INT64_C(41) * 366 * CRESS_DAY_S)
 
@@ -89,6 +92,19 @@ int64_t cress_schedule_next(const struct cress_schedule *schedule, int64_t after
     }
     const int64_t next_s = next_by_clock(schedule, after_s + 1);
     return next_s == INT64_MAX ? INT64_MAX : next_s * 1000;
+}
+
+const char *cress_schedule_format(const struct cress_schedule *schedule, int64_t at_ms,
+                                  char text[CRESS_TIME_TEXT_MAX])
+{
+    struct cress_zone_span span;
+    cress_zone_span_at(schedule->zone, cress_floor_div(at_ms, 1000), &span);
+    cress_time_format(at_ms + span.offset_s * 1000, text);
+    const size_t used = strcspn(text, ".");
+    const int minutes = (int)(span.offset_s < 0 ? -span.offset_s : span.offset_s) / 60;
+    snprintf(text + used, CRESS_TIME_TEXT_MAX - used, "%c%02d:%02d", span.offset_s < 0 ? '-' : '+',
+             minutes / 60, minutes % 60);
+    return text;
 }
 
 /* The last moment whose next tick is not too late is found by halving: what follows it is the last

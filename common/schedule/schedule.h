@@ -17,6 +17,7 @@
 #ifndef CRESS_SCHEDULE_SCHEDULE_H
 #define CRESS_SCHEDULE_SCHEDULE_H
 
+#include "common/base/clock.h"
 #include "common/schedule/cron.h"
 #include "common/schedule/zone.h"
 
@@ -33,6 +34,10 @@ void cress_schedule_free(struct cress_schedule *schedule);
 
 /* The first tick after `after_ms`; INT64_MAX: none, which only a zone of nonsense brings about. */
 int64_t cress_schedule_next(const struct cress_schedule *schedule, int64_t after_ms);
+
+/* Writes `at_ms` as the schedule's zone shows it: 2026-11-26T03:00:00+01:00. Returns `text`. */
+const char *cress_schedule_format(const struct cress_schedule *schedule, int64_t at_ms,
+                                  char text[CRESS_TIME_TEXT_MAX]);
 
 /* The last tick after `after_ms` and not after `until_ms`; 0: none. */
 int64_t cress_schedule_latest(const struct cress_schedule *schedule, int64_t after_ms,

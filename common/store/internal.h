@@ -6,6 +6,7 @@
 #include "common/store/keys.h"
 #include "common/store/redis.h"
 #include "common/store/replica.h"
+#include "common/store/schedules.h"
 #include "common/store/script.h"
 #include "common/store/store.h"
 
@@ -43,6 +44,9 @@ struct cress_call {
         cress_store_close_cb close;
         cress_store_batch_cb batch;
         cress_store_results_cb results;
+        cress_store_registered_cb registered;
+        cress_store_claim_cb claim;
+        cress_store_schedules_cb schedules;
         void (*server)(const char *version, const struct cress_error *err, void *arg);
     } then;
     void *arg;

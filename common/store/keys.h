@@ -19,6 +19,10 @@
 //   cress:queues         set     names of the queues that were ever used
 //   cress:cancelled:<id> string  left by a job that was cancelled while its message was on its way:
 //                                the attempt which that is for. It may outlive the record
+//   cress:schedule:<name> hash   a schedule: its definition, done_ms, last_ms, last_id, paused_ms,
+//                                claim_ms (a tick that a worker is at) and claimed_until; see
+//                                schedules.h
+//   cress:schedules      zset    names of schedules, scored by when a worker last had them
 //   cress:control        channel what workers must hear at once: "cancel <id>"
 //
 // All live in the one database that store.url selects; the channels are Redis-wide, which ids make
@@ -38,6 +42,8 @@
 #define CRESS_KEY_QUEUES      "cress:queues"
 #define CRESS_KEY_CANCELLED   "cress:cancelled:"
 #define CRESS_KEY_CONTROL     "cress:control"
+#define CRESS_KEY_SCHEDULE    "cress:schedule:"
+#define CRESS_KEY_SCHEDULES   "cress:schedules"
 
 enum { CRESS_KEY_MAX = 320 };
 

@@ -7,6 +7,7 @@
 #include "common/job/attempts.h"
 #include "common/store/fields.h"
 #include "common/store/keys.h"
+#include "common/store/schedules.h"
 #include "common/store/store.h"
 
 #include "scripts.h"
@@ -57,6 +58,16 @@ static void add_constants(struct cress_buf *text)
                      CRESS_KEY_IDEMPOTENCY);
 }
 
+static void add_schedules(struct cress_buf *text)
+{
+    cress_buf_printf(text, "local SCHEDULE, EARLY_MS = '%s', 60000\n", CRESS_KEY_SCHEDULE);
+    cress_buf_printf(
+        text,
+        "local CLAIMED, DONE, BUSY, PAUSED, OVERLAP, EARLY, UNKNOWN = %d, %d, %d, %d, %d, %d, %d\n",
+        CRESS_CLAIM_CLAIMED, CRESS_CLAIM_DONE, CRESS_CLAIM_BUSY, CRESS_CLAIM_PAUSED,
+        CRESS_CLAIM_OVERLAP, CRESS_CLAIM_EARLY, CRESS_CLAIM_UNKNOWN);
+}
+
 void cress_scripts_make(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT])
 {
     static const char *const bodies[CRESS_SCRIPT_COUNT] = {
@@ -68,6 +79,7 @@ void cress_scripts_make(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT])
     for (size_t i = 0; i < CRESS_SCRIPT_COUNT; i++) {
         struct cress_buf text = cress_buf_make(64 * 1024);
         add_constants(&text);
+        add_schedules(&text);
         cress_buf_add_text(&text, script_prelude);
         cress_buf_add_text(&text, bodies[i]);
         scripts[i] = (struct cress_redis_script){.text = cress_buf_take(&text)};

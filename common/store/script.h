@@ -9,24 +9,29 @@
 
 #include "common/store/redis.h"
 
-#define CRESS_SCRIPTS(X)              \
-    X(CREATE, create)                 \
-    X(START, start)                   \
-    X(CHANGE, change)                 \
-    X(CANCEL, cancel)                 \
-    X(NOTE, note)                     \
-    X(LOG, log)                       \
-    X(DISCARD, discard)               \
-    X(SENT, sent)                     \
-    X(REQUEUE, requeue)               \
-    X(MEND, mend)                     \
-    X(SCAN, scan)                     \
-    X(BATCH_OPEN, batch_open)         \
-    X(BATCH_CLOSE, batch_close)       \
-    X(BATCH_COMPLETE, batch_complete) \
-    X(BEAT, beat)                     \
-    X(LEAVE, leave)                   \
-    X(WORKERS, workers)
+#define CRESS_SCRIPTS(X)                    \
+    X(CREATE, create)                       \
+    X(START, start)                         \
+    X(CHANGE, change)                       \
+    X(CANCEL, cancel)                       \
+    X(NOTE, note)                           \
+    X(LOG, log)                             \
+    X(DISCARD, discard)                     \
+    X(SENT, sent)                           \
+    X(REQUEUE, requeue)                     \
+    X(MEND, mend)                           \
+    X(SCAN, scan)                           \
+    X(BATCH_OPEN, batch_open)               \
+    X(BATCH_CLOSE, batch_close)             \
+    X(BATCH_COMPLETE, batch_complete)       \
+    X(BEAT, beat)                           \
+    X(LEAVE, leave)                         \
+    X(WORKERS, workers)                     \
+    X(SCHEDULE_REGISTER, schedule_register) \
+    X(SCHEDULE_CLAIM, schedule_claim)       \
+    X(SCHEDULE_DONE, schedule_done)         \
+    X(SCHEDULE_PAUSE, schedule_pause)       \
+    X(SCHEDULES, schedules)
 
 enum cress_script {
 #define X(name, file) CRESS_SCRIPT_##name,

@@ -48,11 +48,13 @@ _cress() {
     worker:--queue) words=$(cress queues --connect-timeout 1s 2>/dev/null | cut -f 1) ;;
     worker:--concurrency) return ;;
     worker:--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    cron:--count) return ;;
+    cron:--timezone) return ;;
     doctor:--to) return ;;
     *:--connect-timeout) return ;;
     *:--color) words='auto always never' ;;
     *) case $verb in
-        '') words='enqueue status wait cancel result explain logs prerender send receive queues dead worker workers config doctor completion version help' ;;
+        '') words='enqueue status wait cancel result explain logs prerender send receive queues dead worker workers cron config doctor completion version help' ;;
         enqueue) words=' --queue --delay --at --priority --max-attempts --backoff --backoff-base --backoff-cap --timeout --expires --id --key --unique --unique-for --wait --jsonl --json --connect-timeout --color --help' ;;
         status) words=' --watch --json --connect-timeout --color --help' ;;
         wait) words=' --timeout --any --json --connect-timeout --color --help' ;;
@@ -67,6 +69,7 @@ _cress() {
         dead) words='list show groups requeue purge export --queue --task --error --group --older --newer --limit --rate --dry-run --yes --json --connect-timeout --color --help' ;;
         worker) words='run --exec --stream --http --plugin --task --queue --concurrency --config --json --connect-timeout --color --help' ;;
         workers) words=' --json --connect-timeout --color --help' ;;
+        cron) words='list next run pause resume check --count --timezone --json --connect-timeout --color --help' ;;
         config) words='show check --origin --json --connect-timeout --color --help' ;;
         doctor) words=' --to --fix --dry-run --json --connect-timeout --color --help' ;;
         completion) words='bash zsh fish --json --connect-timeout --color --help' ;;

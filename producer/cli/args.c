@@ -31,6 +31,25 @@ static struct cress_flag_value *find(struct cress_args *args, const char *name, 
     return NULL;
 }
 
+static struct cress_flag_value *find_letter(struct cress_args *args, char letter)
+{
+    for (size_t i = 0; i < args->value_count; i++) {
+        if (args->values[i].flag->letter == letter) {
+            return &args->values[i];
+        }
+    }
+    return NULL;
+}
+
+/* `word` begins with a dash; `size` is what of it stands before a "=". */
+static struct cress_flag_value *find_option(struct cress_args *args, const char *word, size_t size)
+{
+    if (word[1] != '-') {
+        return size == 2 ? find_letter(args, word[1]) : NULL;
+    }
+    return size > 2 ? find(args, word + 2, size - 2) : NULL;
+}
+
 static enum cress_status refuse_unknown(const struct cress_args *args, const char *word, int size,
                                         struct cress_error *err)
 {
@@ -108,8 +127,7 @@ static enum cress_status take_option(struct cress_args *args, int argc, char **a
     const char *word = argv[*at];
     const size_t size = strcspn(word, "=");
     const char *given = word[size] == '=' ? word + size + 1 : NULL;
-    struct cress_flag_value *value =
-        size > 2 && word[1] == '-' ? find(args, word + 2, size - 2) : NULL;
+    struct cress_flag_value *value = find_option(args, word, size);
     if (!value) {
         return refuse_unknown(args, word, (int)size, err);
     }

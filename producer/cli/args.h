@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The words behind a verb: options from a table, and operands.
 //
-// --name VALUE and --name=VALUE; a switch takes none; "--" ends the options; "-" alone is an
+// --name VALUE and --name=VALUE, or -n VALUE where an option has a letter; a switch takes none; "--" ends the options; "-" alone is an
 // operand. Values are read and checked here, so that verbs only ask for them. Pure functions.
 #ifndef CRESS_CLI_ARGS_H
 #define CRESS_CLI_ARGS_H
@@ -23,6 +23,7 @@ enum cress_flag_kind {
 /* An option; a table of them ends with a NULL name. */
 struct cress_flag {
     const char *name; /* without the dashes */
+    char letter;      /* for -n instead of --name; 0: none */
     enum cress_flag_kind kind;
     const char *value; /* what --help calls it; NULL for a switch */
     const char *help;

@@ -145,12 +145,12 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static bool store_is_ready(const struct cress_cli *cli, struct cress_error *why)
 {
-    return !(cli->verb->needs & CRESS_NEEDS_STORE) || cress_store_is_ready(cli->store, why);
+    return !(cli->needs & CRESS_NEEDS_STORE) || cress_store_is_ready(cli->store, why);
 }
 
 static bool broker_is_ready(const struct cress_cli *cli, struct cress_error *why)
 {
-    if (!(cli->verb->needs & (CRESS_NEEDS_BROKER | CRESS_NEEDS_CONSUMER))) {
+    if (!(cli->needs & (CRESS_NEEDS_BROKER | CRESS_NEEDS_CONSUMER))) {
         return true;
     }
     const enum cress_broker_state state = cress_broker_state(cli->broker, why);
@@ -244,7 +244,7 @@ static enum cress_status open_broker(struct cress_cli *cli, struct cress_error *
     char host[128] = "", name[192];
     gethostname(host, sizeof host - 1);
     snprintf(name, sizeof name, "cress %s %s:%ld", cli->verb->name, host, (long)getpid());
-    const bool consumes = cli->verb->needs & CRESS_NEEDS_CONSUMER;
+    const bool consumes = cli->needs & CRESS_NEEDS_CONSUMER;
     const struct cress_broker_options options = {
         .config = cli->config,
         .name = name,
@@ -257,7 +257,7 @@ static enum cress_status open_broker(struct cress_cli *cli, struct cress_error *
 
 static enum cress_status connect_parts(struct cress_cli *cli, struct cress_error *err)
 {
-    const unsigned needs = cli->verb->needs;
+    const unsigned needs = cli->needs;
     enum cress_status status = CRESS_OK;
     if (needs & (CRESS_NEEDS_STORE | CRESS_OPENS_BOTH)) {
         status = open_store(cli, err);
@@ -401,7 +401,7 @@ static enum cress_status prepare(struct cress_cli *cli, int argc, char **argv,
 
 static int run(const struct cress_verb *verb, int argc, char **argv)
 {
-    struct cress_cli cli = {.verb = verb};
+    struct cress_cli cli = {.verb = verb, .needs = verb->needs};
     cress_output_init(&cli.output, NULL);
     struct cress_error err;
     if (prepare(&cli, argc, argv, &err) == CRESS_OK) {

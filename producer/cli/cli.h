@@ -30,6 +30,7 @@ enum { CRESS_CLI_CONFIRM_MS = 30000 };
 
 struct cress_cli {
     const struct cress_verb *verb;
+    unsigned needs; /* the verb's, to which its prepare() may add what an operand asks for */
     struct cress_args args;
     struct cress_config *config; /* NULL for verbs that do not need it */
     struct cress_output output;

@@ -38,6 +38,9 @@ static const char program_examples[] =
 /* "--name VALUE" as it is typed. The caller frees. */
 static char *flag_usage(const struct cress_flag *flag)
 {
+    if (flag->letter) { /* those that have one take a value */
+        return cress_format("-%c, --%s %s", flag->letter, flag->name, flag->value);
+    }
     if (flag->kind == CRESS_FLAG_SWITCH) {
         return cress_format("--%s", flag->name);
     }

@@ -10,7 +10,7 @@ static const char *const colours[] = {"red", "green", NULL};
 static const struct cress_flag own[] = {
     {.name = "queue", .kind = CRESS_FLAG_TEXT, .value = "NAME"},
     {.name = "colour", .kind = CRESS_FLAG_WORD, .value = "WORD", .words = colours},
-    {.name = "count", .kind = CRESS_FLAG_NUMBER, .value = "N", .min = 1, .max = 10},
+    {.name = "count", .letter = 'n', .kind = CRESS_FLAG_NUMBER, .value = "N", .min = 1, .max = 10},
     {.name = "delay", .kind = CRESS_FLAG_DURATION, .value = "TIME"},
     {.name = "at", .kind = CRESS_FLAG_TIME, .value = "WHEN"},
     {.name = "wait", .kind = CRESS_FLAG_DURATION, .value = "TIME", .optional = true},
@@ -44,6 +44,18 @@ static void test_values_follow_or_are_joined(void **state)
     assert_int_equal(cress_args_number(&args, "at", 0), 1000);
     assert_true(cress_args_has(&args, "json"));
     assert_int_equal(args.operand_count, 0);
+}
+
+static void test_letters(void **state)
+{
+    (void)state;
+    char *words[] = {"-n", "7", NULL}, *joined[] = {"-n=8", NULL};
+    struct cress_args args;
+    assert_int_equal(parse(words, &args, NULL), CRESS_OK);
+    assert_int_equal(cress_args_number(&args, "count", 0), 7);
+    assert_int_equal(args.operand_count, 0);
+    assert_int_equal(parse(joined, &args, NULL), CRESS_OK);
+    assert_int_equal(cress_args_number(&args, "count", 0), 8);
 }
 
 static void test_what_is_not_given(void **state)
@@ -105,6 +117,8 @@ static void test_wrong_words_are_named(void **state)
         {{"--qeue=x"}, "did you mean --queue?"},
         {{"--elephant"}, "unknown option --elephant (words that begin with a dash go behind --)"},
         {{"-x"}, "unknown option -x"},
+        {{"-nn", "7"}, "unknown option -nn"},
+        {{"-n"}, "--count needs a value"},
         {{"--queue"}, "--queue needs a value: --queue NAME"},
         {{"--json=1"}, "--json takes no value"},
         {{"--count", "11"}, "--count: \"11\" is no number from 1 to 10"},
@@ -166,6 +180,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_follow_or_are_joined),
+        cmocka_unit_test(test_letters),
         cmocka_unit_test(test_what_is_not_given),
         cmocka_unit_test(test_operands_stand_anywhere),
         cmocka_unit_test(test_an_optional_value_is_only_taken_when_joined),

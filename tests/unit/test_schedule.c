@@ -323,6 +323,25 @@ static void test_due(void **state)
     cress_schedule_free(&schedule);
 }
 
+static void test_format(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *zone, *at, *text;
+    } rows[] = {
+        {"UTC", "2026-11-26T02:00:00Z", "2026-11-26T02:00:00+00:00"},
+        {"Europe/Berlin", "2026-11-26T02:00:00Z", "2026-11-26T03:00:00+01:00"},
+        {"America/St_Johns", "2026-01-01T00:00:00Z", "2025-12-31T20:30:00-03:30"},
+    };
+    for (size_t i = 0; i < CRESS_COUNT(rows); i++) {
+        struct cress_schedule schedule = make("@daily", rows[i].zone);
+        char text[CRESS_TIME_TEXT_MAX];
+        assert_string_equal(cress_schedule_format(&schedule, ms_of(rows[i].at), text),
+                            rows[i].text);
+        cress_schedule_free(&schedule);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_new_york),        cmocka_unit_test(test_lord_howe),
         cmocka_unit_test(test_odd_zones),       cmocka_unit_test(test_every),
         cmocka_unit_test(test_latest),          cmocka_unit_test(test_due),
+        cmocka_unit_test(test_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,3 +144,9 @@ local function note_cancelled(job, attempt, due, now, keep)
     local wait = due - now
     redis.call('SET', CANCELLED_NOTE .. string.sub(job, #JOB + 1), attempt, 'PX', (wait > 0 and wait or 0) + keep)
 end
+
+-- Redis's own clock, in ms since 1970: those of the programs may differ.
+local function redis_now()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end

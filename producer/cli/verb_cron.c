@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+// cress cron: the schedules that workers run, and when.
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/base/text.h"
+#include "common/schedule/plan.h"
+#include "producer/cli/cli.h"
+#include "producer/schedules.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { JSON_MAX_BYTES = 64 << 20, TICKS_DEFAULT = 5 };
+
+/* Words behind `cron`. */
+struct action {
+    const char *word, *operands;
+    int min_operands, max_operands; /* behind the word; -1: any number */
+    unsigned needs;
+    void (*run)(struct cress_cli *cli);
+};
+
+struct cron {
+    const struct action *action;
+    char **names;
+    int name_count, answered;
+    struct cress_schedule schedule; /* next: of the configuration, or of an expression */
+    bool has_schedule;
+    int exit_code;
+};
+
+/* --- ticks --- */
+
+/* UTC in seconds, as ticks are. */
+static const char *format_tick(int64_t tick_ms, char text[CRESS_TIME_TEXT_MAX])
+{
+    cress_time_format(tick_ms, text);
+    text[strcspn(text, ".")] = '\0';
+    const size_t used = strlen(text);
+    snprintf(text + used, CRESS_TIME_TEXT_MAX - used, "Z");
+    return text;
+}
+
+static void print_ticks(struct cress_cli *cli, const struct cress_schedule *schedule)
+{
+    static const char *const columns[] = {"TICK", "LOCAL", NULL};
+    const int64_t count = cress_args_number(&cli->args, "count", TICKS_DEFAULT);
+    const bool is_json = cress_cli_json(cli);
+    struct cress_table *table = cress_table_new(columns);
+    char tick[CRESS_TIME_TEXT_MAX], local[CRESS_TIME_TEXT_MAX];
+    int64_t at_ms = cress_clock_wall_ms();
+    for (int64_t i = 0; i < count; i++) {
+        at_ms = cress_schedule_next(schedule, at_ms);
+        format_tick(at_ms, tick);
+        cress_schedule_format(schedule, at_ms, local);
+        if (is_json) {
+            printf("%s{\"tick_at\":\"%s\",\"local\":\"%s\"}", i ? "," : "[", tick, local);
+        } else {
+            cress_table_add(table, (const char *const[]){tick, local});
+        }
+    }
+    cress_table_print(table, &cli->output);
+    if (is_json) {
+        puts("]");
+    }
+}
+
+/* --- list --- */
+
+static void add_row(struct cress_table *table, const struct cress_schedule_record *schedule)
+{
+    const int64_t now_ms = cress_clock_wall_ms();
+    const int64_t next_ms = cress_schedules_next(schedule, now_ms);
+    char next[CRESS_TIME_TEXT_MAX], last[CRESS_TIME_TEXT_MAX];
+    cress_table_add(table, (const char *const[]){
+                               schedule->name,
+                               cress_schedule_status_word(cress_schedules_status(schedule, now_ms)),
+                               schedule->cron, schedule->timezone,
+                               next_ms ? format_tick(next_ms, next) : NULL,
+                               schedule->last_ms ? format_tick(schedule->last_ms, last) : NULL,
+                               schedule->last_state, schedule->last_id});
+}
+
+static void print_json(const struct cress_schedule_record *schedules, size_t count)
+{
+    struct cress_buf json = cress_buf_make(JSON_MAX_BYTES);
+    for (size_t i = 0; i < count; i++) {
+        cress_buf_add_text(&json, i ? ",\n" : "");
+        cress_schedules_write_json(&schedules[i], cress_clock_wall_ms(), &json);
+    }
+    printf("[%s]\n", cress_buf_text(&json));
+    cress_buf_free(&json);
+}
+
+static void on_list(const struct cress_schedule_record *schedules, size_t count,
+                    const struct cress_error *err, void *arg)
+{
+    static const char *const columns[] = {"SCHEDULE",  "STATUS",   "CRON", "TIMEZONE", "NEXT TICK",
+                                          "LAST TICK", "LAST JOB", "+ID",  NULL};
+    struct cress_cli *cli = arg;
+    if (cress_cli_failed(cli, err)) {
+        return;
+    }
+    if (cress_cli_json(cli)) {
+        print_json(schedules, count);
+        cress_cli_end(cli, 0);
+        return;
+    }
+    struct cress_table *table = cress_table_new(columns);
+    for (size_t i = 0; i < count; i++) {
+        add_row(table, &schedules[i]);
+    }
+    cress_table_print(table, &cli->output);
+    if (count == 0) {
+        cress_output_say(&cli->output,
+                         "no worker has a schedule; add a [schedule NAME] section to cress.conf");
+    }
+    cress_cli_end(cli, 0);
+}
+
+static void run_list(struct cress_cli *cli)
+{
+    cress_store_schedules(cli->store, NULL, on_list, cli);
+}
+
+/* --- next --- */
+
+/* True when the verb is over: the one schedule that was asked for is not there. */
+static bool is_missing(struct cress_cli *cli, size_t count, const struct cress_error *err)
+{
+    const struct cron *cron = cli->state;
+    struct cress_error missing;
+    if (!err && count == 0) {
+        cress_schedules_missing(cron->names[0], &missing);
+        err = &missing;
+    }
+    return cress_cli_failed(cli, err);
+}
+
+static void on_next(const struct cress_schedule_record *schedules, size_t count,
+                    const struct cress_error *err, void *arg)
+{
+    struct cress_cli *cli = arg;
+    struct cress_schedule schedule;
+    struct cress_error why;
+    if (is_missing(cli, count, err)) {
+        return;
+    }
+    if (cress_schedule_make(schedules->cron, schedules->timezone, &schedule, &why) != CRESS_OK) {
+        cress_cli_fail(cli, &why);
+        return;
+    }
+    print_ticks(cli, &schedule);
+    cress_schedule_free(&schedule);
+    cress_cli_end(cli, 0);
+}
+
+static void run_next(struct cress_cli *cli)
+{
+    const struct cron *cron = cli->state;
+    if (cron->has_schedule) {
+        print_ticks(cli, &cron->schedule);
+        cress_cli_end(cli, 0);
+    } else {
+        cress_store_schedules(cli->store, cron->names[0], on_next, cli);
+    }
+}
+
+/* --- run --- */
+
+static void on_submitted(const struct cress_record *record, const struct cress_error *err,
+                         void *arg)
+{
+    struct cress_cli *cli = arg;
+    if (cress_cli_failed(cli, err)) {
+        return;
+    }
+    printf(cress_cli_json(cli) ? "{\"id\":\"%s\"}\n" : "%s\n", record->id);
+    cress_cli_end(cli, 0);
+}
+
+static void on_run(const struct cress_schedule_record *schedules, size_t count,
+                   const struct cress_error *err, void *arg)
+{
+    struct cress_cli *cli = arg;
+    if (is_missing(cli, count, err)) {
+        return;
+    }
+    const struct cress_submit_options options = {.broker = cli->broker,
+                                                 .store = cli->store,
+                                                 .config = cli->config,
+                                                 .timeout_ms = CRESS_CLI_CONFIRM_MS};
+    cress_schedules_run(&options, schedules, on_submitted, cli);
+}
+
+static void run_run(struct cress_cli *cli)
+{
+    const struct cron *cron = cli->state;
+    cress_store_schedules(cli->store, cron->names[0], on_run, cli);
+}
+
+/* --- pause, resume --- */
+
+static void on_paused(const struct cress_error *err, void *arg)
+{
+    struct cress_cli *cli = arg;
+    struct cron *cron = cli->state;
+    if (cress_cli_over(cli)) {
+        return;
+    }
+    if (err) {
+        cress_output_error(&cli->output, err);
+        cron->exit_code = cress_status_exit_code(err->status);
+    }
+    if (++cron->answered == cron->name_count) {
+        cress_cli_end(cli, cron->exit_code);
+    }
+}
+
+static void run_pause(struct cress_cli *cli)
+{
+    const struct cron *cron = cli->state;
+    const bool paused = strcmp(cron->action->word, "pause") == 0;
+    for (int i = 0; i < cron->name_count; i++) {
+        cress_store_schedule_pause(cli->store, cron->names[i], paused, on_paused, cli);
+    }
+}
+
+/* --- check --- */
+
+static void check_section(const struct cress_config *config,
+                          const struct cress_schedule_config *section, struct cress_table *table,
+                          struct cress_error *err)
+{
+    struct cress_plan *plan;
+    char next[CRESS_TIME_TEXT_MAX];
+    if (cress_plan_make(config, section, &plan, err) == CRESS_OK) {
+        format_tick(cress_schedule_next(&plan->schedule, cress_clock_wall_ms()), next);
+        cress_table_add(table, (const char *const[]){section->name, section->cron,
+                                                     section->timezone, section->task, next});
+        cress_plan_free(plan);
+    }
+}
+
+/* All that are wrong are named, not only the first. */
+static void check_sections(struct cress_cli *cli)
+{
+    static const char *const columns[] = {"SCHEDULE", "CRON",      "TIMEZONE",
+                                          "TASK",     "NEXT TICK", NULL};
+    struct cress_table *table = cress_table_new(columns);
+    int exit_code = 0;
+    for (size_t i = 0; i < cli->config->schedule_count; i++) {
+        struct cress_error err = {.status = CRESS_OK};
+        check_section(cli->config, &cli->config->schedules[i], table, &err);
+        if (err.status != CRESS_OK) {
+            cress_output_error(&cli->output, &err);
+            exit_code = cress_status_exit_code(err.status);
+        }
+    }
+    cress_table_print(table, &cli->output);
+    if (cli->config->schedule_count == 0) {
+        cress_output_say(&cli->output, "the configuration has no [schedule NAME] section");
+    }
+    cress_cli_end(cli, exit_code);
+}
+
+static void run_check(struct cress_cli *cli)
+{
+    const struct cron *cron = cli->state;
+    if (cron->has_schedule) {
+        print_ticks(cli, &cron->schedule);
+        cress_cli_end(cli, 0);
+    } else {
+        check_sections(cli);
+    }
+}
+
+/* --- what the user gave --- */
+
+static const struct action actions[] = {
+    {"list", "", 0, 0, CRESS_NEEDS_STORE, run_list},
+    {"next", " NAME", 1, 1, 0, run_next},
+    {"run", " NAME", 1, 1, CRESS_NEEDS_STORE | CRESS_NEEDS_BROKER, run_run},
+    {"pause", " NAME...", 1, -1, CRESS_NEEDS_STORE, run_pause},
+    {"resume", " NAME...", 1, -1, CRESS_NEEDS_STORE, run_pause},
+    {"check", " [EXPRESSION]", 0, 1, 0, run_check},
+};
+
+static const char *const words[] = {"list", "next", "run", "pause", "resume", "check", NULL};
+
+static enum cress_status find_action(const char *word, const struct action **out,
+                                     struct cress_error *err)
+{
+    for (size_t i = 0; i < CRESS_COUNT(actions); i++) {
+        if (strcmp(actions[i].word, word) == 0) {
+            *out = &actions[i];
+            return CRESS_OK;
+        }
+    }
+    const char *closest = cress_text_closest(word, words);
+    return cress_error_set(err, CRESS_USAGE, "unknown_operand",
+                           "cron %s: it is cron list, next, run, pause, resume or check%s%s%s",
+                           word, closest ? "; did you mean " : "", closest ? closest : "",
+                           closest ? "?" : "");
+}
+
+static enum cress_status check_names(const struct cron *cron, struct cress_error *err)
+{
+    const struct action *action = cron->action;
+    if (cron->name_count < action->min_operands ||
+        (action->max_operands >= 0 && cron->name_count > action->max_operands)) {
+        return cress_error_set(err, CRESS_USAGE, "wrong_operands", "usage: cress cron %s%s",
+                               action->word, action->operands);
+    }
+    return CRESS_OK;
+}
+
+/* `next` of a schedule in this configuration, and `check` of an expression, ask no server. */
+static enum cress_status make_schedule(struct cress_cli *cli, struct cron *cron,
+                                       struct cress_error *err)
+{
+    const char *timezone = cress_args_text(&cli->args, "timezone");
+    const char *expression = NULL;
+    if (cron->action->run == run_check && cron->name_count > 0) {
+        expression = cron->names[0];
+        timezone = timezone ? timezone : "UTC";
+    } else if (cron->action->run == run_next) {
+        const struct cress_schedule_config *section =
+            cress_config_schedule(cli->config, cron->names[0]);
+        expression = section ? section->cron : NULL;
+        timezone = section ? section->timezone : NULL;
+        cli->needs |= section ? 0 : CRESS_NEEDS_STORE;
+    }
+    if (!expression) {
+        return CRESS_OK;
+    }
+    const enum cress_status status =
+        cress_schedule_make(expression, timezone, &cron->schedule, err);
+    cron->has_schedule = status == CRESS_OK;
+    return status;
+}
+
+static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+{
+    struct cron *cron = CRESS_NEW(struct cron);
+    cli->state = cron;
+    cron->names = cli->args.operands + 1;
+    cron->name_count = cli->args.operand_count - 1;
+    enum cress_status status = find_action(cli->args.operands[0], &cron->action, err);
+    if (status == CRESS_OK) {
+        status = check_names(cron, err);
+    }
+    if (status == CRESS_OK) {
+        cli->needs |= cron->action->needs;
+        status = make_schedule(cli, cron, err);
+    }
+    return status;
+}
+
+static void run(struct cress_cli *cli)
+{
+    const struct cron *cron = cli->state;
+    cron->action->run(cli);
+}
+
+static void release(struct cress_cli *cli)
+{
+    struct cron *cron = cli->state;
+    if (cron->has_schedule) {
+        cress_schedule_free(&cron->schedule);
+    }
+    free(cron);
+}
+
+static const struct cress_flag flags[] = {
+    {.name = "count",
+     .letter = 'n',
+     .kind = CRESS_FLAG_NUMBER,
+     .value = "N",
+     .min = 1,
+     .max = 10000,
+     .help = "next, check: how many ticks (default: 5)"},
+    {.name = "timezone",
+     .kind = CRESS_FLAG_TEXT,
+     .value = "ZONE",
+     .help = "check: whose clock the expression means (default: UTC)"},
+    {.name = NULL},
+};
+
+const struct cress_verb cress_verb_cron = {
+    .name = "cron",
+    .operands = "list|next|run|pause|resume|check [NAME...|EXPRESSION]",
+    .summary = "list, pause and run schedules, and see when they are due",
+    .about =
+        "Schedules are [schedule NAME] sections in the workers' configuration. Columns of `list`:\n"
+        "name, status (active, paused, or gone: no worker has it), cron expression, time zone, "
+        "next\n"
+        "tick, last tick, state and id of the last tick's job. Times are UTC.\n"
+        "\n"
+        "`next` prints the next ticks, in UTC and as the zone's clock shows them. `run` submits "
+        "the\n"
+        "schedule's job now and prints its id; the ticks stay as they are. `pause` lasts until\n"
+        "`resume`, which makes up for nothing. `check` reads the [schedule] sections of this\n"
+        "configuration, or one expression, and asks no server.\n",
+    .examples = "  cress cron list\n"
+                "  cress cron next nightly -n 10\n"
+                "  cress cron check '30 2 * * MON-FRI' --timezone Europe/Berlin\n"
+                "  cress wait $(cress cron run nightly)\n"
+                "  cress cron pause nightly\n",
+    .flags = flags,
+    .words = words,
+    .min_operands = 1,
+    .max_operands = -1,
+    .needs = CRESS_NEEDS_CONFIG,
+    .prepare = prepare,
+    .run = run,
+    .release = release,
+};

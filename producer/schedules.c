@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Schedules shown and run; see schedules.h.
+#include "producer/schedules.h"
+
+#include "common/base/clock.h"
+#include "common/schedule/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { GONE_MS = 90000 }; /* workers say that they have it every 30 s */
+
+enum cress_schedule_status cress_schedules_status(const struct cress_schedule_record *schedule,
+                                                  int64_t now_ms)
+{
+    if (schedule->paused_ms > 0) {
+        return CRESS_SCHEDULE_PAUSED;
+    }
+    return schedule->seen_ms + GONE_MS < now_ms ? CRESS_SCHEDULE_GONE : CRESS_SCHEDULE_ACTIVE;
+}
+
+const char *cress_schedule_status_word(enum cress_schedule_status status)
+{
+    static const char *const words[] = {"active", "paused", "gone"};
+    return words[status];
+}
+
+int64_t cress_schedules_next(const struct cress_schedule_record *schedule, int64_t now_ms)
+{
+    struct cress_schedule made;
+    if (cress_schedules_status(schedule, now_ms) != CRESS_SCHEDULE_ACTIVE || !schedule->cron ||
+        !schedule->timezone ||
+        cress_schedule_make(schedule->cron, schedule->timezone, &made, NULL) != CRESS_OK) {
+        return 0;
+    }
+    const int64_t from_ms = schedule->done_ms > now_ms ? schedule->done_ms : now_ms;
+    const int64_t next_ms = cress_schedule_next(&made, from_ms);
+    cress_schedule_free(&made);
+    return next_ms == INT64_MAX ? 0 : next_ms;
+}
+
+/* --- JSON --- */
+
+static void add_text(struct cress_buf *out, const char *member, const char *text)
+{
+    cress_buf_printf(out, ",\"%s\":", member);
+    if (text) {
+        cress_buf_add_json(out, text, strlen(text));
+    } else {
+        cress_buf_add_text(out, "null");
+    }
+}
+
+static void add_time(struct cress_buf *out, const char *member, int64_t ms)
+{
+    char text[CRESS_TIME_TEXT_MAX];
+    add_text(out, member, ms > 0 ? cress_time_format(ms, text) : NULL);
+}
+
+void cress_schedules_write_json(const struct cress_schedule_record *schedule, int64_t now_ms,
+                                struct cress_buf *out)
+{
+    cress_buf_add_text(out, "{\"name\":");
+    cress_buf_add_json(out, schedule->name, strlen(schedule->name));
+    add_text(out, "status", cress_schedule_status_word(cress_schedules_status(schedule, now_ms)));
+    add_text(out, "cron", schedule->cron);
+    add_text(out, "timezone", schedule->timezone);
+    add_text(out, "missed", schedule->missed);
+    add_text(out, "overlap", schedule->overlap);
+    cress_buf_printf(out, ",\"job\":%s", schedule->request ? schedule->request : "null");
+    add_time(out, "next_tick_at", cress_schedules_next(schedule, now_ms));
+    add_time(out, "last_tick_at", schedule->last_ms);
+    add_text(out, "last_job_id", schedule->last_id);
+    add_text(out, "last_job_state", schedule->last_state);
+    add_time(out, "paused_at", schedule->paused_ms);
+    add_time(out, "seen_at", schedule->seen_ms);
+    cress_buf_add_char(out, '}');
+}
+
+/* --- running --- */
+
+void cress_schedules_run(const struct cress_submit_options *options,
+                         const struct cress_schedule_record *schedule, cress_submit_cb done,
+                         void *arg)
+{
+    char id[CRESS_ID_MAX + 1], *payload = NULL;
+    struct cress_job job = {0}; /* which cress_submit() refuses, should the request be no job */
+    json_t *request = schedule->request ? json_loads(schedule->request, 0, NULL) : NULL;
+    struct cress_error err;
+    if (cress_job_from_request(request, cress_clock_wall_ms(), &job, &payload, &err) != CRESS_OK) {
+        job = (struct cress_job){.task = "", .queue = "", .payload = ""};
+    }
+    job.id = cress_plan_run_id(schedule->name, id);
+    cress_submit(options, &job, done, arg);
+    free(payload);
+    json_decref(request);
+}
+
+void cress_schedules_missing(const char *name, struct cress_error *err)
+{
+    cress_error_set(err, CRESS_NOT_FOUND, "unknown_schedule",
+                    "no schedule \"%.64s\": no worker has a [schedule] section of that name", name);
+}

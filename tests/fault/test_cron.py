@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ten workers with the same schedule, killed with SIGKILL around its ticks: exactly one job a tick, run exactly once."""
+
+import collections
+import os
+import random
+import time
+import unittest
+
+import cresstest
+from cresstest import unique, wait_for
+
+LONG = os.environ.get("CRESS_FAULT_LENGTH") == "long"
+TICKS = 150 if LONG else 12
+WORKERS = 10
+PERIOD = 2  # seconds
+
+
+class CronTest(cresstest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.random = random.Random(7)
+        self.name = unique("cron")
+        self.queue = unique("ledger")
+        self.store = self.redis()
+        self.folder = self.program_folder()
+
+    def program_folder(self):
+        folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), self.name)
+        os.mkdir(folder)
+        self.addCleanup(lambda: [os.unlink(os.path.join(folder, name)) for name in os.listdir(folder)] and
+                        os.rmdir(folder))
+        return folder
+
+    def write(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def start_ticker(self):
+        """A worker that has the schedule, but does not run its jobs."""
+        return self.start("cress-worker", "--config", self.tickers, "--queues", self.queue + "-unused",
+                          "--concurrency", "1")
+
+    def ticks(self):
+        """The ticks that have a job, in seconds since 1970, and how many ms after each it was submitted."""
+        prefix = "cress:job:schedule:%s:" % self.name
+        found, cursor = {}, "0"
+        while True:
+            cursor, keys = self.store.command("SCAN", cursor, "MATCH", prefix + "*", "COUNT", 10000)
+            for key in keys:
+                tick = int(time.mktime(time.strptime(key[len(prefix):], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone)
+                found[tick] = int(self.store.command("HGET", key, "created_ms")) - 1000 * tick
+            if cursor == "0":
+                return found
+
+    def done_ms(self):
+        return int(self.store.command("HGET", "cress:schedule:" + self.name, "done_ms") or 0)
+
+    def ledger(self):
+        with open(os.path.join(self.folder, "ledger"), encoding="utf-8") as file:
+            return collections.Counter(file.read().split())
+
+    def test_ten_workers_killed_around_the_tick(self):
+        ledger = self.write("ledger", "")
+        runner = self.write("runner.conf", "[task note]\nhandler = exec\nshell = true\n"
+                                           'command = echo "$CRESS_JOB_ID" >> %s\n' % ledger)
+        self.tickers = self.write("tickers.conf", "[schedule %s]\ncron = @every %ds\ntask = note\nqueue = %s\n" % (
+            self.name, PERIOD, self.queue))
+        self.worker("--config", runner, "--queues", self.queue)
+        workers = [self.start_ticker() for _ in range(WORKERS)]
+        for worker in workers:
+            worker.wait_log("worker ready")
+        kills, end = 0, time.time() + TICKS * PERIOD
+        while time.time() < end:
+            # the moment of the kill: while the tick is claimed, its job submitted, and that noted
+            tick = (time.time() // PERIOD + 1) * PERIOD
+            time.sleep(max(0, tick + self.random.uniform(-0.003, 0.009) - time.time()))
+            victims = self.random.sample(range(WORKERS), self.random.choice([1, 5, 9, WORKERS, WORKERS]))
+            for victim in victims:
+                workers[victim].process.kill()
+            for victim in victims:
+                workers[victim].kill()
+                workers[victim] = self.start_ticker()
+            kills += len(victims)
+        last = int(end) // PERIOD * PERIOD
+        wait_for(lambda: self.done_ms() >= last * 1000, "the last tick to be done")
+        for worker in workers:
+            worker.stop()
+
+        delays = self.ticks()
+        ticks = sorted(delays)
+        expected = list(range(ticks[0], last + 1, PERIOD))
+        wait_for(lambda: len(self.ledger()) == len(ticks), "every job to run", 60)
+        runs = self.ledger()
+        submitted = sum(program.log().count("scheduled job submitted") for program in self.programs)
+        print("\nworkers killed around the tick: ticks %d, jobs %d, lost %d, run again %d, kills %d, submissions %d, "
+              "latest %d ms after its tick" % (len(expected), len(ticks), len(set(expected) - set(ticks)),
+                                               sum(runs.values()) - len(runs), kills, submitted,
+                                               max(delays.values())))
+        self.assertGreaterEqual(len(ticks), TICKS - 2)
+        self.assertEqual([tick for tick in ticks if tick <= last], expected)
+        self.assertEqual(set(runs.values()), {1})
+
+
+if __name__ == "__main__":
+    unittest.main()

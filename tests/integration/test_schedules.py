@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Schedules: one job a tick however many workers there are, missed ticks, pauses, reloads, and `cress cron`."""
+
+import json
+import os
+import signal
+import time
+import unittest
+
+import cresstest
+from cresstest import unique, wait_for
+
+
+def tick_of(job):
+    """The tick in a job's id, in seconds since 1970."""
+    text = job.split(":", 2)[2]
+    return int(time.mktime(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")) - time.timezone)
+
+
+class CronTest(cresstest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.queue = unique("cron")
+        self.name = unique("beat")
+        self.store = self.redis()
+
+    def config(self, path=None, **options):
+        """A configuration with one schedule; returns its path."""
+        options = {"cron": "@every 1s", "task": "cress.echo", "payload": '{"beat": 1}', "queue": self.queue, **options}
+        path = path or os.path.join(os.environ.get("TMPDIR", "/tmp"), self.name + ".conf")
+        self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("[schedule %s]\n" % self.name)
+            file.writelines("%s = %s\n" % item for item in options.items())
+        return path
+
+    def ticking(self, path):
+        return self.worker("--config", path, "--queues", self.queue)
+
+    def jobs(self):
+        """The ids of the schedule's jobs, in the order of their ticks."""
+        found, cursor = set(), "0"
+        while True:
+            cursor, keys = self.store.command("SCAN", cursor, "MATCH", "cress:job:schedule:%s:*" % self.name,
+                                              "COUNT", 1000)
+            found.update(key[len("cress:job:"):] for key in keys)
+            if cursor == "0":
+                return sorted(found)
+
+    def wait_jobs(self, count):
+        return wait_for(lambda: len(self.jobs()) >= count and self.jobs(), "%d jobs of the schedule" % count)
+
+    def field(self, name):
+        return self.store.command("HGET", "cress:schedule:" + self.name, name)
+
+    def cron(self, *words, config=None, status=0):
+        done = cresstest.run("cress", "cron", *words, *(["--config", config] if config else []))
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done
+
+    def listed(self):
+        rows = json.loads(self.cron("list", "--json").stdout)
+        return next((row for row in rows if row["name"] == self.name), None)
+
+    def test_one_job_a_tick_from_three_workers(self):
+        path = self.config()
+        workers = [self.ticking(path) for _ in range(3)]
+        jobs = self.wait_jobs(5)
+        ticks = [tick_of(job) for job in jobs]
+        self.assertEqual(ticks, list(range(ticks[0], ticks[0] + len(ticks))))
+        record = self.wait_state(jobs[0], "succeeded")
+        self.assertEqual((record["task"], record["result"], record["queue"]), ("cress.echo", '{"beat":1}', self.queue))
+        self.assertLess(int(record["created_ms"]) - 1000 * ticks[0], 1000)  # punctual
+        wait_for(lambda: sum(worker.log().count("scheduled job submitted") for worker in workers) >= 5, "logs")
+
+    def test_what_list_and_next_say(self):
+        path = self.config(cron="0 3 29 2 *", timezone="Europe/Berlin", missed="once")
+        self.ticking(path)
+        row = wait_for(self.listed, "the schedule in the list")
+        self.assertEqual({key: row[key] for key in ("status", "cron", "timezone", "missed", "overlap", "last_tick_at",
+                                                    "last_job_id", "last_job_state", "paused_at")},
+                         {"status": "active", "cron": "0 3 29 2 *", "timezone": "Europe/Berlin", "missed": "once",
+                          "overlap": "run", "last_tick_at": None, "last_job_id": None, "last_job_state": None,
+                          "paused_at": None})
+        self.assertEqual(row["job"], {"task": "cress.echo", "payload": {"beat": 1}, "queue": self.queue,
+                                      "priority": "normal"})
+        ticks = [line.split("\t") for line in self.cron("next", self.name, "-n", "2").stdout.splitlines()]
+        self.assertRegex(ticks[0][0], r"^20\d\d-02-29T02:00:00Z$")
+        self.assertRegex(ticks[1][1], r"^20\d\d-02-29T03:00:00\+01:00$")
+        self.assertEqual(row["next_tick_at"], ticks[0][0].replace("Z", ".000Z"))
+        # the same from the configuration alone, without servers
+        done = cresstest.run("cress", "cron", "next", self.name, "-n", "2", "--config", path,
+                             CRESS_STORE_URL="redis://127.0.0.1:1/")
+        self.assertEqual([line.split("\t") for line in done.stdout.splitlines()], ticks)
+        self.assertEqual(self.cron("next", "no-such", status=3).stdout, "")
+
+    def test_list_shows_the_last_job(self):
+        self.ticking(self.config(cron="*/1 * * * * *"))
+        job = self.wait_jobs(1)[0]
+        self.wait_state(job, "succeeded")
+        row = wait_for(lambda: self.listed()["last_job_id"] and self.listed(), "the last job in the list")
+        self.assertIn(row["last_job_id"], self.jobs())
+        table = self.cron("list").stdout
+        self.assertIn("%s\tactive\t*/1 * * * * *\tUTC\t20" % self.name, table)
+
+    def test_pause_and_resume(self):
+        self.ticking(self.config())
+        self.wait_jobs(1)
+        self.cron("pause", self.name)
+        row = self.listed()
+        self.assertEqual((row["status"], row["next_tick_at"]), ("paused", None))
+        paused = int(self.field("paused_ms"))
+        # ticks go by, as the store notes, but make no jobs
+        wait_for(lambda: int(self.field("done_ms")) > paused + 2000, "ticks to pass")
+        self.assertFalse([job for job in self.jobs() if tick_of(job) * 1000 > paused])
+        self.assertEqual(int(self.field("paused_ms")), paused)
+        # … and not when a worker is started meanwhile
+        self.ticking(self.config())
+        self.assertEqual(int(self.field("paused_ms")), paused)
+        self.cron("resume", self.name)
+        resumed = int(self.field("done_ms"))
+        wait_for(lambda: tick_of(self.jobs()[-1]) * 1000 > resumed, "a job after resume")
+        self.assertFalse([job for job in self.jobs() if paused < tick_of(job) * 1000 <= resumed])
+        done = self.cron("pause", "no-such", status=3)
+        self.assertIn('no schedule "no-such"', done.stderr)
+
+    def go_back(self, seconds):
+        """As if no worker had run for so long."""
+        done = int(time.time() - seconds) * 1000
+        self.store.command("HSET", "cress:schedule:" + self.name, "done_ms", done)
+        return done
+
+    def missed(self, **options):
+        """A schedule whose ticks of some hours ago no worker has seen."""
+        path = self.config(**options)
+        self.ticking(path).stop()
+        self.go_back(4 * 3600)
+        return self.ticking(path)
+
+    def test_missed_ticks_are_skipped(self):
+        begin = time.time()
+        hour = int(begin) // 3600
+        hours = ",".join(str((hour + shift) % 24) for shift in (-3, 0, 1))
+        self.missed(cron="* * %s * * *" % hours, missed="skip", grace="1s")
+        self.assertGreater(tick_of(self.wait_jobs(1)[0]), begin - 2)
+
+    def test_of_missed_ticks_the_last_runs(self):
+        last = int(time.time()) // 60 * 60 - 7200
+        self.missed(cron=time.strftime("0,%-M %-H * * *", time.gmtime(last)), missed="once")
+        job = self.wait_jobs(1)[0]
+        self.assertEqual(tick_of(job), last)
+        wait_for(lambda: int(self.field("done_ms")) == last * 1000, "the tick to be done")
+        self.assertEqual(len(self.jobs()), 1)
+
+    def test_ticks_that_are_little_late_all_run(self):
+        path = self.config(cron="@every 1s", missed="skip", grace="30s")
+        self.ticking(path).stop()
+        done = self.go_back(10)
+        self.ticking(path)
+        jobs = self.wait_jobs(10)
+        self.assertEqual([tick_of(job) for job in jobs][:10], [done // 1000 + 1 + i for i in range(10)])
+
+    def test_overlap(self):
+        path = self.config(task="cress.sleep", payload='{"ms": 3500}', overlap="skip")
+        worker = self.ticking(path)
+        first, second = self.wait_jobs(2)[:2]
+        self.assertGreaterEqual(tick_of(second) - tick_of(first), 4)
+        self.assertIn("tick passed over: the job before has not ended", worker.log())
+
+    def test_reload(self):
+        path = self.config()
+        worker = self.ticking(path)
+        self.wait_jobs(1)
+        self.config(path, payload='"changed"')
+        worker.signal(signal.SIGHUP)
+        worker.wait_log("configuration read again")
+        wait_for(lambda: self.store.record(self.jobs()[-1])["payload"] == '"changed"', "a job of the new section")
+        self.assertNotIn("needs a restart", worker.log())
+        # a section that cannot work leaves the old one
+        self.config(path, cron="0 0 30 2 *")
+        worker.signal(signal.SIGHUP)
+        worker.wait_log("this date never comes")
+        count = len(self.jobs())
+        self.wait_jobs(count + 2)
+        # one that is gone is gone
+        with open(path, "w", encoding="utf-8"):
+            pass
+        worker.signal(signal.SIGHUP)
+        wait_for(lambda: worker.log().count("configuration read again") == 2, "the reload")
+        last = wait_for(lambda: int(self.field("done_ms")) < (time.time() - 2.5) * 1000 and self.jobs(), "silence")[-1]
+        self.assertLess(tick_of(last), time.time() - 2)
+
+    def test_a_schedule_that_changes_begins_then(self):
+        path = self.config(cron="@every 1d", missed="once")
+        self.ticking(path).stop()
+        self.go_back(3600)
+        self.config(path, cron="@every 1m", missed="once")  # its last tick is over, but was never this schedule's
+        self.ticking(path)
+        wait_for(lambda: int(self.field("done_ms")) > (time.time() - 60) * 1000, "the schedule to begin")
+        self.assertEqual([job for job in self.jobs() if tick_of(job) < time.time() - 60], [])
+
+    def test_run_now(self):
+        path = self.config(cron="@yearly")
+        self.ticking(path)
+        wait_for(self.listed, "the schedule in the list")
+        job = self.cron("run", self.name).stdout.strip()
+        self.assertTrue(job.startswith("schedule:%s:run:" % self.name), job)
+        self.assertEqual(self.wait_state(job, "succeeded")["result"], '{"beat":1}')
+        self.assertIsNone(self.field("last_ms"))
+        self.cron("run", "no-such", status=3)
+
+    def test_a_store_without_its_data(self):
+        path = self.config()
+        worker = self.ticking(path)
+        self.wait_jobs(2)
+        self.store.command("DEL", "cress:schedule:" + self.name, "cress:schedules")
+        before = len(self.jobs())
+        jobs = self.wait_jobs(before + 2)
+        ticks = [tick_of(job) for job in jobs]
+        self.assertEqual(ticks, list(range(ticks[0], ticks[0] + len(ticks))), worker.log())
+        self.assertIsNotNone(self.listed())
+
+    def test_wrong_sections(self):
+        path = self.config(cron="0 25 * * *", timezone="Europe/Berlin")
+        for program, words, end in (("cress-worker", ["--check-config"], 78), ("cress", ["config", "check"], 78),
+                                    ("cress", ["cron", "check"], 78)):
+            done = cresstest.run(program, *words, "--config", path)
+            self.assertEqual(done.returncode, end, done.stderr)
+            self.assertIn("%s:2: schedule %s.cron: hour: out of range; allowed: 0 to 23" % (path, self.name),
+                          done.stderr)
+        self.config(path, cron="0 3 * * *")
+        self.assertIn("%s\t0 3 * * *\tUTC\tcress.echo\t20" % self.name, self.cron("check", config=path).stdout)
+        self.assertEqual(cresstest.run("cress", "cron", "chek").returncode, 2)
+        self.assertEqual(cresstest.run("cress", "cron", "next").returncode, 2)
+
+    def test_check_an_expression(self):
+        ticks = json.loads(self.cron("check", "30 2 * * *", "--timezone", "Europe/Berlin", "-n", "400",
+                                     "--json").stdout)
+        self.assertEqual(len(ticks), 400)
+        odd = [tick["local"] for tick in ticks if "T02:30:00" not in tick["local"]]
+        self.assertTrue(1 <= len(odd) <= 2, odd)  # the day on which there is no 02:30
+        self.assertRegex(odd[0], r"-03-\d\dT03:30:00\+02:00$")
+
+
+if __name__ == "__main__":
+    unittest.main()
