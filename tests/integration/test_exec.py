@@ -5,6 +5,7 @@ cost their own job and nothing else. CRESS_TEST_LONG=1 runs ten times as many jo
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -277,6 +278,37 @@ class BadManners(ExecTest):
         job = self.publish(task, headers={"max_attempts": 1})
         wait_for(lambda: len(processes(mark)) > 50, "the bomb")
         self.assertEqual(self.verdict(self.wait_state(job, "failed")), "hard_timeout")
+        self.assert_clean(mark)
+
+    def test_fork_bomb_within_a_limit(self):
+        """A bomb that would not end by itself meets processes_max, to which the kernel holds only who is not root."""
+        mark = self.script("import os, time\nwhile True:\n    try: os.fork()\n    except OSError: time.sleep(0.05)",
+                           PYTHON)  # all of them have its path as an argument
+        task = self.task(mark, "processes_max = 60", "timeout = 3s")
+        os.chmod(self.folder.name, 0o755)
+        os.chmod(self.tmp, 0o777)
+        if os.geteuid() == 0:  # a user of its own, for the limit counts all of a user's processes
+            user = 61000 + os.getpid() % 4000
+            program = os.path.join(cresstest.BUILD, "cress-worker")
+            if subprocess.run([program, "--version"], user=user, capture_output=True, check=False).returncode:
+                self.skipTest("NOT TESTED: another user cannot run " + program)
+            worker = subprocess.Popen([program, "--config", self.configure(), "--queues", self.queue], user=user,
+                                      cwd="/", stderr=subprocess.DEVNULL, env=dict(os.environ, TMPDIR=self.tmp))
+            self.addCleanup(worker.wait)
+            self.addCleanup(worker.terminate)
+        else:
+            worker = self.run_worker()
+        job = self.publish(task, headers={"max_attempts": 1})
+        most = 0
+
+        def over():
+            nonlocal most
+            most = max(most, len(processes(mark)))
+            return self.redis().record(job).get("state") == "failed"
+        wait_for(over, "the end of the bomb")
+        self.assertGreater(most, 30, "it did fork")
+        self.assertLessEqual(most, 60)
+        self.assertEqual(self.verdict(self.redis().record(job)), "hard_timeout")
         self.assert_clean(mark)
 
     def test_folder_full_of_traps(self):
