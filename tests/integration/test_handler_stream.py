@@ -236,6 +236,50 @@ for job in jobs():
         self.assertEqual(len(processes(self.mark)), 2)
         self.stop(worker)
 
+    def test_closed_stdout(self):
+        """It can never answer again: it is given time to exit, then killed, and its job goes to another."""
+        worker = self.run_worker("""
+for job in jobs():
+    if job["attempt"] == 1:
+        os.close(1)
+        time.sleep(600)
+    say(id=job["id"], result=job["attempt"])
+""")
+        self.assertEqual(self.result(self.publish(1)), 2)
+        worker.wait_log("did_not_exit")
+        self.stop(worker)
+
+    def test_fork_bomb_and_zombies(self):
+        """Half of 200 children end at once and are never waited for, half run on in sessions of their own."""
+        worker = self.run_worker("""
+for job in jobs():
+    for n in range(200):
+        if os.fork() == 0:
+            os.setsid()
+            time.sleep(600 * (n % 2))
+            os._exit(0)
+    time.sleep(600)
+""")
+        job = self.publish(1, headers={"max_attempts": 1, "timeout_ms": 3000})
+        wait_for(lambda: len(processes(self.mark)) > 90, "the bomb")
+        self.assertEqual(self.error(job)["code"], "timeout")
+        wait_for(lambda: not processes(self.mark), "the end of all its processes")
+        self.stop(worker)
+
+    def test_a_hundred_megabytes_on_stderr(self):
+        worker = self.run_worker("""
+for job in jobs():
+    for n in range(100):
+        sys.stderr.write("x" * (1 << 20))
+    print("end", file=sys.stderr)
+    say(id=job["id"], result=1)
+""")
+        self.assertEqual(self.result(self.publish(1)), 1)
+        with open("/proc/%d/status" % worker.pid, encoding="utf-8") as status:
+            peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+        self.assertLess(peak, 100000, "kB; 100 MB of output are not kept")
+        self.stop(worker)
+
     def test_missing_program_is_an_error_at_the_start(self):
         config = self.file("cress.conf",
                            "[task t]\nhandler = stream\ncommand = /no/such/program\n")

@@ -60,6 +60,31 @@ static int trouble(struct cress_job *job)
         cress_job_log(job, "logged \xff %s", "well");
     } else if (strcmp(what, "stdin") == 0) {
         return cress_job_done(job, json_integer(getchar()));
+    } else if (strcmp(what, "bomb") == 0) {
+        for (int i = 0; i < 200; i++) {
+            if (fork() == 0) {
+                setsid();
+                while (i % 2 == 0) {
+                    pause();
+                }
+                _exit(0); /* and is never waited for */
+            }
+        }
+        for (;;) {
+            pause();
+        }
+    } else if (strcmp(what, "close") == 0) {
+        for (int fd = 0; fd < 100; fd++) {
+            close(fd);
+        }
+        for (;;) {
+            pause();
+        }
+    } else if (strcmp(what, "flood") == 0) {
+        char *text = malloc(100000001);
+        memset(text, 'x', 100000000);
+        text[100000000] = 0;
+        return cress_job_done(job, json_string(text));
     } else if (strcmp(what, "number") == 0) {
         return 3;
     } else if (strcmp(what, "progress") == 0) {
@@ -294,6 +319,23 @@ class Jobs(Folder, TestCase):
         self.assertEqual(left.stdout.split(), [str(pids)])
         self.assertEqual(worker.stop(), 0)
         wait_for(lambda: not self.exists(pids), "the host to be gone")
+
+    def test_a_fork_bomb_and_zombies_end_with_their_host(self):
+        self.start_worker()
+        record = self.end("bomb", "--timeout", "2s", "--max-attempts", "1")
+        self.assertEqual(record["error"]["code"], "timeout")
+        after = self.end("a")["result"][0]
+        left = subprocess.run(["pgrep", "-f", self.trouble], capture_output=True, text=True, check=False)
+        self.assertEqual(left.stdout.split(), [str(after)])
+
+    def test_closed_descriptors_and_a_flood_cost_one_attempt(self):
+        worker = self.start_worker()
+        self.assertEqual(self.end("close", "--max-attempts", "1")["error"]["code"], "did_not_exit")
+        self.assertEqual(self.end("flood", "--max-attempts", "1")["error"]["code"], "line_too_long")
+        self.assertEqual(self.end("a")["state"], "succeeded")
+        with open("/proc/%d/status" % worker.pid, encoding="utf-8") as status:
+            peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+        self.assertLess(peak, 100000, "kB; 100 MB of output are not kept")
 
     def test_instances_start_early_and_run_side_by_side(self):
         worker = self.start_worker(instances=3)
