@@ -194,6 +194,15 @@ class Calls(TestCase):
         self.assertEqual(record["error"], {"code": "cancelled", "message": "no longer «needed»"})
         self.assertEqual(client.cancel(job), OK)
 
+    def test_cancels_a_job_that_runs(self):
+        client = self.client()
+        job = client.enqueue("cress.sleep", payload=b'{"ms": 60000}', queue=self.queue.encode())
+        self.wait_state(job, "running")
+        self.assertEqual(client.cancel(job), OK)
+        self.assertEqual(client.record(job, wait_ms=PATIENCE_MS)["state"], "cancelled")
+        self.assertIsNone(client.result(job))
+        self.assertEqual((client.status, client.code()), (JOB_FAILED, "cancelled"))
+
     def test_what_cannot_be_cancelled(self):
         client = self.client()
         job = client.enqueue()
