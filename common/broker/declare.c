@@ -54,7 +54,7 @@ void cress_declarer_attach(struct cress_declarer *declarer, struct cress_connect
 {
     declarer->connection = connection;
     declarer->channel_is_open = false;
-    declarer->delays = 0;
+    memset(declarer->has_delay, 0, sizeof declarer->has_delay);
     forget_known(declarer);
     for (struct cress_list *n = declarer->families.next; n != &declarer->families; n = n->next) {
         struct cress_family *family = CRESS_CONTAINER(n, struct cress_family, node);
@@ -211,7 +211,8 @@ static enum cress_status declare_work(struct cress_declarer *declarer, const cha
 static enum cress_status declare_delay(struct cress_declarer *declarer, const char *name,
                                        int64_t delay_ms, struct cress_error *err)
 {
-    if (declarer->delays & delay_ms) {
+    bool *is_declared = &declarer->has_delay[cress_route_delay_index(delay_ms)];
+    if (*is_declared) {
         return CRESS_OK;
     }
     amqp_exchange_declare_t declare = {
@@ -231,9 +232,7 @@ static enum cress_status declare_delay(struct cress_declarer *declarer, const ch
         status =
             call(declarer, AMQP_QUEUE_BIND_METHOD, &bind, AMQP_QUEUE_BIND_OK_METHOD, NULL, err);
     }
-    if (!status) {
-        declarer->delays |= delay_ms;
-    }
+    *is_declared = !status;
     return status;
 }
 
@@ -327,7 +326,9 @@ bool cress_declarer_forget(struct cress_declarer *declarer, const char *exchange
                            const char *routing_key)
 {
     const int64_t delay_ms = cress_route_delay_of(exchange);
-    declarer->delays &= ~delay_ms;
+    if (delay_ms) {
+        declarer->has_delay[cress_route_delay_index(delay_ms)] = false;
+    }
     struct cress_family *family = family_of_name(declarer, routing_key);
     if (family) {
         family->is_declared = false;

@@ -11,6 +11,7 @@
 #include "common/base/list.h"
 #include "common/broker/broker.h"
 #include "common/broker/connection.h"
+#include "common/broker/topology.h"
 
 /* The channel that declares; channels of other uses count from CRESS_CHANNEL_FIRST. */
 enum { CRESS_CHANNEL_DECLARE = 1, CRESS_CHANNEL_FIRST = 2 };
@@ -20,9 +21,9 @@ enum { CRESS_DECLARER_KNOWN_MAX = 64 };
 struct cress_declarer {
     struct cress_connection *connection;
     bool channel_is_open;
-    struct cress_list families; /* the work queues that may be declared */
-    struct cress_family *last;  /* the one found last */
-    int64_t delays;             /* the declared delays, added up: each is a power of two */
+    struct cress_list families;            /* the work queues that may be declared */
+    struct cress_family *last;             /* the one found last */
+    bool has_delay[CRESS_DELAY_COUNT];     /* declared; by cress_route_delay_index() */
     char *known[CRESS_DECLARER_KNOWN_MAX]; /* queues of others that were seen to exist */
     size_t known_count;
 };

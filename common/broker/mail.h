@@ -9,6 +9,7 @@
 #include "common/base/list.h"
 #include "common/broker/broker.h"
 #include "common/broker/deadline.h"
+#include "common/broker/topology.h"
 
 enum cress_mail_kind {
     /* to the thread and back */
@@ -56,10 +57,11 @@ struct cress_operation {
     struct cress_error *err; /* NULL: success. Owned */
 
     /* what is asked for */
-    struct cress_message *message;   /* PUBLISH. Owned */
-    bool returned;                   /* the broker has sent it back */
-    bool redeclared;                 /* its queue was declared again because of that */
-    char *name;                      /* ENSURE. Owned */
+    struct cress_message *message;       /* PUBLISH. Owned */
+    char exchange[CRESS_DELAY_NAME_MAX]; /* of a message that is not due yet */
+    bool returned;                       /* the broker has sent it back */
+    bool redeclared;                     /* its queue was declared again because of that */
+    char *name;                          /* ENSURE. Owned */
     bool as_work_queue;              /* ENSURE: with its priorities, arguments and dead letters */
     struct cress_queue_stats *stats; /* INSPECT; `stat_count` of them. Owned */
     size_t stat_count;

@@ -17,6 +17,7 @@
 // by one, each waiting for its confirm, until the channel has closed on the guilty one.
 #include "common/broker/publisher.h"
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/broker/codec.h"
 #include "common/broker/failure.h"
@@ -339,10 +340,21 @@ static enum cress_status publish(struct publisher *publisher, const struct cress
                                     err);
 }
 
+/* A message may have waited for a connection, or behind others: its delay is counted from now. */
+static void readdress(struct cress_operation *operation)
+{
+    const int64_t due_ms = operation->message->due_ms;
+    if (due_ms) {
+        cress_route_exchange(due_ms - cress_clock_wall_ms(), operation->exchange);
+        operation->message->exchange = operation->exchange;
+    }
+}
+
 static void publish_next(struct publisher *publisher)
 {
     struct cress_operation *operation = operation_of(cress_list_shift(&publisher->todo));
     struct cress_error err;
+    readdress(operation);
     const enum cress_status status = publish(publisher, operation->message, &err);
     if (publisher->link.connection->broken) {
         put_back(publisher, operation);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { DELAYS_PER_DOUBLING = 8, LAST_HOP_MS = 2048, SLACK_MS = 512 };
+
 static const char delay_prefix[] = "cress.delay.";
 
 void cress_route_queue_name(const char *queue, enum cress_priority priority,
@@ -26,28 +28,48 @@ void cress_route_dead_name(const char *queue, char name[CRESS_ROUTE_NAME_MAX])
     snprintf(name, CRESS_ROUTE_NAME_MAX, "%s.dead", queue);
 }
 
-/* The largest delay queue that is not longer than `due_in_ms`; 0: due sooner than the shortest. */
+/* How far the delays are from one another between `ms` and the next double. */
+static int64_t step_at(int64_t ms)
+{
+    int64_t step = CRESS_DELAY_MIN_MS;
+    while (ms >= 2 * DELAYS_PER_DOUBLING * step) {
+        step *= 2;
+    }
+    return step;
+}
+
+/* 0: due sooner than the shortest. */
 static int64_t delay_for(int64_t due_in_ms)
 {
     if (due_in_ms < CRESS_DELAY_MIN_MS) {
         return 0;
     }
-    int64_t delay = CRESS_DELAY_MIN_MS;
-    while (delay < CRESS_DELAY_MAX_MS && delay * 2 <= due_in_ms) {
-        delay *= 2;
+    if (due_in_ms <= LAST_HOP_MS) {
+        const int64_t step = step_at(due_in_ms);
+        return (due_in_ms + step - 1) / step * step;
     }
-    return delay;
+    const int64_t wanted = due_in_ms - SLACK_MS;
+    return wanted < CRESS_DELAY_MAX_MS ? wanted - wanted % step_at(wanted) : CRESS_DELAY_MAX_MS;
+}
+
+static void name_exchange(int64_t delay_ms, char exchange[CRESS_DELAY_NAME_MAX])
+{
+    exchange[0] = '\0';
+    if (delay_ms) {
+        snprintf(exchange, CRESS_DELAY_NAME_MAX, "%s%" PRId64, delay_prefix, delay_ms);
+    }
+}
+
+void cress_route_exchange(int64_t due_in_ms, char exchange[CRESS_DELAY_NAME_MAX])
+{
+    name_exchange(delay_for(due_in_ms), exchange);
 }
 
 void cress_route_job(const char *queue, enum cress_priority priority, int64_t due_in_ms,
                      struct cress_route *route)
 {
     route->delay_ms = delay_for(due_in_ms);
-    route->exchange[0] = '\0';
-    if (route->delay_ms) {
-        snprintf(route->exchange, sizeof route->exchange, "%s%" PRId64, delay_prefix,
-                 route->delay_ms);
-    }
+    name_exchange(route->delay_ms, route->exchange);
     cress_route_queue_name(queue, priority, route->routing_key);
 }
 
@@ -58,6 +80,17 @@ int64_t cress_route_delay_of(const char *exchange)
         !cress_text_to_int(exchange + strlen(delay_prefix), &ms)) {
         return 0;
     }
-    const bool is_ours = ms >= CRESS_DELAY_MIN_MS && ms <= CRESS_DELAY_MAX_MS && !(ms & (ms - 1));
+    const bool is_ours =
+        ms >= CRESS_DELAY_MIN_MS && ms <= CRESS_DELAY_MAX_MS && ms % step_at(ms) == 0;
     return is_ours ? ms : 0;
+}
+
+unsigned cress_route_delay_index(int64_t delay_ms)
+{
+    unsigned index = 0;
+    const int64_t step = step_at(delay_ms);
+    for (int64_t at = CRESS_DELAY_MIN_MS; at < step; at *= 2) {
+        index += DELAYS_PER_DOUBLING;
+    }
+    return index + (unsigned)(delay_ms / step) - 1;
 }

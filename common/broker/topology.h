@@ -3,13 +3,19 @@
 //
 //   work queue q    q.high, q, q.low   durable quorum queues; dead letters to q.dead, at least once
 //   dead letters    q.dead             durable quorum queue
-//   delay 2^k ms    cress.delay.<ms>   fanout exchange and quorum queue with that TTL; when it has
+//   delay           cress.delay.<ms>   fanout exchange and quorum queue with that TTL; when it has
 //                                      passed, the broker routes the message by its first routing
 //                                      key, which is the work queue's name
 //
-// A job that is due in d ms is sent to the largest delay not above d; whoever consumes it too early
-// sends it on to the next smaller one. So a job hops at most once for each bit of d, and nothing is
-// held in a worker's memory.
+// Delays are the multiples of 64 ms up to a second, and from there eight to each doubling: 1152,
+// 1280, … 2048, 2304, …. A job that is due within two seconds is sent to the next longer one: late
+// by 128 ms at most. Any other is sent to the longest one that ends half a second before it is due,
+// and whoever consumes it sends it on; so what a busy broker was late with is made up for. An eighth
+// of the way is left each time: two hops do for what is due within sixteen seconds, three for two
+// minutes, eight for three weeks; and nothing is held in a worker's memory.
+//
+// Powers of two alone would be a seventh of the queues, for twice as many hops; and half of all jobs
+// would come back at the same moments.
 //
 // Pure functions; any thread. Declaring is the connection thread's: see declare.h.
 #ifndef CRESS_BROKER_TOPOLOGY_H
@@ -20,7 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CRESS_ROUTE_NAME_MAX = 256 };
+enum { CRESS_ROUTE_NAME_MAX = 256, CRESS_DELAY_NAME_MAX = 32 };
 
 /* Deliveries after which the broker itself dead-letters a message: a net below the worker's own
  * count of crashes, and high, because RabbitMQ before 4.0 counts tidy hand-backs too. Part of the
@@ -34,9 +40,10 @@ enum { CRESS_DELIVERY_LIMIT = 50 };
  * the shortest waits on a timer. */
 #define CRESS_DELAY_MIN_MS ((int64_t)1 << 6)
 #define CRESS_DELAY_MAX_MS ((int64_t)1 << 31)
+enum { CRESS_DELAY_COUNT = 184 };
 
 struct cress_route {
-    char exchange[CRESS_ROUTE_NAME_MAX]; /* "" or cress.delay.<ms> */
+    char exchange[CRESS_DELAY_NAME_MAX]; /* "" or cress.delay.<ms> */
     char routing_key[CRESS_ROUTE_NAME_MAX];
     int64_t delay_ms; /* of the delay queue; 0: none */
 };
@@ -46,6 +53,9 @@ struct cress_route {
 void cress_route_job(const char *queue, enum cress_priority priority, int64_t due_in_ms,
                      struct cress_route *route);
 
+/* The exchange for what is due in `due_in_ms`: that of a delay, or "". */
+void cress_route_exchange(int64_t due_in_ms, char exchange[CRESS_DELAY_NAME_MAX]);
+
 /* The AMQP name of a work queue, and of its dead letters. */
 void cress_route_queue_name(const char *queue, enum cress_priority priority,
                             char name[CRESS_ROUTE_NAME_MAX]);
@@ -53,5 +63,8 @@ void cress_route_dead_name(const char *queue, char name[CRESS_ROUTE_NAME_MAX]);
 
 /* If `exchange` is a delay exchange, its delay; else 0. */
 int64_t cress_route_delay_of(const char *exchange);
+
+/* The place of a delay among all, from 0 to CRESS_DELAY_COUNT - 1. */
+unsigned cress_route_delay_index(int64_t delay_ms);
 
 #endif

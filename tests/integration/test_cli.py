@@ -441,8 +441,8 @@ class AwayTest(CliTest):
         rows = {row["check"]: row["status"] for row in json.loads(self.cress("doctor", "--json"))}
         self.assertEqual((rows["broker"], rows["store"], rows["objects"]), ("ok", "ok", "ok"))
         self.assertEqual(rows["lease"], "ok")
-        done = cresstest.run("cress", "doctor", "--json", CRESS_WORKER_LEASE="20m")
-        lease = next(row for row in json.loads(done.stdout) if row["check"] == "lease")
+        out = self.cress("doctor", "--json", CRESS_WORKER_LEASE="20m")
+        lease = next(row for row in json.loads(out) if row["check"] == "lease")
         self.assertEqual(lease["status"], "warn")
         self.assertIn("consumer_timeout", lease["detail"])
         out = self.cress("doctor", "--broker-url", "amqp://127.0.0.1:1/", *NOWHERE, code=69)

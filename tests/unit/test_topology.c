@@ -20,12 +20,17 @@ static void test_routes(void **state)
         {"mail", CRESS_PRIORITY_LOW, 0, "", "mail.low", 0},
         {"mail", CRESS_PRIORITY_NORMAL, 63, "", "mail", 0},
         {"mail", CRESS_PRIORITY_NORMAL, 64, "cress.delay.64", "mail", 64},
-        {"mail", CRESS_PRIORITY_HIGH, 127, "cress.delay.64", "mail.high", 64},
+        {"mail", CRESS_PRIORITY_HIGH, 65, "cress.delay.128", "mail.high", 128},
         {"mail", CRESS_PRIORITY_NORMAL, 128, "cress.delay.128", "mail", 128},
-        {"mail", CRESS_PRIORITY_NORMAL, 1000, "cress.delay.512", "mail", 512},
-        {"mail", CRESS_PRIORITY_NORMAL, (INT64_C(1) << 31) - 1, "cress.delay.1073741824", "mail",
-         INT64_C(1) << 30},
-        {"mail", CRESS_PRIORITY_NORMAL, INT64_C(1) << 31, "cress.delay.2147483648", "mail",
+        {"mail", CRESS_PRIORITY_NORMAL, 1000, "cress.delay.1024", "mail", 1024},
+        {"mail", CRESS_PRIORITY_NORMAL, 1025, "cress.delay.1152", "mail", 1152},
+        {"mail", CRESS_PRIORITY_NORMAL, 1921, "cress.delay.2048", "mail", 2048},
+        {"mail", CRESS_PRIORITY_NORMAL, 2048, "cress.delay.2048", "mail", 2048},
+        {"mail", CRESS_PRIORITY_NORMAL, 2049, "cress.delay.1536", "mail", 1536},
+        {"mail", CRESS_PRIORITY_NORMAL, 30000, "cress.delay.28672", "mail", 28672},
+        {"mail", CRESS_PRIORITY_NORMAL, INT64_C(1) << 31, "cress.delay.2013265920", "mail",
+         INT64_C(15) << 27},
+        {"mail", CRESS_PRIORITY_NORMAL, (INT64_C(1) << 31) + 512, "cress.delay.2147483648", "mail",
          INT64_C(1) << 31},
         {"mail", CRESS_PRIORITY_NORMAL, INT64_MAX, "cress.delay.2147483648", "mail",
          INT64_C(1) << 31},
@@ -40,11 +45,10 @@ static void test_routes(void **state)
     }
 }
 
-/* However far away, a job is due after one hop for each bit. */
-static void test_hops_end(void **state)
+/* Hops until a job that is due in `left` ms runs, when each takes as long as it should. It is never
+ * early by more than a timer can wait, nor late by more than 128 ms. */
+static int hops_of(int64_t left)
 {
-    (void)state;
-    int64_t left = INT64_C(0x7FFFFFFF);
     int hops = 0;
     struct cress_route route;
     for (cress_route_job("q", CRESS_PRIORITY_NORMAL, left, &route); route.delay_ms;
@@ -52,8 +56,39 @@ static void test_hops_end(void **state)
         left -= route.delay_ms;
         hops++;
     }
-    assert_int_equal(left, 63);
-    assert_int_equal(hops, 25);
+    assert_true(left > -128 && left < CRESS_DELAY_MIN_MS);
+    return hops;
+}
+
+static void test_few_hops(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t from_ms, to_ms;
+        int hops;
+    } cases[] = {{1, 63, 0}, {64, 2048, 1}, {2049, 16384, 2}, {16385, 131072, 3}};
+    for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
+        int most = 0;
+        for (int64_t due_in_ms = cases[i].from_ms; due_in_ms <= cases[i].to_ms; due_in_ms++) {
+            const int hops = hops_of(due_in_ms);
+            most = hops > most ? hops : most;
+        }
+        assert_int_equal(most, cases[i].hops);
+    }
+    for (int64_t due_in_ms = 1; due_in_ms < INT64_C(1) << 31; due_in_ms = due_in_ms * 9 / 8 + 1) {
+        assert_in_range(hops_of(due_in_ms), 0, 8);
+    }
+}
+
+/* A hop that took half a second too long makes nothing late that was due later than that. */
+static void test_lag_is_made_up_for(void **state)
+{
+    (void)state;
+    for (int64_t due_in_ms = 2049; due_in_ms < 100000; due_in_ms++) {
+        struct cress_route route;
+        cress_route_job("q", CRESS_PRIORITY_NORMAL, due_in_ms, &route);
+        assert_true(route.delay_ms + 512 <= due_in_ms);
+    }
 }
 
 static void test_names(void **state)
@@ -86,6 +121,8 @@ static void test_delay_of(void **state)
         {"cress.delay.32", 0},
         {"cress.delay.4294967296", 0},
         {"cress.delay.65", 0},
+        {"cress.delay.1088", 0},
+        {"cress.delay.1152", 1152},
         {"cress.delay.", 0},
         {"cress.delay.64x", 0},
         {"cress.delay.-64", 0},
@@ -98,13 +135,30 @@ static void test_delay_of(void **state)
     }
 }
 
+static void test_delays_have_places(void **state)
+{
+    (void)state;
+    unsigned place = 0;
+    int64_t step = 64;
+    for (int64_t ms = 64; ms <= INT64_C(1) << 31; ms += step, place++) {
+        step = ms == 16 * step ? 2 * step : step;
+        char exchange[CRESS_ROUTE_NAME_MAX];
+        snprintf(exchange, sizeof exchange, "cress.delay.%lld", (long long)ms);
+        assert_int_equal(cress_route_delay_of(exchange), ms);
+        assert_int_equal(cress_route_delay_index(ms), place);
+    }
+    assert_int_equal(place, CRESS_DELAY_COUNT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_routes),
-        cmocka_unit_test(test_hops_end),
+        cmocka_unit_test(test_few_hops),
+        cmocka_unit_test(test_lag_is_made_up_for),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_delay_of),
+        cmocka_unit_test(test_delays_have_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

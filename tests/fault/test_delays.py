@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Very many delayed jobs: each runs when it is due, and none is held in a worker's memory."""
+
+import json
+import os
+import random
+import time
+import unittest
+
+import cresstest
+from cresstest import unique, wait_for
+
+LONG = os.environ.get("CRESS_FAULT_LENGTH") == "long"
+JOBS = 100000 if LONG else 10000
+DELAY_MAX_MS = 30000
+LATE_MAX_MS = 1000
+MEMORY_MAX_KB = 16384  # what a worker may grow by, however many wait
+
+
+def resident_kb(pid):
+    with open("/proc/%d/status" % pid, encoding="ascii") as file:
+        return int(next(line for line in file if line.startswith("VmRSS:")).split()[1])
+
+
+class DelaysTest(cresstest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.queue = unique("delays")
+        self.store = self.redis()
+
+    def submit(self):
+        pick = random.Random(7)
+        lines = "".join(json.dumps({"task": "cress.noop", "queue": self.queue, "delay_ms": pick.randrange(DELAY_MAX_MS)})
+                        + "\n" for _ in range(JOBS))
+        done = cresstest.run("cress", "enqueue", "--jsonl", "-", stdin=lines, timeout=300)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        ids = done.stdout.split()
+        self.assertEqual(len(ids), JOBS)
+        return ids
+
+    def late_ms(self, job):
+        """From when it was due until it was started; None when it has not been."""
+        due, created, status = self.store.command("HMGET", "cress:job:" + job, "run_at_ms", "created_ms", "status")
+        state, _, _, _, _, started, _ = status.split(" ", 6)
+        return int(started) - int(due or created) if state == "succeeded" else None
+
+    def test_each_runs_within_a_second_after_it_is_due(self):
+        worker = self.worker("--queues", self.queue)
+        memory = [resident_kb(worker.pid)]
+        start = time.monotonic()
+        ids = self.submit()
+        submitted = time.monotonic()
+
+        def all_ended():
+            memory.append(resident_kb(worker.pid))
+            return all(self.late_ms(job) is not None for job in ids[-100:])
+        wait_for(all_ended, "the last hundred to run", deadline=DELAY_MAX_MS / 1000 + 120, pause=0.2)
+        late = [self.late_ms(job) for job in ids]
+        known = sorted(ms for ms in late if ms is not None)
+        print("\ndelays: jobs %d, submitted in %.1f s, not run %d, early %d, late median %d ms, 99%% %d ms, most %d ms, "
+              "more than %d ms %d; worker's memory %d kB, at most %d kB" % (
+                  JOBS, submitted - start, JOBS - len(known), sum(ms < 0 for ms in known), known[len(known) // 2],
+                  known[len(known) * 99 // 100], known[-1], LATE_MAX_MS, sum(ms > LATE_MAX_MS for ms in known),
+                  memory[0], max(memory)))
+        self.assertEqual(len(known), JOBS)
+        self.assertGreaterEqual(known[0], 0)
+        self.assertLessEqual(known[-1], LATE_MAX_MS)
+        self.assertLess(max(memory) - memory[0], MEMORY_MAX_KB)
+
+
+if __name__ == "__main__":
+    unittest.main()
