@@ -4,6 +4,7 @@
 
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
+#include "worker/after.h"
 #include "worker/dispatch.h"
 #include "worker/give_back.h"
 #include "worker/handler/tasks.h"
@@ -75,6 +76,7 @@ void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how)
     cress_attempt_leave_place(attempt);
     cress_notes_end(attempt);
     cress_task_release(attempt->run.task);
+    cress_after_free(attempt->after);
     free(attempt->text);
     free(attempt->cancel_error);
     if (attempt->timer_made) {

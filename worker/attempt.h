@@ -36,6 +36,7 @@ struct cress_attempt {
     struct cress_guard_note *guard; /* on its way to the broker; see lease.h */
     bool is_leased;                 /* the delivery is acknowledged; only its message is left */
 
+    struct cress_after *after; /* the results of earlier jobs, see after.h; NULL: none */
     struct cress_notes *notes; /* what it says while it runs; NULL: nothing so far */
     struct cress_job_log *log; /* likewise */
 

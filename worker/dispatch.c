@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/broker/topology.h"
+#include "worker/after.h"
 #include "worker/attempt.h"
 #include "worker/give_back.h"
 #include "worker/handler/tasks.h"
@@ -207,7 +208,11 @@ static void recorded_cb(enum cress_verdict verdict, bool follow, const struct cr
     switch (verdict) {
     case CRESS_VERDICT_APPLIED:
         attempt->recorded = true;
-        run_handler(attempt);
+        if (attempt->run.job.after) {
+            cress_after_read(attempt, run_handler);
+        } else {
+            run_handler(attempt);
+        }
         break;
     case CRESS_VERDICT_POISON:
         fail_as_poison(attempt);

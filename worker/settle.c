@@ -60,7 +60,7 @@ static void followed_up_cb(const struct cress_error *err, void *arg)
 {
     struct cress_attempt *attempt = arg;
     if (err) {
-        cress_attempt_again(attempt, follow_up, "complete the batch", err);
+        cress_attempt_again(attempt, follow_up, "do what follows", err);
         return;
     }
     attempt->failures = 0;
@@ -75,7 +75,7 @@ static void follow_up(struct cress_attempt *attempt)
         .store = services->store,
         .config = services->config,
     };
-    cress_follow_up(&options, attempt->run.job.batch, followed_up_cb, attempt);
+    cress_follow_up(&options, attempt->run.job.id, followed_up_cb, attempt);
 }
 
 /* The delivery is not settled before that is safe: a crash repeats it. */

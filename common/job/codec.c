@@ -11,6 +11,7 @@
 //   app_id           "cress"                    key              whom it is for
 //                                               unique           its unique key
 //                                               unique_for_ms    0 or absent: until it has ended
+//                                               after            ids, separated by commas
 //                                               backoff          absent: the worker's default
 //                                               backoff_base_ms  0 or absent: the worker's default
 //                                               backoff_cap_ms   0 or absent: the worker's default
@@ -26,6 +27,7 @@
 #include "common/base/id.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
+#include "common/job/after.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -58,8 +60,8 @@ static const struct {
 #undef NUMBER
 };
 
-/* Those that hold texts: backoff, traceparent, key, unique. */
-enum { TEXT_HEADERS = 4 };
+/* Those that hold texts: backoff, traceparent, key, unique, after. */
+enum { TEXT_HEADERS = 5 };
 
 static_assert(CRESS_COUNT(number_headers) + TEXT_HEADERS <= CRESS_JOB_HEADER_MAX,
               "all that a job has fits into the headers that callers bring");
@@ -104,6 +106,7 @@ void cress_job_to_message(const struct cress_job *job,
     add_text(headers, &count, "traceparent", job->traceparent);
     add_text(headers, &count, "key", job->key);
     add_text(headers, &count, "unique", job->unique);
+    add_text(headers, &count, "after", job->after);
     *message = (struct cress_message){
         .exchange = "",
         .routing_key = job->queue,
@@ -226,6 +229,22 @@ static const char *read_traceparent(const struct cress_message *message)
     return header->text;
 }
 
+static enum cress_status read_after(const struct cress_message *message, const char **after,
+                                    struct cress_error *err)
+{
+    const struct cress_header *header = cress_message_header(message, "after");
+    if (!header) {
+        return CRESS_OK;
+    }
+    if (header->kind != CRESS_HEADER_TEXT || cress_after_check(header->text, NULL) != CRESS_OK) {
+        return cress_error_set(err, CRESS_MALFORMED, NULL,
+                               "header after is not a list of at most %d ids, separated by commas",
+                               CRESS_AFTER_MAX);
+    }
+    *after = header->text;
+    return CRESS_OK;
+}
+
 static enum cress_status check_id(const char *what, const char *id, struct cress_error *err)
 {
     if (id && !cress_id_is_valid(id)) {
@@ -325,6 +344,9 @@ enum cress_status cress_job_from_message(const struct cress_message *message, co
     }
     if (status == CRESS_OK) {
         status = read_keys(message, &made, err);
+    }
+    if (status == CRESS_OK) {
+        status = read_after(message, &made.after, err);
     }
     if (status == CRESS_OK) {
         *job = made;

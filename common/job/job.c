@@ -9,6 +9,7 @@
 #include "common/base/id.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
+#include "common/job/after.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -237,6 +238,9 @@ enum cress_status cress_job_check(const struct cress_job *job, int64_t max_paylo
     if (status == CRESS_OK) {
         status = check_id("batch", job->batch, err);
     }
+    if (status == CRESS_OK && job->after) {
+        status = cress_after_check(job->after, err);
+    }
     if (status == CRESS_OK) {
         status = check_keys(job, err);
     }
@@ -274,7 +278,11 @@ void cress_job_from_record(const struct cress_record *record, struct cress_job *
         .expires_ms = record->expires_ms,
         .key = record->key,
         .unique = record->unique,
+        .after = record->after,
+        .after_any = record->after_any,
         .batch = record->batch,
+        .reply_to = record->reply_to,
+        .traceparent = record->traceparent,
     };
     job->payload_size = strlen(job->payload);
     if (record->priority) {

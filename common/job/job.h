@@ -9,6 +9,7 @@
 
 #include "common/base/status.h"
 #include "common/job/message.h"
+#include "common/job/record.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -61,17 +62,23 @@ struct cress_job {
      * Not part of the message. NULL: none. */
     const char *idempotency_key, *fingerprint;
 
+    const char *after; /* the jobs that it waits for, see after.h; NULL: none. In a message: those
+                          whose results the handler is given */
+    bool after_any;    /* runs even if some of those did not succeed */
+
     const char *batch;       /* id of the batch it belongs to; NULL: none */
     const char *reply_to;    /* queue that wants the result too; NULL: none */
     const char *traceparent; /* W3C trace context; NULL: none */
 };
 
 /* Reads a request {"task", "payload", "queue", "priority", "id", "delay_ms", "run_at",
- * "max_attempts", "backoff", "backoff_base_ms", "backoff_cap_ms", "timeout_ms", "expires_ms", "key", "unique", "unique_for_ms"} into `job`, which borrows from `request` except for
- * the payload, whose text is allocated into `*payload_text` (free()). `run_at` is RFC 3339, the
- * past means at once; `priority` is high, normal or low; `delay_ms` and `expires_ms` (not begun by
- * then: expired) count from `now_ms`. Only `task` is required: a missing payload is null, a missing
- * queue `default`, a missing id stays NULL. A member that is null counts as missing.
+ * "max_attempts", "backoff", "backoff_base_ms", "backoff_cap_ms", "timeout_ms", "expires_ms",
+ * "key", "unique", "unique_for_ms", "after", "after_any"} into `job`, which borrows from `request`
+ * except for the payload and `after`, whose texts are allocated into `*payload_text`, the payload
+ * first (free()). `run_at` is RFC 3339, the past means at once; `priority` is high, normal or low;
+ * `delay_ms` and `expires_ms` (not begun by then: expired) count from `now_ms`. Only `task` is
+ * required: a missing payload is null, a missing queue `default`, a missing id stays NULL. A member
+ * that is null counts as missing.
  * An unknown member, a wrong type, a reserved task name that is not built in: CRESS_INVALID naming
  * the member. Checks all that cress_job_check() does but the payload's size. */
 CRESS_MUST_CHECK enum cress_status cress_job_from_request(const json_t *request, int64_t now_ms,

@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/job/after.h"
 #include "common/job/attempts.h"
 #include "common/job/pack.h"
 
@@ -15,11 +16,11 @@ struct cress_record *cress_record_clone(const struct cress_record *record)
 {
     struct cress_record view = *record;
     const char **const texts[] = {
-        &view.id,       &view.task,     &view.queue,  &view.priority,
-        &view.payload,  &view.result,   &view.error,  &view.worker,
-        &view.batch,    &view.progress, &view.log,    &view.backoff,
-        &view.attempts, &view.key,      &view.unique, &view.idempotency_key,
-        &view.cancel};
+        &view.id,       &view.task,     &view.queue,    &view.priority,
+        &view.payload,  &view.result,   &view.error,    &view.worker,
+        &view.batch,    &view.progress, &view.log,      &view.backoff,
+        &view.attempts, &view.key,      &view.unique,   &view.idempotency_key,
+        &view.cancel,   &view.after,    &view.reply_to, &view.traceparent};
     size_t size = sizeof(view);
     for (size_t i = 0; i < CRESS_COUNT(texts); i++) {
         size += cress_pack_size(*texts[i]);
@@ -79,6 +80,23 @@ static void add_time(struct cress_buf *out, const char *name, int64_t wall_ms)
     cress_buf_add_char(out, '"');
 }
 
+static void add_after(struct cress_buf *out, const struct cress_record *record)
+{
+    char id[CRESS_ID_MAX + 1];
+    const char *rest = record->after;
+    if (!rest) {
+        add_json(out, ",\"after\":", NULL);
+        return;
+    }
+    const char *separator = ",\"after\":[\"";
+    while (cress_after_next(&rest, id)) {
+        cress_buf_add_text(out, separator);
+        cress_buf_add_text(out, id); /* an id needs no escape */
+        separator = "\",\"";
+    }
+    add_json(out, "\"],\"after_any\":", record->after_any ? "true" : "false");
+}
+
 void cress_record_write_json(const struct cress_record *record, struct cress_buf *out)
 {
     add_text(out, "{\"id\":", record->id);
@@ -104,6 +122,7 @@ void cress_record_write_json(const struct cress_record *record, struct cress_buf
     add_text(out, ",\"batch_id\":", record->batch);
     add_text(out, ",\"key\":", record->key);
     add_text(out, ",\"unique\":", record->unique);
+    add_after(out, record);
     add_time(out, ",\"created_at\":", record->created_ms);
     add_time(out, ",\"run_at\":", record->run_at_ms);
     add_time(out, ",\"started_at\":", record->started_ms);

@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
+#include "common/job/after.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,12 +16,13 @@ struct request {
     const char *task, *queue, *priority, *id, *run_at, *backoff, *key, *unique;
     int64_t delay_ms, max_attempts, backoff_base_ms, backoff_cap_ms, timeout_ms, expires_ms,
         unique_for_ms;
-    const json_t *payload;
+    const json_t *payload, *after;
+    bool after_any;
 };
 
 struct member {
     const char *name;
-    enum { MEMBER_TEXT, MEMBER_INT, MEMBER_ANY } kind;
+    enum { MEMBER_TEXT, MEMBER_INT, MEMBER_BOOL, MEMBER_LIST, MEMBER_ANY } kind;
     size_t offset;
     int64_t min, max;
 };
@@ -43,6 +45,8 @@ static const struct member members[] = {
     {FIELD(key), .kind = MEMBER_TEXT},
     {FIELD(unique), .kind = MEMBER_TEXT},
     {FIELD(unique_for_ms), .kind = MEMBER_INT, .min = 1, .max = CRESS_JOB_DELAY_MAX_MS},
+    {FIELD(after), .kind = MEMBER_LIST},
+    {FIELD(after_any), .kind = MEMBER_BOOL},
 #undef FIELD
 };
 
@@ -62,7 +66,8 @@ static enum cress_status refuse_unknown(const char *name, struct cress_error *er
     return cress_error_set(err, CRESS_INVALID, NULL,
                            "unknown member \"%s\"; a job has task, payload, queue, priority, id, "
                            "delay_ms, run_at, max_attempts, backoff, backoff_base_ms, "
-                           "backoff_cap_ms, timeout_ms, expires_ms, key, unique and unique_for_ms",
+                           "backoff_cap_ms, timeout_ms, expires_ms, key, unique, unique_for_ms, "
+                           "after and after_any",
                            name);
 }
 
@@ -96,6 +101,35 @@ static enum cress_status read_int(const struct member *member, const json_t *val
     return CRESS_OK;
 }
 
+static enum cress_status read_bool(const struct member *member, const json_t *value, bool *field,
+                                   struct cress_error *err)
+{
+    if (!json_is_boolean(value)) {
+        return cress_error_set(err, CRESS_INVALID, NULL, "%s must be true or false", member->name);
+    }
+    *field = json_is_true(value);
+    return CRESS_OK;
+}
+
+static enum cress_status read_value(const struct member *member, const json_t *value,
+                                    struct request *request, struct cress_error *err)
+{
+    void *field = (char *)request + member->offset;
+    switch (member->kind) {
+    case MEMBER_TEXT:
+        return read_text(member, value, field, err);
+    case MEMBER_INT:
+        return read_int(member, value, field, err);
+    case MEMBER_BOOL:
+        return read_bool(member, value, field, err);
+    case MEMBER_LIST:
+    case MEMBER_ANY:
+        break;
+    }
+    *(const json_t **)field = value;
+    return CRESS_OK;
+}
+
 /* A null counts as absent, except as a payload, where it is a value. */
 static enum cress_status read_member(const char *name, const json_t *value, struct request *request,
                                      struct cress_error *err)
@@ -105,16 +139,8 @@ static enum cress_status read_member(const char *name, const json_t *value, stru
         if (strcmp(member->name, name) != 0) {
             continue;
         }
-        void *field = (char *)request + member->offset;
-        if (member->kind == MEMBER_ANY) {
-            *(const json_t **)field = value;
-            return CRESS_OK;
-        }
-        if (json_is_null(value)) {
-            return CRESS_OK;
-        }
-        return member->kind == MEMBER_TEXT ? read_text(member, value, field, err)
-                                           : read_int(member, value, field, err);
+        const bool is_absent = json_is_null(value) && member->kind != MEMBER_ANY;
+        return is_absent ? CRESS_OK : read_value(member, value, request, err);
     }
     return refuse_unknown(name, err);
 }
@@ -179,6 +205,7 @@ static enum cress_status make_job(const struct request *request, int64_t now_ms,
         .key = request->key,
         .unique = request->unique,
         .unique_for_ms = request->unique_for_ms > 0 ? request->unique_for_ms : 0,
+        .after_any = request->after_any,
     };
     if (request->priority && !cress_priority_parse(request->priority, &job->priority)) {
         return cress_error_set(err, CRESS_INVALID, NULL,
@@ -187,6 +214,37 @@ static enum cress_status make_job(const struct request *request, int64_t now_ms,
     const enum cress_status status = settle_times(request, now_ms, job, err);
     /* Without a payload yet: its size is for the caller to check, who knows the limit. */
     return status == CRESS_OK ? cress_job_check(job, 0, err) : status;
+}
+
+/* The texts that the job does not borrow from the request, in one block: the payload, and behind
+ * its end the list `after`. */
+static enum cress_status write_texts(const struct request *request, struct cress_job *job,
+                                     char **out, struct cress_error *err)
+{
+    char *after = NULL;
+    if (request->after_any && !request->after) {
+        return cress_error_set(err, CRESS_INVALID, NULL, "after_any goes with after");
+    }
+    if (request->after) {
+        const enum cress_status status = cress_after_from_json(request->after, &after, err);
+        if (status != CRESS_OK) {
+            return status;
+        }
+    }
+    char *text = request->payload ? json_dumps(request->payload, JSON_COMPACT | JSON_ENCODE_ANY)
+                                  : cress_strdup("null");
+    if (!text) {
+        free(after);
+        return cress_error_set(err, CRESS_INVALID, NULL, "payload cannot be written as JSON");
+    }
+    job->payload_size = strlen(text);
+    if (after) {
+        text = cress_realloc_array(text, job->payload_size + strlen(after) + 2, 1);
+        job->after = memcpy(text + job->payload_size + 1, after, strlen(after) + 1);
+        free(after);
+    }
+    job->payload = *out = text;
+    return CRESS_OK;
 }
 
 enum cress_status cress_job_from_request(const json_t *request, int64_t now_ms,
@@ -199,21 +257,17 @@ enum cress_status cress_job_from_request(const json_t *request, int64_t now_ms,
                             .expires_ms = -1,
                             .unique_for_ms = -1};
     struct cress_job made;
+    char *text = NULL;
     enum cress_status status = read_members(request, &given, err);
     if (status == CRESS_OK) {
         status = make_job(&given, now_ms, &made, err);
     }
-    if (status != CRESS_OK) {
-        return status;
+    if (status == CRESS_OK) {
+        status = write_texts(&given, &made, &text, err);
     }
-    char *text = given.payload ? json_dumps(given.payload, JSON_COMPACT | JSON_ENCODE_ANY)
-                               : cress_strdup("null");
-    if (!text) {
-        return cress_error_set(err, CRESS_INVALID, NULL, "payload cannot be written as JSON");
+    if (status == CRESS_OK) {
+        *job = made;
+        *payload_text = text;
     }
-    made.payload = text;
-    made.payload_size = strlen(text);
-    *job = made;
-    *payload_text = text;
-    return CRESS_OK;
+    return status;
 }

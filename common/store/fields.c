@@ -31,7 +31,7 @@
  * To add a field: a line in the table; old records lack it and read as 0 or NULL. To add a part to
  * `status`: another field instead, or a new name for it, which the scripts read while records of
  * both kinds exist. */
-enum field_kind { TEXT, INT, INT64 };
+enum field_kind { TEXT, INT, INT64, BOOL };
 
 static const struct field {
     const char *name;
@@ -65,6 +65,10 @@ static const struct field {
     FIELD(unique, TEXT),
     FIELD(idempotency_key, TEXT),
     FIELD(cancel, TEXT),
+    FIELD(after, TEXT),
+    FIELD(after_any, BOOL),
+    FIELD(reply_to, TEXT),
+    FIELD(traceparent, TEXT),
 #undef FIELD
 };
 
@@ -129,6 +133,9 @@ void cress_fields_add(struct cress_redis_args *args, const struct cress_record *
         case INT64:
             number = *(const int64_t *)at;
             break;
+        case BOOL:
+            number = *(const bool *)at;
+            break;
         }
         if (text) {
             cress_redis_add(args, fields[i].name);
@@ -155,6 +162,9 @@ static void read_field(const struct field *field, const char *value, struct cres
         break;
     case INT64:
         cress_text_to_int(value, at);
+        break;
+    case BOOL:
+        *(bool *)at = strcmp(value, "1") == 0;
         break;
     }
 }

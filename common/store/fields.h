@@ -15,6 +15,7 @@ enum cress_record_flag {
     CRESS_RECORD_BATCHED = 1, /* field `batch`: its end is counted there */
     CRESS_RECORD_UNIQUE = 2,  /* fields `unique`, `idempotency_key`: claims that it may hold */
     CRESS_RECORD_CANCEL = 8,  /* field `cancel`: asked to stop while it runs; the reason, as JSON */
+    CRESS_RECORD_AWAITED = 16, /* other jobs wait, or waited, for its end */
 };
 
 /* Adds "field value" for all that is known in `record`. `status` is room that must live until the

@@ -47,10 +47,12 @@ struct cress_call {
         cress_store_registered_cb registered;
         cress_store_claim_cb claim;
         cress_store_schedules_cb schedules;
+        cress_store_follow_up_cb follow_up;
         void (*server)(const char *version, const struct cress_error *err, void *arg);
     } then;
     void *arg;
-    char *id; /* owned: what the reply does not repeat; or NULL */
+    char *id;               /* owned: what the reply does not repeat; or NULL */
+    enum cress_state state; /* create: that was asked for */
     bool asked_replica;
     void (*read)(struct cress_call *call); /* while the replica is asked: asks again */
 };

@@ -7,6 +7,8 @@
 #include "common/base/mem.h"
 #include "common/store/fields.h"
 
+#include <string.h>
+
 void cress_store_record(const struct cress_store *store, const struct cress_job *job,
                         enum cress_state state, struct cress_record *record)
 {
@@ -31,6 +33,11 @@ void cress_store_record(const struct cress_store *store, const struct cress_job 
         .created_ms = job->created_ms,
         .run_at_ms = job->not_before_ms,
         .expires_ms = job->expires_ms,
+        .after = job->after,
+        .after_any = job->after_any,
+        /* only of those whose message is made from the record, once they need not wait any more */
+        .reply_to = job->after ? job->reply_to : NULL,
+        .traceparent = job->after ? job->traceparent : NULL,
     };
 }
 
@@ -79,6 +86,7 @@ void cress_call_create(struct cress_call *call, const struct cress_job *job,
     char status[CRESS_STATUS_MAX];
     struct claim claims[CLAIMS_MAX];
     const size_t claim_count = claims_of(job, claims);
+    const bool waits = job->after && record->state != CRESS_STATE_RUNNING;
 
     cress_redis_args_init(&args);
     cress_call_script(call, CRESS_SCRIPT_CREATE,
@@ -99,10 +107,39 @@ void cress_call_create(struct cress_call *call, const struct cress_job *job,
         cress_redis_add(&args, claims[i].fingerprint);
         cress_redis_add_int(&args, claims[i].for_ms);
     }
+    cress_redis_add(&args, waits ? job->after : "");
+    if (waits) {
+        cress_redis_add(&args, job->after_any ? "1" : "0");
+        cress_redis_add_int(&args, cress_clock_wall_ms());
+        cress_redis_add_int(&args, call->store->options.config->store_ttl_ms);
+    }
     cress_fields_add(&args, record, status);
     cress_redis_add(&args, "payload");
     cress_redis_add_bytes(&args, job->payload, job->payload_size);
     cress_call_send(call, &args);
+}
+
+/* Why create.lua made no record, or the state that it made it in. */
+static enum cress_status read_created(const redisReply *reply, const char *id,
+                                      enum cress_state *state, struct cress_error *err)
+{
+    static const char unknown[] = "unknown ";
+
+    if (reply->type == REDIS_REPLY_STRING && !cress_state_parse(reply->str, state)) {
+        return cress_error_set(err, CRESS_NOT_FOUND, "unknown_job",
+                               "after: there is no job %s; what is to be waited for must have been "
+                               "submitted before",
+                               reply->str + strlen(unknown));
+    }
+    if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 0) {
+        return cress_error_set(err, CRESS_NOT_FOUND, "unknown_batch",
+                               "job %s names a batch that does not exist; open it first", id);
+    }
+    if (reply->type == REDIS_REPLY_INTEGER && reply->integer < 0) {
+        return cress_error_set(err, CRESS_CONFLICT, "batch_closed",
+                               "the batch of job %s takes no more jobs", id);
+    }
+    return CRESS_OK;
 }
 
 static void on_create(struct cress_redis_request *request, const redisReply *reply,
@@ -111,6 +148,7 @@ static void on_create(struct cress_redis_request *request, const redisReply *rep
     struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
     struct cress_record record = {0};
     struct cress_existing existing = {.record = &record};
+    enum cress_state state = call->state;
     struct cress_error refused;
     const bool exists = !err && reply->type == REDIS_REPLY_ARRAY;
 
@@ -119,16 +157,10 @@ static void on_create(struct cress_redis_request *request, const redisReply *rep
         existing.is_sent = reply->element[1]->integer != 0;
         record.id = reply->element[2]->str;
         cress_fields_read(reply->element[3], &record);
-    } else if (!err && reply->integer == 0) {
-        cress_error_set(&refused, CRESS_NOT_FOUND, "unknown_batch",
-                        "job %s names a batch that does not exist; open it first", call->id);
-        err = &refused;
-    } else if (!err && reply->integer < 0) {
-        cress_error_set(&refused, CRESS_CONFLICT, "batch_closed",
-                        "the batch of job %s takes no more jobs", call->id);
+    } else if (!err && read_created(reply, call->id, &state, &refused) != CRESS_OK) {
         err = &refused;
     }
-    call->then.create(exists ? &existing : NULL, err, call->arg);
+    call->then.create(exists ? &existing : NULL, state, err, call->arg);
     cress_call_free(call);
 }
 
@@ -140,6 +172,7 @@ void cress_store_create(struct cress_store *store, const struct cress_job *job,
 
     call->then.create = done;
     call->id = cress_strdup(job->id);
+    call->state = state;
     cress_store_record(store, job, state, &record);
     cress_call_create(call, job, &record, job->batch != NULL);
 }
@@ -179,10 +212,8 @@ static void on_cancel(struct cress_redis_request *request, const redisReply *rep
 
     if (!err) {
         const long long verdict = reply->element[0]->integer;
-        const char *batch = reply->element[2]->str;
         answer.verdict = (enum cress_verdict)(verdict & ~(long long)CRESS_SCRIPT_FOLLOW);
         answer.follow = (verdict & CRESS_SCRIPT_FOLLOW) != 0;
-        answer.batch = batch[0] ? batch : NULL;
         cress_state_parse(reply->element[1]->str, &answer.state);
     }
     call->then.cancel(&answer, err, call->arg);

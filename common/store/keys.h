@@ -14,6 +14,9 @@
 //                                safe with the broker. Gone when the job has ended, or with its TTL
 //   cress:idempotency:<key>  hash  who has the idempotency key: as above, and fingerprint, of the
 //                                request
+//   cress:members:<id>   list    the ids of the batch's jobs, in the order they were made
+//   cress:after:<id>     list    what is to be done when job <id> has ended, see follow_up.lua
+//   cress:pending:<id>   set     the jobs that the waiting job <id> still waits for
 //   cress:worker:<name>  string  the report of a worker, JSON; gone when it stops reporting
 //   cress:workers        zset    names of workers, scored by when their report expires
 //   cress:queues         set     names of the queues that were ever used
@@ -34,6 +37,9 @@
 #define CRESS_KEY_JOB         "cress:job:"
 #define CRESS_KEY_BATCH       "cress:batch:"
 #define CRESS_KEY_RESULTS     "cress:results:"
+#define CRESS_KEY_MEMBERS     "cress:members:"
+#define CRESS_KEY_AFTER       "cress:after:"
+#define CRESS_KEY_PENDING     "cress:pending:"
 #define CRESS_KEY_LOG         "cress:log:"
 #define CRESS_KEY_UNIQUE      "cress:unique:"
 #define CRESS_KEY_IDEMPOTENCY "cress:idempotency:"

@@ -45,13 +45,16 @@ static void add_constants(struct cress_buf *text)
                      CRESS_VERDICT_CANCELLED);
     cress_buf_printf(text, "local ATTEMPTS_KEPT = %d\n", CRESS_ATTEMPTS_KEPT);
     cress_buf_printf(text, "local FOLLOW = %d\n", CRESS_SCRIPT_FOLLOW);
-    cress_buf_printf(text, "local FLAG_BATCHED, FLAG_UNIQUE, FLAG_CANCEL = %d, %d, %d\n",
-                     CRESS_RECORD_BATCHED, CRESS_RECORD_UNIQUE, CRESS_RECORD_CANCEL);
+    cress_buf_printf(
+        text, "local FLAG_BATCHED, FLAG_UNIQUE, FLAG_CANCEL, FLAG_AWAITED = %d, %d, %d, %d\n",
+        CRESS_RECORD_BATCHED, CRESS_RECORD_UNIQUE, CRESS_RECORD_CANCEL, CRESS_RECORD_AWAITED);
     cress_buf_printf(text,
                      "local SAME_ID, SAME_UNIQUE, SAME_REQUEST, OTHER_REQUEST = %d, %d, %d, %d\n",
                      CRESS_SAME_ID, CRESS_SAME_UNIQUE, CRESS_SAME_REQUEST, CRESS_OTHER_REQUEST);
     cress_buf_printf(text, "local JOB, BATCH, RESULTS, WORKER = '%s', '%s', '%s', '%s'\n",
                      CRESS_KEY_JOB, CRESS_KEY_BATCH, CRESS_KEY_RESULTS, CRESS_KEY_WORKER);
+    cress_buf_printf(text, "local MEMBERS, AFTER, PENDING = '%s', '%s', '%s'\n", CRESS_KEY_MEMBERS,
+                     CRESS_KEY_AFTER, CRESS_KEY_PENDING);
     cress_buf_printf(text, "local CANCELLED_NOTE, CONTROL = '%s', '%s'\n", CRESS_KEY_CANCELLED,
                      CRESS_KEY_CONTROL);
     cress_buf_printf(text, "local UNIQUE, IDEMPOTENCY = '%s', '%s'\n", CRESS_KEY_UNIQUE,

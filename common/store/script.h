@@ -21,6 +21,8 @@
     X(REQUEUE, requeue)                     \
     X(MEND, mend)                           \
     X(SCAN, scan)                           \
+    X(FOLLOW_UP, follow_up)                 \
+    X(OUTCOMES, outcomes)                   \
     X(BATCH_OPEN, batch_open)               \
     X(BATCH_CLOSE, batch_close)             \
     X(BATCH_COMPLETE, batch_complete)       \

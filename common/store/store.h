@@ -73,6 +73,10 @@ enum cress_verdict {
     CRESS_VERDICT_CANCELLED, /* it was cancelled: it must not run, or has ended as that instead */
 };
 
+/* For what is answered by texts; they end with NULL. */
+typedef void (*cress_store_results_cb)(const char *const *results, size_t count,
+                                       const struct cress_error *err, void *arg);
+
 /* --- jobs: producers --- */
 
 /* The job that stands in the way of a new one, untouched. */
@@ -92,8 +96,11 @@ struct cress_existing {
 
 /* Makes the record of a new job, in state `state` (queued, or scheduled when job->not_before_ms is
  * in the future), takes its unique and its idempotency key, and counts it in its batch. `existing`
- * is NULL when it was made. The job is copied. */
-typedef void (*cress_store_create_cb)(const struct cress_existing *existing,
+ * is NULL when it was made. `made` is the state that it was made in: `waiting` when it waits for
+ * others that have not all ended, `cancelled` when one of them has not succeeded and the job insists
+ * on that. CRESS_NOT_FOUND "unknown_job": one of them does not exist; nothing was made. The job is
+ * copied. */
+typedef void (*cress_store_create_cb)(const struct cress_existing *existing, enum cress_state made,
                                       const struct cress_error *err, void *arg);
 void cress_store_create(struct cress_store *store, const struct cress_job *job,
                         enum cress_state state, cress_store_create_cb done, void *arg);
@@ -104,7 +111,7 @@ void cress_store_record(const struct cress_store *store, const struct cress_job 
                         enum cress_state state, struct cress_record *record);
 
 /* Takes back a record whose message the broker has refused: removed, and its keys freed, if it is
- * still queued or scheduled and no attempt was made. */
+ * still queued or scheduled, no attempt was made, and no other job waits for it. */
 void cress_store_discard(struct cress_store *store, const char *id, cress_store_done_cb done,
                          void *arg);
 
@@ -132,7 +139,6 @@ struct cress_cancel_answer {
     enum cress_state state; /* that the job has now. APPLIED: CANCELLED, or RUNNING when the worker
                                that runs it has been asked to stop it */
     bool follow;            /* as in cress_store_change() */
-    const char *batch;      /* its batch, if that exists; NULL: none */
 };
 
 /* Cancels a job that waits, at once; asks the worker that runs it to stop it. `error` is the job's
@@ -177,9 +183,9 @@ struct cress_change {
     int64_t now_ms;
 };
 
-/* The outcome of an attempt. When something follows from the job's end - it was the last open job of
- * a closed batch whose completion has not been published yet - `follow` is true: the caller then
- * calls cress_follow_up(). */
+/* The outcome of an attempt. When something follows from the job's end - others wait for it, or it
+ * was the last open job of a closed batch - `follow` is true: the caller then calls
+ * cress_follow_up(). */
 void cress_store_change(struct cress_store *store, const struct cress_change *change,
                         cress_store_verdict_cb done, void *arg);
 
@@ -220,6 +226,25 @@ void cress_store_log_get(struct cress_store *store, const char *id, int attempt,
 typedef void (*cress_store_text_cb)(const char *text, const struct cress_error *err, void *arg);
 void cress_store_cancel_reason(struct cress_store *store, const char *id, cress_store_text_cb done,
                                void *arg);
+
+/* --- jobs: what follows their end --- */
+
+/* What is to be done after the end of job `id`, `done` entries of the last answer being done. The
+ * store settles what it can - a waiting job that is not to run is cancelled - and answers what it
+ * cannot: "job ID OTHER", the message of job ID is to be published, and "batch ID", its completion
+ * job is to be submitted. `more`: ask again, these being done. Entries that are not called done are
+ * answered again, by whomever they are asked for. */
+enum { CRESS_FOLLOW_UP_MAX = 65 };
+typedef void (*cress_store_follow_up_cb)(const char *const *entries, size_t count, bool more,
+                                         const struct cress_error *err, void *arg);
+void cress_store_follow_up(struct cress_store *store, const char *id, char *const *done,
+                           size_t done_count, cress_store_follow_up_cb then, void *arg);
+
+/* The ends of the jobs `ids` (at most CRESS_OUTCOMES_MAX), each a JSON text {"id", "state",
+ * "result" | "error"}; the state is null when there is no record any more. */
+enum { CRESS_OUTCOMES_MAX = 64 };
+void cress_store_outcomes(struct cress_store *store, const char *const *ids, size_t count,
+                          cress_store_results_cb done, void *arg);
 
 /* --- waiting --- */
 
@@ -272,8 +297,6 @@ void cress_store_batch_get(struct cress_store *store, const char *id, cress_stor
 
 /* The ends of its jobs in the order they came, from `offset` on, `count` at most: each a JSON text
  * {"id", "state", "result" | "error"}. */
-typedef void (*cress_store_results_cb)(const char *const *results, size_t count,
-                                       const struct cress_error *err, void *arg);
 void cress_store_batch_results(struct cress_store *store, const char *id, int64_t offset,
                                int64_t count, cress_store_results_cb done, void *arg);
 

@@ -45,8 +45,8 @@ static void on_followed_up(const struct cress_error *err, void *arg)
     if (err) {
         why = *err;
         cress_error_prefix(&why,
-                           "job %s is cancelled, but the job to run after its batch is not "
-                           "submitted yet; cancel it once more",
+                           "job %s is cancelled, but what follows from that is not done yet; "
+                           "cancel it once more",
                            cancellation->id);
         err = &why;
     }
@@ -73,8 +73,8 @@ static void on_answer(const struct cress_cancel_answer *answer, const struct cre
                         cancellation->id, cress_state_word(answer->state));
         err = &why;
     }
-    if (!err && answer->follow && answer->batch) {
-        cress_follow_up(&cancellation->options, answer->batch, on_followed_up, cancellation);
+    if (!err && answer->follow) {
+        cress_follow_up(&cancellation->options, cancellation->id, on_followed_up, cancellation);
         return;
     }
     finish(cancellation, err);

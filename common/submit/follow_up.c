@@ -1,108 +1,216 @@
 // SPDX-License-Identifier: Apache-2.0
 // What follows the end of a job; see follow_up.h.
 //
-// read the batch -> submit its completion job -> note that it was submitted
+// DESIGN
+//
+//   store: what is there to do? -> entries -> all at once: publish | submit completion -> confirmed
+//      ^                                                                                    |
+//      +------------ these are done; what else? <------------------------------------------+
+//
+// One round has at most CRESS_FOLLOW_UP_MAX entries, so memory is constant however many jobs wait.
+// An error ends it after its round; what was confirmed in that round is done again next time.
 #include "common/submit/follow_up.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/broker/topology.h"
+#include "common/submit/completion.h"
 
-#include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* One completion on its way. */
-struct completion {
+struct follow_up {
     struct cress_submit_options options;
-    char *batch;
+    char *id;
+    struct step *steps; /* of this round */
+    size_t count, open; /* `open`: of `count`, those under way */
+    struct cress_error err;
     cress_store_done_cb done;
     void *arg;
 };
 
-static void end(struct completion *completion, const struct cress_error *err)
+/* One entry. */
+struct step {
+    struct follow_up *follow_up;
+    char *entry;    /* as the store gave it */
+    char *id;       /* of the job or batch that it is about */
+    bool is_undone; /* it is to be asked for again */
+};
+
+static void ask(struct follow_up *follow_up);
+
+static void free_steps(struct follow_up *follow_up)
 {
-    const cress_store_done_cb done = completion->done;
-    void *arg = completion->arg;
-    free(completion->batch);
-    free(completion);
-    done(err, arg);
+    for (size_t i = 0; i < follow_up->count; i++) {
+        free(follow_up->steps[i].entry);
+        free(follow_up->steps[i].id);
+    }
+    free(follow_up->steps);
+    follow_up->steps = NULL;
+    follow_up->count = 0;
 }
 
-static void noted_cb(const struct cress_error *err, void *arg)
+static void end(struct follow_up *follow_up)
 {
-    end(arg, err);
+    const bool good = follow_up->err.status == CRESS_OK;
+    follow_up->done(good ? NULL : &follow_up->err, follow_up->arg);
+    free_steps(follow_up);
+    free(follow_up->id);
+    free(follow_up);
 }
 
-static void note(struct completion *completion)
+static void finish_step(struct step *step, const struct cress_error *err)
 {
-    cress_store_batch_complete(completion->options.store, completion->batch, noted_cb, completion);
-}
-
-/* Whether submitting the same request again is pointless. */
-static bool is_hopeless(const struct cress_error *err)
-{
-    return err->status == CRESS_INVALID || err->status == CRESS_MALFORMED ||
-           err->status == CRESS_TOO_LARGE || err->status == CRESS_NOT_FOUND;
-}
-
-static void give_up(struct completion *completion, const struct cress_error *err)
-{
-    cress_log(CRESS_LOG_ERROR, "batch ended, but its completion job cannot be submitted",
-              CRESS_KV("batch", completion->batch), CRESS_KV_ERROR(err));
-    note(completion);
-}
-
-static void submitted_cb(const struct cress_record *record, const struct cress_error *err,
-                         void *arg)
-{
-    (void)record;
-    struct completion *completion = arg;
-    if (!err ||
-        err->status == CRESS_CONFLICT) { /* in conflict with itself: it was submitted before */
-        note(completion);
-    } else if (is_hopeless(err)) {
-        give_up(completion, err);
+    struct follow_up *follow_up = step->follow_up;
+    if (err && follow_up->err.status == CRESS_OK) {
+        follow_up->err = *err;
+    }
+    if (--follow_up->open > 0) {
+        return;
+    }
+    if (follow_up->err.status != CRESS_OK) {
+        end(follow_up);
     } else {
-        end(completion, err);
+        ask(follow_up);
     }
 }
 
-static void submit(struct completion *completion, const char *request_text)
+/* --- a job that need not wait any more --- */
+
+static void failed_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
+                      void *arg)
 {
+    struct step *step = arg;
+    (void)verdict;
+    (void)follow; /* the entry, which is not done, leads to what waits for this one */
+    step->is_undone = true;
+    finish_step(step, err);
+}
+
+/* Its queue does not exist: nobody is there to be told so but its record. */
+static void fail(struct step *step, const struct cress_error *why)
+{
+    struct cress_buf error = cress_buf_make(8 * CRESS_ERROR_MESSAGE_MAX);
+    cress_buf_add_text(&error, "{\"code\":\"unknown_queue\",\"message\":");
+    cress_buf_add_json(&error, why->message, strlen(why->message));
+    cress_buf_add_char(&error, '}');
+    const struct cress_change change = {
+        .id = step->id,
+        .to = CRESS_STATE_FAILED,
+        .error = cress_buf_text(&error),
+        .now_ms = cress_clock_wall_ms(),
+    };
+    cress_log(CRESS_LOG_ERROR, "job need not wait any more, but cannot be queued",
+              CRESS_KV("job", step->id), CRESS_KV_ERROR(why));
+    cress_store_change(step->follow_up->options.store, &change, failed_cb, step);
+    cress_buf_free(&error);
+}
+
+static void published_cb(const struct cress_error *err, void *arg)
+{
+    struct step *step = arg;
+    if (err && strcmp(err->code, "unroutable") == 0) {
+        fail(step, err);
+    } else {
+        finish_step(step, err);
+    }
+}
+
+static void record_cb(const struct cress_record *record, const struct cress_error *err, void *arg)
+{
+    struct step *step = arg;
+    if (err || !record) {
+        finish_step(step, err);
+        return;
+    }
+    struct cress_header headers[CRESS_JOB_HEADER_MAX];
+    struct cress_message message;
+    struct cress_route route;
     struct cress_job job;
-    struct cress_error err;
-    char *payload = NULL;
-    json_t *request = json_loads(request_text, 0, NULL);
-    if (cress_job_from_request(request, cress_clock_wall_ms(), &job, &payload, &err) != CRESS_OK) {
-        give_up(completion, &err);
-    } else {
-        cress_submit(&completion->options, &job, submitted_cb, completion);
-    }
-    free(payload);
-    json_decref(request);
+    cress_job_from_record(record, &job);
+    cress_job_to_message(&job, headers, &message);
+    cress_route_job(job.queue, job.priority, job.not_before_ms - cress_clock_wall_ms(), &route);
+    message.exchange = route.exchange;
+    message.routing_key = route.routing_key;
+    cress_broker_publish(step->follow_up->options.broker, &message,
+                         step->follow_up->options.timeout_ms, published_cb, step);
 }
 
-static void read_cb(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+/* --- rounds --- */
+
+static void completed_cb(const struct cress_error *err, void *arg)
 {
-    struct completion *completion = arg;
-    if (err && err->status != CRESS_NOT_FOUND) {
-        end(completion, err);
-    } else if (err || batch->completed) {
-        end(completion, NULL);
-    } else if (batch->completion) {
-        submit(completion, batch->completion);
+    finish_step(arg, err);
+}
+
+static void begin(struct step *step)
+{
+    const struct cress_submit_options *options = &step->follow_up->options;
+    if (strncmp(step->entry, "batch ", 6) == 0) {
+        cress_completion_submit(options, step->id, completed_cb, step);
     } else {
-        note(completion);
+        cress_store_get(options->store, step->id, record_cb, step);
     }
 }
 
-void cress_follow_up(const struct cress_submit_options *options, const char *batch,
+/* "job ID OTHER" or "batch ID". */
+static void keep_step(struct follow_up *follow_up, const char *entry)
+{
+    const char *id = strchr(entry, ' ') + 1;
+    follow_up->steps[follow_up->count++] = (struct step){
+        .follow_up = follow_up,
+        .entry = cress_strdup(entry),
+        .id = cress_strndup(id, strcspn(id, " ")),
+    };
+}
+
+static void answer_cb(const char *const *entries, size_t count, bool more,
+                      const struct cress_error *err, void *arg)
+{
+    struct follow_up *follow_up = arg;
+    free_steps(follow_up);
+    if (err) {
+        follow_up->err = *err;
+    }
+    if (err || (count == 0 && !more)) {
+        end(follow_up);
+        return;
+    }
+    if (count == 0) {
+        ask(follow_up);
+        return;
+    }
+    follow_up->steps = cress_alloc(count * sizeof *follow_up->steps);
+    for (size_t i = 0; i < count; i++) {
+        keep_step(follow_up, entries[i]);
+    }
+    follow_up->open = count;
+    for (size_t i = 0; i < count; i++) {
+        begin(&follow_up->steps[i]);
+    }
+}
+
+static void ask(struct follow_up *follow_up)
+{
+    char *entries[CRESS_FOLLOW_UP_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < follow_up->count; i++) {
+        if (!follow_up->steps[i].is_undone) {
+            entries[count++] = follow_up->steps[i].entry;
+        }
+    }
+    cress_store_follow_up(follow_up->options.store, follow_up->id, entries, count, answer_cb,
+                          follow_up);
+}
+
+void cress_follow_up(const struct cress_submit_options *options, const char *id,
                      cress_store_done_cb done, void *arg)
 {
-    struct completion *completion = CRESS_NEW(struct completion);
-    completion->options = *options;
-    completion->batch = cress_strdup(batch);
-    completion->done = done;
-    completion->arg = arg;
-    cress_store_batch_get(options->store, batch, read_cb, completion);
+    struct follow_up *follow_up = CRESS_NEW(struct follow_up);
+    follow_up->options = *options;
+    follow_up->id = cress_strdup(id);
+    follow_up->done = done;
+    follow_up->arg = arg;
+    ask(follow_up);
 }

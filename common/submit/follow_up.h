@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// What follows the end of a job, once the store has said that something does: the completion job of
-// the batch that it ended is submitted, once.
+// What follows the end of a job, once the store has said that something does: the jobs that waited
+// for it are published or, if they insist on its success in vain, cancelled, and so on with what
+// waited for those; the completion job of a batch that has ended is submitted, once.
 //
 // Whoever ends a job does this - a worker, before it acknowledges the job's message, or whoever
-// cancels it. A crash in between leaves the batch incomplete: the next one that looks at the job (a
-// redelivery, a second cancel) hears so from the store and does it again.
+// cancels it. Each step is confirmed before the store is told so. A crash in between leaves it
+// where it was: the next one that looks at the job (a redelivery, a second cancel) hears so from
+// the store and goes on. Doing a step twice is harmless: a second message of a job is dropped, and
+// a second completion job has the same id.
 #ifndef CRESS_SUBMIT_FOLLOW_UP_H
 #define CRESS_SUBMIT_FOLLOW_UP_H
 
 #include "common/submit/submit.h"
 
-/* Submits the completion job of `batch` and notes that in the batch; does nothing when that was
- * done before. The completion job's id is in the batch's request, which makes a second submission
- * harmless. `options` is copied. After an error it is worth another try; `done` is called once,
- * never from within. */
-void cress_follow_up(const struct cress_submit_options *options, const char *batch,
+/* Does what follows the end of job `id`; nothing, when that has been done. `options` is copied.
+ * After an error it is worth another try; `done` is called once, never from within. */
+void cress_follow_up(const struct cress_submit_options *options, const char *id,
                      cress_store_done_cb done, void *arg);
 
 #endif

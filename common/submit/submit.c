@@ -6,7 +6,8 @@
 //   cress_submit() -> store: create -> on_created() -> broker: publish -> on_published() -> finish()
 //        |                                 |                                 |               ^
 //        | invalid                         | refused, another job's id,      | nowhere:      |
-//        |                                 | a duplicate                     | discard       |
+//        |                                 | a duplicate; it waits for       | discard       |
+//        |                                 | others: it has no message       |               |
 //        +---------------------------------+---------------------------------+---------------+
 //
 // A duplicate, by its unique or its idempotency key, ends well with the record of the earlier job.
@@ -165,11 +166,17 @@ static void publish(struct submission *submission)
     cress_broker_publish(options->broker, submission->message, left_ms, on_published, submission);
 }
 
+static bool is_untouched(const struct cress_record *record)
+{
+    return record->attempt == 0 &&
+           (record->state == CRESS_STATE_QUEUED || record->state == CRESS_STATE_SCHEDULED ||
+            record->state == CRESS_STATE_WAITING);
+}
+
 /* Whether `existing` is this very job, not yet taken, so that it may be published again. */
 static bool is_repeat(const struct cress_record *existing, const struct cress_record *ours)
 {
-    return (existing->state == CRESS_STATE_QUEUED || existing->state == CRESS_STATE_SCHEDULED) &&
-           existing->attempt == 0 && strcmp(existing->task, ours->task) == 0 &&
+    return is_untouched(existing) && strcmp(existing->task, ours->task) == 0 &&
            strcmp(existing->queue, ours->queue) == 0 &&
            strcmp(existing->payload, ours->payload) == 0;
 }
@@ -207,16 +214,38 @@ static bool take_over(struct submission *submission, const struct cress_existing
     return is_repetition;
 }
 
-static void on_created(const struct cress_existing *existing, const struct cress_error *err,
-                       void *arg)
+/* It shall not run, because of one that it was to wait for: the record says so. */
+static void on_cancelled(const struct cress_record *record, const struct cress_error *err,
+                         void *arg)
+{
+    struct submission *submission = arg;
+
+    if (record) {
+        free(submission->record);
+        submission->record = cress_record_clone(record);
+    } else if (err) {
+        submission->err = *err;
+    }
+    finish(submission);
+}
+
+static void on_created(const struct cress_existing *existing, enum cress_state made,
+                       const struct cress_error *err, void *arg)
 {
     struct submission *submission = arg;
 
     if (err) {
         submission->err = *err;
         finish(submission);
-    } else if (existing && !take_over(submission, existing)) {
+        return;
+    }
+    const bool is_ours = !existing || take_over(submission, existing);
+    submission->record->state = existing ? existing->record->state : made;
+    if (!is_ours || submission->record->state == CRESS_STATE_WAITING) {
         finish(submission);
+    } else if (submission->record->state == CRESS_STATE_CANCELLED) {
+        cress_store_get(submission->options.store, submission->record->id, on_cancelled,
+                        submission);
     } else {
         publish(submission);
     }

@@ -19,11 +19,14 @@ struct cress_submit_options {
 
 /* How it ended. `err` NULL: the record is stored and the broker has confirmed; the job is safe, and
  * `record` is its record as submitted. With record->is_duplicate an earlier job, which has the
- * unique or the idempotency key, stands for it: nothing was made. Else nothing was queued, unless the code is "unconfirmed"
- * (it may have been) - the same id may be tried again. CRESS_CONFLICT "job_exists": the id is taken
- * by a job that has begun or ended, or that is another one; `record` shows it. CRESS_INVALID
- * "idempotency_key_reused": the idempotency key came with another request. CRESS_NOT_FOUND
- * "unknown_queue", CRESS_INVALID, CRESS_TOO_LARGE, CRESS_UNAVAILABLE, CRESS_DENIED: a broker that
+ * unique or the idempotency key, stands for it: nothing was made. A job that waits for others
+ * (`waiting`) has no message yet, and one that would wait in vain is `cancelled` at once: whether
+ * they end before or after this makes no difference to what becomes of it.
+ * Else nothing was queued, unless the code is "unconfirmed" (it may have been) - the same id may be
+ * tried again. CRESS_CONFLICT "job_exists": the id is taken by a job that has begun or ended, or
+ * that is another one; `record` shows it. CRESS_INVALID "idempotency_key_reused": the idempotency
+ * key came with another request. CRESS_NOT_FOUND "unknown_queue", "unknown_job" (one that it is to
+ * wait for), CRESS_INVALID, CRESS_TOO_LARGE, CRESS_UNAVAILABLE, CRESS_DENIED: a broker that
  * was away all the time is reported by its own code and reason. */
 typedef void (*cress_submit_cb)(const struct cress_record *record, const struct cress_error *err,
                                 void *arg);

@@ -21,6 +21,7 @@ _cress() {
     enqueue:--key) return ;;
     enqueue:--unique) return ;;
     enqueue:--unique-for) return ;;
+    enqueue:--after) return ;;
     enqueue:--jsonl) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     wait:--timeout) return ;;
     cancel:--reason) return ;;
@@ -55,7 +56,7 @@ _cress() {
     *:--color) words='auto always never' ;;
     *) case $verb in
         '') words='enqueue status wait cancel result explain logs prerender send receive queues dead worker workers cron config doctor completion version help' ;;
-        enqueue) words=' --queue --delay --at --priority --max-attempts --backoff --backoff-base --backoff-cap --timeout --expires --id --key --unique --unique-for --wait --jsonl --json --connect-timeout --color --help' ;;
+        enqueue) words=' --queue --delay --at --priority --max-attempts --backoff --backoff-base --backoff-cap --timeout --expires --id --key --unique --unique-for --after --after-any --wait --jsonl --json --connect-timeout --color --help' ;;
         status) words=' --watch --json --connect-timeout --color --help' ;;
         wait) words=' --timeout --any --json --connect-timeout --color --help' ;;
         cancel) words=' --reason --json --connect-timeout --color --help' ;;

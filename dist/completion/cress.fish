@@ -34,6 +34,8 @@ complete -c cress -n '__fish_seen_subcommand_from enqueue' -l id -x -d 'its id; 
 complete -c cress -n '__fish_seen_subcommand_from enqueue' -l key -x -d 'whom it is for, such as a tenant: limits can be set for each key'
 complete -c cress -n '__fish_seen_subcommand_from enqueue' -l unique -x -d 'make no second job with this key until it has ended; print the id of the first'
 complete -c cress -n '__fish_seen_subcommand_from enqueue' -l unique-for -x -d 'how long the unique key is taken, whether the job has ended or not'
+complete -c cress -n '__fish_seen_subcommand_from enqueue' -l after -x -d 'run it when these jobs have succeeded; if one does not, it is cancelled'
+complete -c cress -n '__fish_seen_subcommand_from enqueue' -l after-any -d 'with --after: run it when they have ended, whatever became of them'
 complete -c cress -n '__fish_seen_subcommand_from enqueue' -l wait -d 'wait for its end, at most TIME; print the result instead of the id'
 complete -c cress -n '__fish_seen_subcommand_from enqueue' -l jsonl -rF -d 'many jobs: one JSON object a line, as POST /v1/jobs takes it; - is stdin'
 complete -c cress -n '__fish_seen_subcommand_from status' -l watch -d 'go on until all have ended, showing each change'

@@ -125,7 +125,8 @@ CRESS_API void cress_record_free(struct cress_record *record); /* NULL does noth
 CRESS_API const char *cress_record_id(const struct cress_record *record);
 CRESS_API const char *cress_record_task(const struct cress_record *record);
 
-/* "scheduled", "queued", "running", "retrying", "succeeded", "failed", "cancelled", "expired". */
+/* "waiting", "scheduled", "queued", "running", "retrying", "succeeded", "failed", "cancelled",
+ * "expired". */
 CRESS_API const char *cress_record_state(const struct cress_record *record);
 
 /* True for the last four: nothing more will happen by itself. */

@@ -65,6 +65,11 @@ int cress_job_attempt(const struct cress_job *job); /* from 1 */
 /* The payload: any JSON value. Borrowed: json_incref() what is to outlive the job. */
 json_t *cress_job_payload(const struct cress_job *job);
 
+/* How the jobs ended that this one waited for (`after`), in that order: an array of {"id", "state",
+ * "result" | "error"}, where the state is null for one whose record has expired since. NULL when it
+ * waited for none. Borrowed. */
+json_t *cress_job_after(const struct cress_job *job);
+
 /* Milliseconds until the attempt is asked to stop; 0 when it should have stopped. */
 int64_t cress_job_time_left_ms(const struct cress_job *job);
 

@@ -142,6 +142,11 @@ static enum cress_status take_option(struct cress_args *args, int argc, char **a
         }
         given = argv[++*at];
     }
+    if (flag->is_list && value->given) {
+        return cress_error_set(err, CRESS_USAGE, "bad_option",
+                               "--%s is given twice: put commas between its values instead",
+                               flag->name);
+    }
     value->given = true;
     value->text = given;
     value->number = 0;

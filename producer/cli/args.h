@@ -32,6 +32,7 @@ struct cress_flag {
     bool optional; /* may stand without a value, which then only --name=VALUE can give */
     bool is_file;  /* completion offers file names */
     bool is_queue; /* completion offers queue names */
+    bool is_list;  /* several values are one, with commas between: given twice it is an error */
 };
 
 enum { CRESS_FLAGS_MAX = 24 };

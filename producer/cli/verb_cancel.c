@@ -145,8 +145,8 @@ const struct cress_verb cress_verb_cancel = {
     .operands = "ID...",
     .summary = "cancel jobs: those that wait at once, those that run as soon as they stop",
     .about =
-        "A job that is queued, scheduled or retrying is cancelled at once and never runs. One "
-        "that\n"
+        "A job that is queued, scheduled, retrying or waiting is cancelled at once and never\n"
+        "runs. One that "
         "runs is asked to stop, and its state becomes cancelled when it has; `cress wait` waits "
         "for\n"
         "that. A job that has ended is left as it is: the exit code is then 4, and 3 when an id "

@@ -2,6 +2,7 @@
 // cress enqueue: one job from words, or many from JSON lines (bulk.c).
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/text.h"
 #include "common/submit/submit.h"
 #include "producer/cli/bulk.h"
 #include "producer/cli/cli.h"
@@ -82,6 +83,21 @@ static const struct {
     {"unique-for", "unique_for_ms", false},
 };
 
+/* --after a,b */
+static void add_after(const struct cress_args *args, json_t *request)
+{
+    if (!cress_args_has(args, "after")) {
+        return;
+    }
+    char **ids = cress_text_split(cress_args_text(args, "after"));
+    json_t *list = json_array();
+    for (char **id = ids; *id; id++) {
+        json_array_append_new(list, json_string(*id));
+    }
+    cress_text_list_free(ids);
+    json_object_set_new(request, "after", list);
+}
+
 static void add_options(const struct cress_args *args, json_t *request)
 {
     for (size_t i = 0; i < CRESS_COUNT(members); i++) {
@@ -91,6 +107,10 @@ static void add_options(const struct cress_args *args, json_t *request)
                                     ? json_string(cress_args_text(args, members[i].flag))
                                     : json_integer(cress_args_number(args, members[i].flag, 0)));
         }
+    }
+    add_after(args, request);
+    if (cress_args_has(args, "after-any")) {
+        json_object_set_new(request, "after_any", json_true());
     }
 }
 
@@ -128,6 +148,10 @@ static enum cress_status prepare_bulk(struct cress_cli *cli, struct enqueue *enq
                                    "--%s does not go with --jsonl: each line says its own %s",
                                    members[i].flag, members[i].member);
         }
+    }
+    if (cress_args_has(args, "after") || cress_args_has(args, "after-any")) {
+        return cress_error_set(err, CRESS_USAGE, NULL,
+                               "--after does not go with --jsonl: each line says its own after");
     }
     if (args->operand_count > 0 || cress_args_has(args, "wait")) {
         return cress_error_set(err, CRESS_USAGE, NULL, "%s does not go with --jsonl",
@@ -206,6 +230,9 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
     if (waits) {
         wait_for(cli, record->id);
         return;
+    }
+    if (record->state == CRESS_STATE_CANCELLED) {
+        cress_record_explain(cli, record);
     }
     if (cress_cli_json(cli)) {
         cress_record_print_json(record);
@@ -327,6 +354,13 @@ static const struct cress_flag flags[] = {
      .kind = CRESS_FLAG_DURATION,
      .value = "TIME",
      .help = "how long the unique key is taken, whether the job has ended or not"},
+    {.name = "after",
+     .kind = CRESS_FLAG_TEXT,
+     .value = "ID,...",
+     .is_list = true,
+     .help = "run it when these jobs have succeeded; if one does not, it is cancelled"},
+    {.name = "after-any",
+     .help = "with --after: run it when they have ended, whatever became of them"},
     {.name = "wait",
      .kind = CRESS_FLAG_DURATION,
      .value = "TIME",
@@ -354,6 +388,9 @@ const struct cress_verb cress_verb_enqueue = {
         "nothing is\n"
         "made; that is no error.\n"
         "\n"
+        "With --after it waits for other jobs and is given their results; see docs/handlers.md.\n"
+        "They may have ended already, but must exist: else exit code 3, and nothing is submitted.\n"
+        "\n"
         "With --jsonl the ids come out in the order of the lines, --json makes each an object "
         "with\n"
         "`line` and `id` or `error`; refused lines are named on stderr. Blank lines are skipped.\n"
@@ -364,6 +401,7 @@ const struct cress_verb cress_verb_enqueue = {
                 "  cress enqueue cress.echo '\"hello\"' --wait=60s\n"
                 "  cress enqueue report.make --max-attempts 10 --backoff fixed --backoff-base 5m\n"
                 "  cress enqueue report.build @report.json --unique report-7 --unique-for 1h\n"
+                "  cress enqueue report.send --after \"$first,$second\"\n"
                 "  cress enqueue --jsonl jobs.jsonl >ids\n"
                 "  generate-jobs | cress enqueue --jsonl - --json\n",
     .flags = flags,

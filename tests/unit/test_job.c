@@ -111,7 +111,8 @@ static void test_a_request_with_everything(void **state)
         " \"queue\": \"pages\", \"priority\": \"low\", \"id\": \"x1\", \"delay_ms\": 500,"
         " \"max_attempts\": 7, \"backoff\": \"linear\", \"backoff_base_ms\": 60000,"
         " \"backoff_cap_ms\": 900000, \"timeout_ms\": 1500, \"expires_ms\": 9000,"
-        " \"key\": \"tenant-7\", \"unique\": \"report 7\", \"unique_for_ms\": 60000}",
+        " \"key\": \"tenant-7\", \"unique\": \"report 7\", \"unique_for_ms\": 60000,"
+        " \"after\": [\"a\", \"b\"], \"after_any\": true}",
         0, NULL);
     struct cress_job job;
     char *payload;
@@ -135,6 +136,8 @@ static void test_a_request_with_everything(void **state)
     assert_string_equal(job.key, "tenant-7");
     assert_string_equal(job.unique, "report 7");
     assert_int_equal(job.unique_for_ms, 60000);
+    assert_string_equal(job.after, "a,b");
+    assert_true(job.after_any);
     free(payload);
     json_decref(request);
 }
@@ -146,7 +149,8 @@ static void test_a_request_with_little(void **state)
         "{\"task\": \"t\"}",
         "{\"task\": \"t\", \"payload\": null, \"queue\": null, \"priority\": null, \"id\": null,"
         " \"delay_ms\": null, \"run_at\": null, \"max_attempts\": null, \"timeout_ms\": null,"
-        " \"expires_ms\": null, \"backoff\": null, \"backoff_base_ms\": null,"
+        " \"expires_ms\": null, \"after\": null, \"after_any\": null, \"backoff\": null, "
+        "\"backoff_base_ms\": null,"
         " \"backoff_cap_ms\": null}",
         "{\"task\": \"t\", \"delay_ms\": 0}",
         "{\"task\": \"t\", \"run_at\": \"1970-01-01T00:00:01Z\"}", /* the past means now */
@@ -223,6 +227,10 @@ static void test_requests_that_are_refused(void **state)
         {"{\"task\": \"t\", \"backoff_base_ms\": 0}", "backoff_base_ms"},
         {"{\"task\": \"t\", \"backoff_cap_ms\": 31536000001}", "backoff_cap_ms"},
         {"{\"task\": \"t\", \"timeout_ms\": 0}", "timeout_ms"},
+        {"{\"task\": \"t\", \"after\": \"a\"}", "array of ids"},
+        {"{\"task\": \"t\", \"after\": [\"a b\"]}", "\"a b\" is not an id"},
+        {"{\"task\": \"t\", \"after\": [\"a\"], \"after_any\": 1}", "true or false"},
+        {"{\"task\": \"t\", \"after_any\": true}", "after_any goes with after"},
         {"{\"task\": \"t\", \"expires_ms\": 0}", "expires_ms"},
         {"{\"task\": \"t\", \"key\": \"a b\"}", "key"},
         {"{\"task\": \"t\", \"unique\": \"\"}", "unique"},
@@ -272,6 +280,7 @@ static void test_a_job_survives_the_wire(void **state)
         .key = "tenant-7",
         .unique = "report 7",
         .unique_for_ms = 60000,
+        .after = "a,b",
         .batch = "b1",
         .reply_to = "amq.rabbitmq.reply-to",
         .traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
@@ -283,7 +292,7 @@ static void test_a_job_survives_the_wire(void **state)
     assert_string_equal(message.routing_key, "mail");
     assert_string_equal(message.content_type, "application/json");
     assert_false(message.transient);
-    assert_int_equal(message.header_count, 12);
+    assert_int_equal(message.header_count, 13);
 
     struct cress_job back;
     assert_int_equal(
@@ -309,6 +318,52 @@ static void test_a_job_survives_the_wire(void **state)
     assert_string_equal(back.batch, job.batch);
     assert_string_equal(back.reply_to, job.reply_to);
     assert_string_equal(back.traceparent, job.traceparent);
+    assert_string_equal(back.after, job.after);
+}
+
+/* The message of a job that has waited is made from its record alone: nothing may be missing. */
+static void test_a_job_survives_its_record(void **state)
+{
+    (void)state;
+    const struct cress_record record = {
+        .id = "x1",
+        .task = "mail.send",
+        .queue = "mail",
+        .priority = "low",
+        .state = CRESS_STATE_WAITING,
+        .payload = "[1]",
+        .max_attempts = 7,
+        .backoff = "fixed",
+        .backoff_base_ms = 5000,
+        .backoff_cap_ms = 6000,
+        .timeout_ms = 1500,
+        .created_ms = 1700000000000,
+        .run_at_ms = 1700000001000,
+        .expires_ms = 1700000002000,
+        .key = "tenant-7",
+        .unique = "report 7",
+        .after = "a,b",
+        .after_any = true,
+        .batch = "b1",
+        .reply_to = "answers",
+        .traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    };
+    struct cress_job job;
+    cress_job_from_record(&record, &job);
+    assert_ptr_equal(job.id, record.id);
+    assert_ptr_equal(job.task, record.task);
+    assert_ptr_equal(job.queue, record.queue);
+    assert_int_equal(job.priority, CRESS_PRIORITY_LOW);
+    assert_int_equal(job.payload_size, 3);
+    assert_int_equal(job.attempt, 1);
+    assert_int_equal(job.not_before_ms, record.run_at_ms);
+    assert_true(job.after_any);
+    struct cress_header headers[CRESS_JOB_HEADER_MAX];
+    struct cress_message message;
+    cress_job_to_message(&job, headers, &message);
+    assert_int_equal(message.header_count, 12);
+    assert_string_equal(message.correlation_id, "b1");
+    assert_string_equal(message.reply_to, "answers");
 }
 
 static const struct cress_message foreign = {
@@ -519,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_run_at_in_the_future),
         cmocka_unit_test(test_requests_that_are_refused),
         cmocka_unit_test(test_a_job_survives_the_wire),
+        cmocka_unit_test(test_a_job_survives_its_record),
         cmocka_unit_test(test_type_and_body_are_enough),
         cmocka_unit_test(test_properties),
         cmocka_unit_test(test_timestamps),

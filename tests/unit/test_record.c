@@ -28,6 +28,8 @@ static const struct cress_record full = {
     .key = "tenant-7",
     .unique = "r\"1",
     .cancel = "{\"code\":\"cancelled\"}",
+    .after = "a1,a2",
+    .after_any = true,
     .created_ms = 1000,
     .run_at_ms = 1700000000123,
     .started_ms = 2000,
@@ -58,8 +60,9 @@ static void test_json_of_a_full_record(void **state)
         "\"result\":null,\"error\":{\"code\":\"io\"},\"cancel_requested\":true,"
         "\"progress\":{\"percent\":40,\"message\":\"half\"},\"log\":\"a\\nb\",\"worker\":\"host:"
         "1\","
-        "\"batch_id\":\"b1\",\"key\":\"tenant-7\",\"unique\":\"r\\\"1\",\"created_at\":\"1970-01-"
-        "01T00:00:01.000Z\","
+        "\"batch_id\":\"b1\",\"key\":\"tenant-7\",\"unique\":\"r\\\"1\","
+        "\"after\":[\"a1\",\"a2\"],\"after_any\":true,"
+        "\"created_at\":\"1970-01-01T00:00:01.000Z\","
         "\"run_at\":\"2023-11-14T22:13:20.123Z\","
         "\"started_at\":\"1970-01-01T00:00:02.000Z\","
         "\"finished_at\":\"1970-01-01T00:00:03.000Z\","
@@ -79,7 +82,7 @@ static void test_what_is_not_known_is_null(void **state)
                        "\"backoff_base_ms\":null,\"backoff_cap_ms\":null,\"payload\":null,"
                        "\"result\":null,\"error\":null,\"cancel_requested\":false,"
                        "\"progress\":null,\"log\":null,\"worker\":"
-                       "null,\"batch_id\":null,\"key\":null,\"unique\":null,"
+                       "null,\"batch_id\":null,\"key\":null,\"unique\":null,\"after\":null,"
                        "\"created_at\":null,\"run_at\":null,\"started_at\":null,"
                        "\"finished_at\":null,\"expires_at\":null,\"attempts\":[],"
                        "\"attempts_dropped\":0}");

@@ -20,7 +20,17 @@
 
 /* --- the fakes --- */
 
-enum call_kind { PUBLISH, START, CHANGE, BATCH_GET, BATCH_COMPLETE, SUBMIT };
+enum call_kind {
+    PUBLISH,
+    START,
+    CHANGE,
+    GET,
+    OUTCOMES,
+    FOLLOW_UP,
+    BATCH_GET,
+    BATCH_COMPLETE,
+    SUBMIT
+};
 
 /* An effect whose answer is due. */
 struct call {
@@ -42,6 +52,7 @@ static enum cress_status failure = CRESS_UNAVAILABLE;
 static enum cress_verdict start_verdict, change_verdict;
 static bool follow;
 static const char *completion;
+static const char *left_to_do; /* after a job's end */
 
 static void note(const char *format, ...) CRESS_PRINTF(1, 2);
 
@@ -96,6 +107,32 @@ void cress_store_change(struct cress_store *store, const struct cress_change *ch
     (void)store;
     note("record:%s", cress_state_word(change->to));
     remember(CHANGE, (void (*)(void))done, arg);
+}
+
+void cress_store_follow_up(struct cress_store *store, const char *id, char *const *done,
+                           size_t done_count, cress_store_follow_up_cb then, void *arg)
+{
+    (void)store;
+    note("follow_up:%s%s%s", id, done_count ? "-" : "", done_count ? done[0] : "");
+    if (done_count > 0) {
+        left_to_do = NULL;
+    }
+    remember(FOLLOW_UP, (void (*)(void))then, arg);
+}
+
+void cress_store_get(struct cress_store *store, const char *id, cress_store_get_cb done, void *arg)
+{
+    (void)store;
+    note("get:%s", id);
+    remember(GET, (void (*)(void))done, arg);
+}
+
+void cress_store_outcomes(struct cress_store *store, const char *const *ids, size_t count,
+                          cress_store_results_cb done, void *arg)
+{
+    (void)store;
+    note("outcomes:%s+%zu", ids[0], count - 1);
+    remember(OUTCOMES, (void (*)(void))done, arg);
 }
 
 void cress_store_batch_get(struct cress_store *store, const char *id, cress_store_batch_cb done,
@@ -155,7 +192,8 @@ void cress_worker_attempt_ended(struct cress_worker *worker)
 static void answer(const struct call *call, const struct cress_error *err)
 {
     const struct cress_batch batch = {.id = "b", .closed = true, .completion = completion};
-    const struct cress_record record = {.id = "x"};
+    const struct cress_record record = {.id = "w", .task = "t", .queue = "other"};
+    static const char *const outcomes[] = {"{\"id\":\"a\"}", "{\"id\":\"b\"}"};
     switch (call->kind) {
     case PUBLISH:
     case BATCH_COMPLETE:
@@ -166,6 +204,16 @@ static void answer(const struct call *call, const struct cress_error *err)
         break;
     case CHANGE:
         ((cress_store_verdict_cb)call->done)(change_verdict, follow, err, call->arg);
+        break;
+    case FOLLOW_UP:
+        ((cress_store_follow_up_cb)call->done)(&left_to_do, left_to_do && !err ? 1 : 0, false, err,
+                                               call->arg);
+        break;
+    case GET:
+        ((cress_store_get_cb)call->done)(err ? NULL : &record, err, call->arg);
+        break;
+    case OUTCOMES:
+        ((cress_store_results_cb)call->done)(outcomes, 2, err, call->arg);
         break;
     case BATCH_GET:
         ((cress_store_batch_cb)call->done)(err ? NULL : &batch, err, call->arg);
@@ -237,7 +285,7 @@ static int set_up(void **state)
     failing = 0;
     delivery_count = 0;
     failure = CRESS_UNAVAILABLE;
-    completion = NULL;
+    completion = left_to_do = NULL;
     cress_log_configure("test", CRESS_LOG_ERROR, "text");
     return 0;
 }
@@ -527,9 +575,11 @@ static void last_of_a_batch(void **state)
     struct cress_message message = message_of("cress.noop", "{}");
     message.correlation_id = "b";
     follow = true;
+    left_to_do = "batch b";
     completion = "{\"task\": \"cress.noop\", \"payload\": null, \"id\": \"after\"}";
     deliver(&message);
-    expect("start record:succeeded batch:b submit:after batch_complete ack");
+    expect("start record:succeeded follow_up:x batch:b submit:after batch_complete "
+           "follow_up:x-batch b ack");
 }
 
 static void last_of_a_batch_found_again(void **state)
@@ -538,10 +588,32 @@ static void last_of_a_batch_found_again(void **state)
     struct cress_message message = message_of("cress.noop", "{}");
     message.correlation_id = "b";
     follow = true;
+    left_to_do = "batch b";
     completion = "{\"task\": \"cress.noop\", \"payload\": null, \"id\": \"after\"}";
     start_verdict = CRESS_VERDICT_TERMINAL;
     deliver(&message);
-    expect("start batch:b submit:after batch_complete ack");
+    expect("start follow_up:x batch:b submit:after batch_complete follow_up:x-batch b ack");
+}
+
+static void another_job_waits(void **state)
+{
+    (void)state;
+    const struct cress_message message = message_of("cress.noop", "{}");
+    follow = true;
+    left_to_do = "job w x";
+    deliver(&message);
+    expect("start record:succeeded follow_up:x get:w publish:other follow_up:x-job w x ack");
+}
+
+static void it_waited_for_others(void **state)
+{
+    (void)state;
+    struct cress_message message = message_of("cress.noop", "{}");
+    const struct cress_header header = {.name = "after", .kind = CRESS_HEADER_TEXT, .text = "a,b"};
+    message.headers = &header;
+    message.header_count = 1;
+    deliver(&message);
+    expect("start outcomes:a+1 record:succeeded ack");
 }
 
 static void cancelled_before_it_ran(void **state)
@@ -810,6 +882,8 @@ int main(void)
         TEST(lost_record_is_made_again),
         TEST(last_of_a_batch),
         TEST(last_of_a_batch_found_again),
+        TEST(another_job_waits),
+        TEST(it_waited_for_others),
         TEST(cancelled_before_it_ran),
         TEST(cancelled_when_it_would_be_tried_again),
         TEST(second_delivery_waits_for_the_first),

@@ -6,8 +6,9 @@
 static void test_words_round_trip(void **unused)
 {
     (void)unused;
-    static const char *const words[] = {"scheduled", "queued", "running",   "retrying",
-                                        "succeeded", "failed", "cancelled", "expired"};
+    static const char *const words[] = {"waiting", "scheduled", "queued",
+                                        "running", "retrying",  "succeeded",
+                                        "failed",  "cancelled", "expired"};
     assert_int_equal(CRESS_STATE_COUNT, sizeof words / sizeof *words);
     for (size_t i = 0; i < CRESS_STATE_COUNT; i++) {
         enum cress_state state = CRESS_STATE_COUNT;
@@ -52,6 +53,8 @@ static void test_transitions(void **unused)
         enum cress_state from, to;
         bool may;
     } cases[] = {
+        {CRESS_STATE_WAITING, CRESS_STATE_QUEUED, true},
+        {CRESS_STATE_WAITING, CRESS_STATE_RUNNING, false},
         {CRESS_STATE_SCHEDULED, CRESS_STATE_QUEUED, true},
         {CRESS_STATE_QUEUED, CRESS_STATE_RUNNING, true},
         {CRESS_STATE_QUEUED, CRESS_STATE_SUCCEEDED, false},

@@ -22,7 +22,7 @@ static void writes_a_job_as_one_line(void **state)
     struct cress_buf out = cress_buf_make(4096);
     const struct cress_job job =
         make_job("{\n  \"a\": \"x\\ny\",\r\n  \"b\": 12345678901234567890\n}");
-    assert_true(cress_stream_add_job(&out, &job, 1795460400000));
+    assert_true(cress_stream_add_job(&out, &job, NULL, 1795460400000));
     assert_string_equal(cress_buf_text(&out),
                         "{\"id\":\"job-1\",\"task\":\"thumb\",\"attempt\":2,\"max_attempts\":5,"
                         "\"deadline_ms\":1795460400000,\"payload\":{   \"a\": \"x\\ny\",\r   "
@@ -36,7 +36,7 @@ static void passes_the_trace_on(void **state)
     struct cress_buf out = cress_buf_make(4096);
     struct cress_job job = make_job("null");
     job.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    assert_true(cress_stream_add_job(&out, &job, 1));
+    assert_true(cress_stream_add_job(&out, &job, NULL, 1));
     assert_non_null(strstr(cress_buf_text(&out),
                            "\"traceparent\":\"00-0af7651916cd43dd8448eb211c80319c-"
                            "b7ad6b7169203331-01\",\"payload\":null}\n"));
@@ -49,9 +49,9 @@ static void leaves_a_full_buffer_as_it_was(void **state)
     struct cress_buf out = cress_buf_make(200);
     const struct cress_job small = make_job("1");
     const struct cress_job large = make_job("\"0123456789012345678901234567890123456789\"");
-    assert_true(cress_stream_add_job(&out, &small, 1));
+    assert_true(cress_stream_add_job(&out, &small, NULL, 1));
     const size_t size = out.size;
-    assert_false(cress_stream_add_job(&out, &large, 1));
+    assert_false(cress_stream_add_job(&out, &large, NULL, 1));
     assert_int_equal(out.size, size);
     assert_false(out.overflowed);
     cress_buf_free(&out);

@@ -19,9 +19,12 @@
 #include "worker/handler/command.h"
 #include "worker/handler/folder.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -198,8 +201,11 @@ static void written_cb(uv_write_t *write, int status)
 
 /* --- the start --- */
 
-static const char *const own_names[] = {
-    "CRESS_JOB_ID=", "CRESS_TASK=", "CRESS_ATTEMPT=", "CRESS_DEADLINE_MS=", "TRACEPARENT="};
+static const char *const own_names[] = {"CRESS_JOB_ID=",      "CRESS_TASK=",  "CRESS_ATTEMPT=",
+                                        "CRESS_DEADLINE_MS=", "TRACEPARENT=", "CRESS_AFTER="};
+
+/* In the job's folder: how the jobs ended that it waited for. */
+#define AFTER_FILE "after.json"
 
 static bool is_own(const char *variable)
 {
@@ -212,8 +218,9 @@ static bool is_own(const char *variable)
 }
 
 /* The worker's environment and what is said of the job. Freed by cress_text_list_free(). */
-static char **make_environment(const struct cress_job *job)
+static char **make_environment(const struct exec *exec)
 {
+    const struct cress_job *job = &exec->run->job;
     extern char **environ;
     size_t count = 0;
     while (environ[count]) {
@@ -232,6 +239,9 @@ static char **make_environment(const struct cress_job *job)
     *next++ = cress_format("CRESS_DEADLINE_MS=%" PRId64, cress_clock_wall_ms() + job->timeout_ms);
     if (job->traceparent) {
         *next++ = cress_format("TRACEPARENT=%s", job->traceparent);
+    }
+    if (exec->run->after) {
+        *next++ = cress_format("CRESS_AFTER=%s/" AFTER_FILE, exec->folder);
     }
     return list;
 }
@@ -274,7 +284,7 @@ static enum cress_status start_process(struct exec *exec, char **argv, int ours[
     if (status != CRESS_OK) {
         return status;
     }
-    char **env = make_environment(&exec->run->job);
+    char **env = make_environment(exec);
     struct cress_process_spec spec = {
         .argv = (const char *const *)argv,
         .env = (const char *const *)env,
@@ -292,6 +302,32 @@ static enum cress_status start_process(struct exec *exec, char **argv, int ours[
     return started;
 }
 
+/* Takes no longer than a copy of it: nothing is waited for until it is on a disk. */
+static enum cress_status write_after(const struct exec *exec, struct cress_error *err)
+{
+    const struct cress_run *run = exec->run;
+    if (!run->after) {
+        return CRESS_OK;
+    }
+    char *path = cress_format("%s/" AFTER_FILE, exec->folder);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    free(path);
+    bool written = fd >= 0;
+    for (size_t at = 0; written && at < run->after_size;) {
+        const ssize_t size = write(fd, run->after + at, run->after_size - at);
+        written = size > 0 || (size < 0 && errno == EINTR);
+        at += size > 0 ? (size_t)size : 0;
+    }
+    if (!written) {
+        cress_error_set(err, CRESS_TEMPORARY, "no_folder", "cannot write %s/" AFTER_FILE ": %s",
+                        exec->folder, strerror(errno));
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return written ? CRESS_OK : CRESS_TEMPORARY;
+}
+
 static enum cress_status prepare(struct exec *exec, int ours[PIPE_COUNT], struct cress_error *err)
 {
     char **argv;
@@ -302,10 +338,14 @@ static enum cress_status prepare(struct exec *exec, int ours[PIPE_COUNT], struct
     }
     status = cress_folder_make(&exec->folder, err);
     if (status == CRESS_OK) {
+        status = write_after(exec, err);
+    }
+    if (status == CRESS_OK) {
         status = start_process(exec, argv, ours, err);
     }
     if (status != CRESS_OK && exec->folder) {
-        rmdir(exec->folder);
+        struct cress_error ignored; /* the first error says more */
+        (void)!cress_folder_remove(exec->folder, &ignored);
     }
     cress_text_list_free(argv);
     return status;

@@ -73,7 +73,10 @@ struct cress_task {
 struct cress_run {
     const struct cress_services *services;
     struct cress_job job;
-    json_t *payload; /* parsed; borrowed. Its text is in job.payload */
+    json_t *payload;   /* parsed; borrowed. Its text is in job.payload */
+    const char *after; /* how the jobs ended that it waited for, in the order of job.after: a JSON
+                          array of {"id", "state", "result" | "error"}. NULL: it waited for none */
+    size_t after_size; /* without the NUL */
     const struct cress_handler *handler;
     struct cress_task *task; /* NULL: a built-in task without a section */
     void *state;             /* the handler's own, freed by it before cress_run_done() */

@@ -18,8 +18,9 @@
 #include <string.h>
 
 enum { SECRETS_MAX_BYTES = 8192, NUMBER_MAX = 24, USER_AGENT_MAX = 64 };
-enum { HEADERS_MAX = 8, SIGNATURE_MAX = 64 * CRESS_WEBHOOK_KEYS_MAX };
+enum { HEADERS_MAX = 9, SIGNATURE_MAX = 64 * CRESS_WEBHOOK_KEYS_MAX };
 enum { SHOWN_BODY_MAX = 200 }; /* of a refusal, in the error */
+enum { AFTER_MAX = 4096 };     /* of Cress-After: servers take few KiB of headers */
 
 /* What a task keeps: task->state. */
 struct push {
@@ -176,6 +177,9 @@ static void make_headers(const struct cress_job *job, const struct cress_webhook
     }
     if (job->traceparent) {
         add_header(headers, "traceparent", job->traceparent);
+    }
+    if (job->after && strlen(job->after) <= AFTER_MAX) {
+        add_header(headers, "Cress-After", job->after);
     }
 }
 

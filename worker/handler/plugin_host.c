@@ -50,7 +50,8 @@ static volatile sig_atomic_t cancelled;
 /* What a struct cress_job is in here. */
 struct hosted {
     json_t *request, *payload; /* the payload is the request's */
-    const char *id, *task;     /* so are these */
+    json_t *after;             /* so is this; NULL: it waited for no jobs */
+    const char *id, *task;     /* and these */
     int attempt;
     int64_t deadline_ms;
     json_t *result;
@@ -139,6 +140,11 @@ CRESS_API int cress_job_attempt(const struct cress_job *job)
 CRESS_API json_t *cress_job_payload(const struct cress_job *job)
 {
     return hosted_const(job)->payload;
+}
+
+CRESS_API json_t *cress_job_after(const struct cress_job *job)
+{
+    return hosted_const(job)->after;
 }
 
 CRESS_API int64_t cress_job_time_left_ms(const struct cress_job *job)
@@ -277,9 +283,9 @@ static bool read_job(const char *line, size_t size, struct hosted *job)
 {
     job->request = json_loadb(line, size, JSON_ALLOW_NUL, NULL);
     json_int_t deadline_ms = 0;
-    if (json_unpack(job->request, "{s:s, s:s, s:i, s:I, s:o}", "id", &job->id, "task", &job->task,
-                    "attempt", &job->attempt, "deadline_ms", &deadline_ms, "payload",
-                    &job->payload) != 0) {
+    if (json_unpack(job->request, "{s:s, s:s, s:i, s:I, s:o, s?o}", "id", &job->id, "task",
+                    &job->task, "attempt", &job->attempt, "deadline_ms", &deadline_ms, "payload",
+                    &job->payload, "after", &job->after) != 0) {
         return false;
     }
     const int64_t soft_ms = cress_clock_wall_ms() + host.soft_timeout_ms;

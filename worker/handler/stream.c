@@ -358,7 +358,7 @@ static void give(struct slot *slot, struct work *work)
     cress_ids_add(&slot->stream->ids, &work->by_id, work->run->job.id);
     slot->in_flight_count++;
     slot->given++;
-    cress_stream_program_send(slot->program, &work->run->job, work->deadline_ms);
+    cress_stream_program_send(slot->program, &work->run->job, work->run->after, work->deadline_ms);
     if (slot->given == slot->stream->task->config->recycle_jobs) {
         slot->state = SLOT_DRAINING;
     }

@@ -210,11 +210,11 @@ static void flush_cb(uv_prepare_t *flusher)
 }
 
 void cress_stream_program_send(struct cress_stream_program *program, const struct cress_job *job,
-                               int64_t deadline_ms)
+                               const char *after, int64_t deadline_ms)
 {
     assert(program->state != LEAVING);
     if (program->state == RUNNING) {
-        cress_stream_add_job(&program->pending, job, deadline_ms);
+        cress_stream_add_job(&program->pending, job, after, deadline_ms);
         uv_prepare_start(&program->flusher, flush_cb);
     }
 }

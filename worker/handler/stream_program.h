@@ -34,7 +34,7 @@ cress_stream_program_start(uv_loop_t *loop, const struct cress_stream_program_op
 /* Gives it a job: not after on_leaving, a finish or a kill. All lines of one turn of the loop leave
  * together, at its end. A program that could not be started gets nothing; its on_ended follows. */
 void cress_stream_program_send(struct cress_stream_program *program, const struct cress_job *job,
-                               int64_t deadline_ms);
+                               const char *after, int64_t deadline_ms);
 
 /* No more jobs: its stdin ends, and it is killed if it has not exited after 5 s. */
 void cress_stream_program_finish(struct cress_stream_program *program);

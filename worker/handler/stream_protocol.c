@@ -34,7 +34,8 @@ static void add_on_one_line(struct cress_buf *out, const char *json, size_t size
     }
 }
 
-bool cress_stream_add_job(struct cress_buf *out, const struct cress_job *job, int64_t deadline_ms)
+bool cress_stream_add_job(struct cress_buf *out, const struct cress_job *job, const char *after,
+                          int64_t deadline_ms)
 {
     const size_t start = out->size;
     cress_buf_add_char(out, '{');
@@ -44,6 +45,11 @@ bool cress_stream_add_job(struct cress_buf *out, const struct cress_job *job, in
                      job->max_attempts, (long long)deadline_ms);
     if (job->traceparent) {
         add_text(out, "traceparent", job->traceparent);
+    }
+    if (after) {
+        cress_buf_add_text(out, "\"after\":");
+        add_on_one_line(out, after, strlen(after));
+        cress_buf_add_char(out, ',');
     }
     cress_buf_add_text(out, "\"payload\":");
     add_on_one_line(out, job->payload, job->payload_size);

@@ -3,7 +3,9 @@
 //
 //   worker -> program (stdin)
 //     {"id":"…","task":"…","attempt":1,"max_attempts":5,"deadline_ms":1795460400000,
-//      "traceparent":"…","payload":…}       one job; `traceparent` only when the job has one
+//      "traceparent":"…","after":[…],"payload":…}
+//                                           one job; `traceparent` only when the job has one, `after`
+//                                           only when it waited for others: their ends
 //     end of file                           no more jobs: answer what is in flight, and exit
 //
 //   program -> worker (stdout)
@@ -32,9 +34,11 @@
 
 enum { CRESS_STREAM_VERSION = 1, CRESS_STREAM_CONCURRENCY_MAX = 10000 };
 
-/* Appends the line of `job`. Its payload, which must be JSON, is sent as it came, but for line
- * breaks between tokens. False when `out` is full; nothing is then written. */
-bool cress_stream_add_job(struct cress_buf *out, const struct cress_job *job, int64_t deadline_ms);
+/* Appends the line of `job`. Its payload and `after` (NULL: none), which must be JSON, are sent as
+ * they came, but for line breaks between tokens. False when `out` is full; nothing is then
+ * written. */
+bool cress_stream_add_job(struct cress_buf *out, const struct cress_job *job, const char *after,
+                          int64_t deadline_ms);
 
 enum cress_stream_kind {
     CRESS_STREAM_HELLO,

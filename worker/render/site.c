@@ -23,7 +23,7 @@
 #include "common/base/id.h"
 #include "common/base/url.h"
 #include "common/object/object.h"
-#include "common/submit/follow_up.h"
+#include "common/submit/completion.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -122,7 +122,7 @@ static void on_batch_closed(bool follow, const struct cress_error *err, void *ar
     struct site *site = arg;
     if (!err && follow) { /* every page was done before the list was */
         const struct cress_submit_options options = submit_options(site);
-        cress_follow_up(&options, site->run->job.id, on_completed, site);
+        cress_completion_submit(&options, site->run->job.id, on_completed, site);
         return;
     }
     on_completed(err, site);

@@ -4,4 +4,4 @@ if redis.call('EXISTS', BATCH .. ARGV[1]) == 0 then
     return -1
 end
 redis.call('HSET', BATCH .. ARGV[1], 'closed', 1)
-return follow(ARGV[1])
+return is_complete(ARGV[1]) and FOLLOW or 0

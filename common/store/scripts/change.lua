@@ -7,7 +7,7 @@ local ttl, keep = ARGV[1], ARGV[2]
 
 -- The message of a cancelled job has come, or an earlier copy of it. Returns whether there was a note.
 local function take_note(job, attempt)
-    local note = CANCELLED_NOTE .. string.sub(job, #JOB + 1)
+    local note = CANCELLED_NOTE .. id_of(job)
     local awaited = redis.call('GET', note)
     if awaited and tonumber(attempt) >= tonumber(awaited) then
         redis.call('DEL', note)
@@ -39,11 +39,11 @@ local function change(job, to, attempt, field, value, due, now)
     end
     if from == 'cancelled' then
         take_note(job, attempt)
-        return CANCELLED + follow(batch_of(job, flags))
+        return CANCELLED + follow(job, flags)
     end
     if not may_become(from, to) then
         if is_terminal(from) then
-            return TERMINAL + follow(batch_of(job, flags))
+            return TERMINAL + follow(job, flags)
         end
         -- The same call again, whose answer was lost on the way, has nothing left to do.
         return from == to and last == attempt and APPLIED or STALE

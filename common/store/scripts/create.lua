@@ -1,14 +1,54 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Makes a record unless it exists, or unless one of its claims is another job's; then returns the one that does.
 -- KEYS: job, its batch if it is to be counted there (or nothing), its claims. ARGV: for each claim the fingerprint and
--- for how many ms it holds (0: until the job has ended), then field, value, ...
--- Returns 1 made, 0 no such batch, -1 the batch is closed, or of the record that was there: why it stands in the way,
--- whether its message is known to be safe (1 or 0), its id, its fields.
+-- for how many ms it holds (0: until the job has ended); the ids that it waits for, separated by commas, or empty; if
+-- there are any, 1 or 0 (it runs even if some do not succeed), now, and the TTL of ended jobs in ms (0: for ever); then
+-- field, value, ...
+-- Returns 1 made, 0 no such batch, -1 the batch is closed; the word of a state that it was made in instead (`waiting` or
+-- `cancelled`); 'unknown ' and an id that it would wait for in vain; or of the record that was there: why it stands in
+-- the way, whether its message is known to be safe (1 or 0), its id, its fields.
 local job, batch = KEYS[1], KEYS[2]
-local id = string.sub(job, #JOB + 1)
+local id = id_of(job)
+local at = #KEYS > 2 and 2 * #KEYS - 3 or 1
+local after, any, now, ttl = unpack(ARGV, at, at + 3)
+local first_field = at + (after == '' and 1 or 4)
 
 local function existing(why, sent, other)
     return {why, sent, other, redis.call('HGETALL', JOB .. other)}
+end
+
+-- Which of the jobs that it waits for have not ended, and the first that did not succeed and its state. nil and its id
+-- for one that does not exist.
+local function look_at_others()
+    local open, failed, failed_state = {}, nil, nil
+    for other in string.gmatch(after, '[^,]+') do
+        local state = read_status(JOB .. other)
+        if not state then
+            return nil, other
+        end
+        if not is_terminal(state) then
+            open[#open + 1] = other
+        elseif state ~= 'succeeded' and any ~= '1' and not failed then
+            failed, failed_state = other, state
+        end
+    end
+    return open, failed, failed_state
+end
+
+-- The others' records do not change for those who follow them: their version stays.
+local function wait_for(open)
+    for _, other in ipairs(open) do
+        local state, version, attempt, crashes, flags, started, worker = read_status(JOB .. other)
+        if not has(flags, FLAG_AWAITED) then
+            redis.call('HSET', JOB .. other, 'status', state .. ' ' .. version .. ' ' .. attempt .. ' ' .. crashes .. ' ' ..
+                flags + FLAG_AWAITED .. ' ' .. started .. ' ' .. worker)
+        end
+        redis.call('RPUSH', AFTER .. other, 'job ' .. id .. ' ' .. other)
+        redis.call('SADD', PENDING .. id, other)
+    end
+    local _, version, attempt, crashes, flags, started, worker = read_status(job)
+    set_status(job, 'waiting', version - 1, attempt, crashes, flags, started, worker)
+    return 'waiting'
 end
 
 -- A claim whose job has no record is void.
@@ -25,6 +65,13 @@ end
 if redis.call('HEXISTS', job, 'status') == 1 then
     return existing(SAME_ID, 0, id)
 end
+local open, failed, failed_state
+if after ~= '' then
+    open, failed, failed_state = look_at_others()
+    if not open then
+        return 'unknown ' .. failed
+    end
+end
 if batch and batch ~= '' then
     local b = redis.call('HMGET', batch, 'total', 'closed')
     if not b[1] then
@@ -34,6 +81,7 @@ if batch and batch ~= '' then
         return -1
     end
     redis.call('HINCRBY', batch, 'total', 1)
+    redis.call('RPUSH', MEMBERS .. string.sub(batch, #BATCH + 1), id)
 end
 for i = 3, #KEYS do
     redis.call('DEL', KEYS[i])
@@ -42,6 +90,13 @@ for i = 3, #KEYS do
         redis.call('PEXPIRE', KEYS[i], ARGV[2 * i - 4])
     end
 end
-redis.call('HSET', job, unpack(ARGV, #KEYS > 2 and 2 * #KEYS - 3 or 1))
+redis.call('HSET', job, unpack(ARGV, first_field))
+if failed then
+    cancel_for(job, failed, failed_state, now, ttl)
+    return 'cancelled'
+end
+if open and #open > 0 then
+    return wait_for(open)
+end
 redis.call('PUBLISH', job, 'created')
 return 1

@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Takes back a record whose message was refused. KEYS: job.
+-- One that others wait for stays: submitting it again publishes it.
 local job = KEYS[1]
 local state, _, attempt, _, flags = read_status(job)
-if (state == 'queued' or state == 'scheduled') and attempt == '0' then
+if (state == 'queued' or state == 'scheduled') and attempt == '0' and not is_awaited(job, flags) then
     local batch = batch_of(job, flags)
     if batch then
         redis.call('HINCRBY', BATCH .. batch, 'total', -1)
+        redis.call('LREM', MEMBERS .. batch, -1, id_of(job))
     end
     each_claim(job, flags, function(claim)
         redis.call('DEL', claim)

@@ -9,6 +9,10 @@ local function may_become(from, to)
     return string.find(TRANSITIONS, ' ' .. from .. '>' .. to .. ' ', 1, true) ~= nil
 end
 
+local function id_of(job)
+    return string.sub(job, #JOB + 1)
+end
+
 -- Whether a status's flags, see fields.h, hold `flag`.
 local function has(flags, flag)
     return bit.band(flags, flag) ~= 0
@@ -103,38 +107,64 @@ local function reopen(job, state, flags, attempt, started, worker)
     return has(flags, FLAG_CANCEL) and flags - FLAG_CANCEL or flags
 end
 
--- FOLLOW when all jobs of `batch` (may be nil) have ended and its completion is still to be published, else 0.
-local function follow(batch)
+-- Whether all jobs of `batch` (may be nil) have ended and its completion is still to be published.
+local function is_complete(batch)
     if not batch then
-        return 0
+        return false
     end
     local b = redis.call('HMGET', BATCH .. batch, 'closed', 'completed', 'total', 'done')
-    return b[1] and not b[2] and b[3] == b[4] and FOLLOW or 0
+    return b[1] and not b[2] and b[3] == b[4]
 end
 
--- One more line in the batch's results.
-local function add_end(batch, job, state, field, value)
-    local line = '{"id":"' .. string.sub(job, #JOB + 1) .. '","state":"' .. state .. '"'
+-- Whether something is still to be done for the jobs that wait for the end of `job`.
+local function is_awaited(job, flags)
+    return has(flags, FLAG_AWAITED) and redis.call('EXISTS', AFTER .. id_of(job)) == 1
+end
+
+-- FOLLOW when something is to be done after the end of `job`, see follow_up.lua; else 0.
+local function follow(job, flags)
+    return (is_awaited(job, flags) or is_complete(batch_of(job, flags))) and FOLLOW or 0
+end
+
+-- How a job ended, as clients see it; `state` nil: nobody knows. `field` is that of its outcome, `result`, `error` or empty.
+local function outcome(job, state, field, value)
+    local line = '{"id":"' .. id_of(job) .. '","state":' .. (state and '"' .. state .. '"' or 'null')
     if field ~= '' then
         line = line .. ',"' .. field .. '":' .. value
     end
-    redis.call('RPUSH', RESULTS .. batch, line .. '}')
-    count(batch, state, 1)
+    return line .. '}'
 end
 
--- What else the end of a job brings, once its status says so: its claims are free, its TTL begins (in ms, 0: none), and
--- its batch counts it.
--- `field` is that of its outcome, `result`, `error` or empty. Returns what follow() says.
-local function end_job(job, state, flags, field, value, ttl)
+-- The job has ended: its claims are free, and from now on it is kept for `ttl` ms (0: for ever).
+local function let_go(job, flags, ttl)
     local claimed = free_claims(job, flags)
     if ttl ~= '0' then
         redis.call('PEXPIRE', job, math.max(tonumber(ttl), claimed))
     end
+end
+
+-- What else the end of a job brings, once its status says so: its claims are free, its TTL begins, unless others must
+-- still learn how it ended, and its batch counts it. `field` as in outcome(). Returns what follow() says.
+local function end_job(job, state, flags, field, value, ttl)
+    local awaited = is_awaited(job, flags)
+    let_go(job, flags, awaited and '0' or ttl)
     local batch = batch_of(job, flags)
     if batch then
-        add_end(batch, job, state, field, value)
+        redis.call('RPUSH', RESULTS .. batch, outcome(job, state, field, value))
+        count(batch, state, 1)
     end
-    return follow(batch)
+    return (awaited or is_complete(batch)) and FOLLOW or 0
+end
+
+-- `job`, which is new or waits, will not run, because job `other` ended as `how` (nil: its record has expired since).
+local function cancel_for(job, other, how, now, ttl)
+    local verbs = {failed = 'failed', cancelled = 'was cancelled', expired = 'expired'}
+    local error = '{"code":"dependency_failed","message":"it was to run after job ' .. other .. ', which ' ..
+        (verbs[how] or 'is no longer known') .. '"}'
+    local _, version, attempt, crashes, flags, started, worker = read_status(job)
+    set_status(job, 'cancelled', version, attempt, crashes, flags, started, worker, 'error', error, 'finished_ms', now)
+    redis.call('DEL', PENDING .. id_of(job))
+    end_job(job, 'cancelled', flags, 'error', error, ttl)
 end
 
 -- A job that is cancelled while its message is on its way leaves a note that outlives its record: else the message,
@@ -142,7 +172,7 @@ end
 -- `keep` ms after the message is due, or when that has come.
 local function note_cancelled(job, attempt, due, now, keep)
     local wait = due - now
-    redis.call('SET', CANCELLED_NOTE .. string.sub(job, #JOB + 1), attempt, 'PX', (wait > 0 and wait or 0) + keep)
+    redis.call('SET', CANCELLED_NOTE .. id_of(job), attempt, 'PX', (wait > 0 and wait or 0) + keep)
 end
 
 -- Redis's own clock, in ms since 1970: those of the programs may differ.

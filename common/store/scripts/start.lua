@@ -6,13 +6,13 @@
 local function start(job, attempt, worker, now, redelivered, lease, max_crashes)
     local state, version, last, crashes, flags, started, runner = read_status(job)
     if not state then
-        return redis.call('EXISTS', CANCELLED_NOTE .. string.sub(job, #JOB + 1)) == 1 and CANCELLED or MISSING
+        return redis.call('EXISTS', CANCELLED_NOTE .. id_of(job)) == 1 and CANCELLED or MISSING
     end
     if state == 'cancelled' then
         return CANCELLED
     end
     if is_terminal(state) then
-        return TERMINAL + follow(batch_of(job, flags))
+        return TERMINAL + follow(job, flags)
     end
     if tonumber(last) > tonumber(attempt) then
         return STALE

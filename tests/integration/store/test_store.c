@@ -48,7 +48,6 @@ static struct {
     bool follow;
     struct cress_record *record; /* owned */
     enum cress_state state;
-    char batch_id[64];
     int why; /* of struct cress_existing; -1: none */
     bool is_sent;
     struct cress_batch batch;
@@ -85,14 +84,27 @@ static void record_cb(const struct cress_record *record, const struct cress_erro
     last.record = record ? cress_record_clone(record) : NULL;
 }
 
-static void created_cb(const struct cress_existing *existing, const struct cress_error *err,
-                       void *arg)
+static void created_cb(const struct cress_existing *existing, enum cress_state made,
+                       const struct cress_error *err, void *arg)
 {
     (void)arg;
     note(err);
+    last.state = made;
     last.record = existing ? cress_record_clone(existing->record) : NULL;
     last.why = existing ? (int)existing->why : -1;
     last.is_sent = existing && existing->is_sent;
+}
+
+static void follow_up_cb(const char *const *entries, size_t count, bool more,
+                         const struct cress_error *err, void *arg)
+{
+    (void)arg;
+    note(err);
+    last.count = count;
+    last.follow = more;
+    for (size_t i = 0; i < count && i < CRESS_COUNT(last.texts); i++) {
+        snprintf(last.texts[i], sizeof(last.texts[i]), "%s", entries[i]);
+    }
 }
 
 static void verdict_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
@@ -112,7 +124,6 @@ static void cancel_cb(const struct cress_cancel_answer *answer, const struct cre
     last.verdict = answer->verdict;
     last.state = answer->state;
     last.follow = answer->follow;
-    snprintf(last.batch_id, sizeof last.batch_id, "%s", answer->batch ? answer->batch : "");
 }
 
 static void close_cb(bool follow, const struct cress_error *err, void *arg)
@@ -559,9 +570,26 @@ static void test_start_of_a_unique_job_without_record(void **state)
     expect_holder("a");
 }
 
+static enum cress_state create_after(const char *id, const char *after, bool any)
+{
+    struct cress_job job = make_job(id);
+
+    job.after = after;
+    job.after_any = any;
+    create_job(&job, CRESS_STATE_QUEUED);
+    assert_int_equal(last.err.status, CRESS_OK);
+    assert_null(last.record);
+    return last.state;
+}
+
 /* Takes a new job to `state`. */
 static void bring_to(const char *id, enum cress_state state)
 {
+    if (state == CRESS_STATE_WAITING) {
+        create_in("runs-long", CRESS_STATE_QUEUED, NULL); /* it may be there already */
+        assert_int_equal(create_after(id, "runs-long", false), state);
+        return;
+    }
     create_in(id, state == CRESS_STATE_SCHEDULED ? state : CRESS_STATE_QUEUED, NULL);
     if (state == CRESS_STATE_SCHEDULED || state == CRESS_STATE_QUEUED) {
         return;
@@ -1053,13 +1081,146 @@ static void test_cancel_in_a_batch(void **state)
     assert_false(last.follow);
     assert_int_equal(cancel("c-2"), CRESS_VERDICT_APPLIED);
     assert_true(last.follow);
-    assert_string_equal(last.batch_id, "c");
     /* until what follows is done, whoever comes by hears of it */
     assert_int_equal(cancel("c-2"), CRESS_VERDICT_TERMINAL);
     assert_true(last.follow);
     assert_int_equal(change("c-2", CRESS_STATE_CANCELLED, 1), CRESS_VERDICT_CANCELLED);
     assert_true(last.follow);
     assert_int_equal(batch_get("c")->cancelled, 2);
+}
+
+/* --- jobs that wait for others --- */
+
+/* The first entry of what follows the end of `id`, "" when there is none. `done` is NULL or the
+ * entry that was done. */
+static const char *follow_up(const char *id, char *done)
+{
+    char *const entries[] = {done};
+
+    do {
+        expect_call();
+        cress_store_follow_up(store, id, entries, done != NULL, follow_up_cb, NULL);
+        wait_for_success();
+    } while (last.count == 0 && last.follow);
+    return last.count > 0 ? last.texts[0] : "";
+}
+
+static void end_job(const char *id, enum cress_state state)
+{
+    assert_int_equal(start(id, 1), CRESS_VERDICT_APPLIED);
+    assert_int_equal(change(id, state, 1), CRESS_VERDICT_APPLIED);
+}
+
+static void test_after_success(void **state)
+{
+    (void)state;
+    create("a");
+    create("b");
+    assert_int_equal(create_after("w", "a,b", false), CRESS_STATE_WAITING);
+    assert_int_equal(get("w")->version, 1);
+    assert_string_equal(get("w")->after, "a,b");
+    assert_int_equal(get("a")->version, 1); /* nobody who follows it need know */
+    assert_int_equal(start("w", 1), CRESS_VERDICT_STALE);
+    end_job("a", CRESS_STATE_SUCCEEDED);
+    assert_true(last.follow);
+    assert_string_equal(follow_up("a", NULL), "");
+    assert_int_equal(get("w")->state, CRESS_STATE_WAITING);
+    end_job("b", CRESS_STATE_SUCCEEDED);
+    assert_true(last.follow);
+    assert_int_equal(command("PTTL", "cress:job:b", NULL, NULL), -1);
+    assert_string_equal(follow_up("b", NULL), "job w b");
+    assert_int_equal(get("w")->state, CRESS_STATE_QUEUED);
+    /* whoever was to publish it died: so it is found again */
+    assert_int_equal(change("b", CRESS_STATE_SUCCEEDED, 1), CRESS_VERDICT_TERMINAL);
+    assert_true(last.follow);
+    assert_string_equal(follow_up("b", NULL), "job w b");
+    assert_string_equal(follow_up("b", (char[]){"job w b"}), "");
+    assert_in_range(command("PTTL", "cress:job:b", NULL, NULL), 50000, 60000);
+    assert_int_equal(change("b", CRESS_STATE_SUCCEEDED, 1), CRESS_VERDICT_TERMINAL);
+    assert_false(last.follow);
+    end_job("w", CRESS_STATE_SUCCEEDED);
+    assert_false(last.follow);
+    assert_int_equal(command("EXISTS", "cress:pending:w", "cress:after:a", "cress:after:b"), 0);
+}
+
+static void test_after_failure(void **state)
+{
+    (void)state;
+    create("a");
+    assert_int_equal(create_after("w", "a", false), CRESS_STATE_WAITING);
+    assert_int_equal(create_after("v", "w", false), CRESS_STATE_WAITING);
+    assert_int_equal(create_after("any", "v", true), CRESS_STATE_WAITING);
+    end_job("a", CRESS_STATE_FAILED);
+    assert_true(last.follow);
+    assert_string_equal(follow_up("a", NULL), "job any v");
+    assert_int_equal(get("w")->state, CRESS_STATE_CANCELLED);
+    assert_non_null(strstr(get("w")->error, "dependency_failed"));
+    assert_non_null(strstr(get("w")->error, "job a, which failed"));
+    assert_non_null(strstr(get("v")->error, "job w, which was cancelled"));
+    assert_int_equal(get("any")->state, CRESS_STATE_QUEUED);
+    assert_int_equal(command("EXISTS", "cress:pending:w", "cress:pending:v", "cress:after:w"), 0);
+}
+
+static void test_after_what_has_ended(void **state)
+{
+    (void)state;
+    create("good");
+    create("bad");
+    end_job("good", CRESS_STATE_SUCCEEDED);
+    end_job("bad", CRESS_STATE_FAILED);
+    assert_int_equal(create_after("w1", "good", false), CRESS_STATE_QUEUED);
+    assert_int_equal(create_after("w2", "good,bad", true), CRESS_STATE_QUEUED);
+    assert_int_equal(create_after("w3", "good,bad", false), CRESS_STATE_CANCELLED);
+    assert_non_null(strstr(get("w3")->error, "job bad, which failed"));
+    assert_true(get("w3")->finished_ms > 0);
+    assert_in_range(command("PTTL", "cress:job:w3", NULL, NULL), 50000, 60000);
+}
+
+static void test_after_what_does_not_exist(void **state)
+{
+    struct cress_job job = make_job("w");
+
+    (void)state;
+    create("a");
+    job.after = "a,nothing";
+    expect_call();
+    cress_store_create(store, &job, CRESS_STATE_QUEUED, created_cb, NULL);
+    wait_for_call();
+    assert_int_equal(last.err.status, CRESS_NOT_FOUND);
+    assert_string_equal(last.err.code, "unknown_job");
+    assert_non_null(strstr(last.err.message, "no job nothing;"));
+    assert_null(get("w"));
+    assert_int_equal(command("EXISTS", "cress:after:a", NULL, NULL), 0);
+}
+
+/* One that waits is cancelled: what waits for it is dealt with by whoever cancels, and if they die,
+ * when the job ends that it waited for. */
+static void test_cancel_between_others(void **state)
+{
+    (void)state;
+    create("a");
+    create_after("w", "a", false);
+    create_after("v", "w", false);
+    assert_int_equal(cancel("w"), CRESS_VERDICT_APPLIED);
+    assert_true(last.follow);
+    assert_int_equal(note_ttl("w"), -2); /* it has no message to wait for */
+    assert_int_equal(command("EXISTS", "cress:pending:w", NULL, NULL), 0);
+    end_job("a", CRESS_STATE_SUCCEEDED);
+    assert_true(last.follow);
+    assert_string_equal(follow_up("a", NULL), "");
+    assert_int_equal(get("v")->state, CRESS_STATE_CANCELLED);
+}
+
+/* Its message was refused, but others wait for it by now: its id may be submitted again. */
+static void test_discard_what_others_wait_for(void **state)
+{
+    (void)state;
+    create("a");
+    create_after("w", "a", false);
+    expect_call();
+    cress_store_discard(store, "a", done_cb, NULL);
+    wait_for_success();
+    assert_int_equal(get("a")->state, CRESS_STATE_QUEUED);
 }
 
 static int completions;
@@ -1439,6 +1600,12 @@ int main(void)
         TEST(test_cancelled_outlives_its_record),
         TEST(test_cancelled_note_waits_for_its_message),
         TEST(test_cancel_in_a_batch),
+        TEST(test_after_success),
+        TEST(test_after_failure),
+        TEST(test_after_what_has_ended),
+        TEST(test_after_what_does_not_exist),
+        TEST(test_cancel_between_others),
+        TEST(test_discard_what_others_wait_for),
         TEST(test_batch_interleavings),
         TEST(test_presence),
         TEST(test_queues_and_server),

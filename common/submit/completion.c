@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// The completion job of a batch; see completion.h.
+//
+// read the batch -> submit its completion job -> note that it was submitted
+#include "common/submit/completion.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+/* One completion on its way. */
+struct completion {
+    struct cress_submit_options options;
+    char *batch;
+    cress_store_done_cb done;
+    void *arg;
+};
+
+static void end(struct completion *completion, const struct cress_error *err)
+{
+    const cress_store_done_cb done = completion->done;
+    void *arg = completion->arg;
+    free(completion->batch);
+    free(completion);
+    done(err, arg);
+}
+
+static void noted_cb(const struct cress_error *err, void *arg)
+{
+    end(arg, err);
+}
+
+static void note(struct completion *completion)
+{
+    cress_store_batch_complete(completion->options.store, completion->batch, noted_cb, completion);
+}
+
+/* Whether submitting the same request again is pointless. */
+static bool is_hopeless(const struct cress_error *err)
+{
+    return err->status == CRESS_INVALID || err->status == CRESS_MALFORMED ||
+           err->status == CRESS_TOO_LARGE || err->status == CRESS_NOT_FOUND;
+}
+
+static void give_up(struct completion *completion, const struct cress_error *err)
+{
+    cress_log(CRESS_LOG_ERROR, "batch ended, but its completion job cannot be submitted",
+              CRESS_KV("batch", completion->batch), CRESS_KV_ERROR(err));
+    note(completion);
+}
+
+static void submitted_cb(const struct cress_record *record, const struct cress_error *err,
+                         void *arg)
+{
+    (void)record;
+    struct completion *completion = arg;
+    if (!err ||
+        err->status == CRESS_CONFLICT) { /* in conflict with itself: it was submitted before */
+        note(completion);
+    } else if (is_hopeless(err)) {
+        give_up(completion, err);
+    } else {
+        end(completion, err);
+    }
+}
+
+static void submit(struct completion *completion, const char *request_text)
+{
+    struct cress_job job;
+    struct cress_error err;
+    char *payload = NULL;
+    json_t *request = json_loads(request_text, 0, NULL);
+    if (cress_job_from_request(request, cress_clock_wall_ms(), &job, &payload, &err) != CRESS_OK) {
+        give_up(completion, &err);
+    } else {
+        cress_submit(&completion->options, &job, submitted_cb, completion);
+    }
+    free(payload);
+    json_decref(request);
+}
+
+static void read_cb(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+{
+    struct completion *completion = arg;
+    if (err && err->status != CRESS_NOT_FOUND) {
+        end(completion, err);
+    } else if (err || batch->completed) {
+        end(completion, NULL);
+    } else if (batch->completion) {
+        submit(completion, batch->completion);
+    } else {
+        note(completion);
+    }
+}
+
+void cress_completion_submit(const struct cress_submit_options *options, const char *batch,
+                             cress_store_done_cb done, void *arg)
+{
+    struct completion *completion = CRESS_NEW(struct completion);
+    completion->options = *options;
+    completion->batch = cress_strdup(batch);
+    completion->done = done;
+    completion->arg = arg;
+    cress_store_batch_get(options->store, batch, read_cb, completion);
+}
