@@ -31,6 +31,7 @@ struct cress_attempt {
     bool has_place; /* counts in worker->running */
     struct cress_start start; /* how it was recorded as running */
     bool recorded;            /* the store has confirmed that */
+    bool adopted;             /* its record was made here, because it ends without having started */
 
     int64_t arrived_ms;             /* the delivery, by the monotonic clock */
     struct cress_guard_note *guard; /* on its way to the broker; see lease.h */

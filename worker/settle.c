@@ -149,6 +149,25 @@ static void record_again(struct cress_attempt *attempt)
     cress_store_start(attempt->worker->services.store, &attempt->start, remade_cb, attempt);
 }
 
+static void adopt(struct cress_attempt *attempt);
+
+static void adopted_cb(const struct cress_error *err, void *arg)
+{
+    struct cress_attempt *attempt = arg;
+    if (err) {
+        cress_attempt_again(attempt, adopt, "make the record", err);
+        return;
+    }
+    attempt->adopted = true;
+    record_end(attempt);
+}
+
+/* Nobody has made a record of it, and it shall say what became of the job. */
+static void adopt(struct cress_attempt *attempt)
+{
+    cress_store_adopt(attempt->worker->services.store, &attempt->run.job, adopted_cb, attempt);
+}
+
 static void count_end(struct cress_attempt *attempt)
 {
     struct cress_worker *worker = attempt->worker;
@@ -175,6 +194,11 @@ static void ended_cb(enum cress_verdict verdict, bool follow, const struct cress
     }
     if (verdict == CRESS_VERDICT_MISSING && attempt->recorded) {
         record_again(attempt);
+        return;
+    }
+    if (verdict == CRESS_VERDICT_MISSING && attempt->end == CRESS_STATE_EXPIRED &&
+        !attempt->adopted) {
+        adopt(attempt);
         return;
     }
     if (verdict == CRESS_VERDICT_STALE && attempt->end == CRESS_STATE_EXPIRED) {
@@ -320,8 +344,11 @@ void cress_settle_send_on(struct cress_attempt *attempt)
 
 void cress_settle_expire(struct cress_attempt *attempt)
 {
+    struct cress_error err;
+    cress_error_set(&err, CRESS_TIMEOUT, "expired", "no worker took it before its expiry");
     attempt->phase = CRESS_ATTEMPT_SETTLING;
     attempt->end = CRESS_STATE_EXPIRED;
+    set_error(attempt, &err);
     record_end(attempt);
 }
 

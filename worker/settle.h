@@ -9,7 +9,7 @@
 //   succeeded  record result -> [batch] -> [reply] -> ack
 //   retry      publish next attempt -> record retrying -> ack
 //   failed     publish dead letter -> record failed -> [batch] -> [reply] -> ack
-//   expired    record expired -> [batch] -> ack
+//   expired    record expired -> [batch] -> [reply] -> ack
 //   cancelled  record cancelled -> [batch] -> [reply] -> ack
 //   duplicate  record cancelled -> [batch] -> [reply] -> ack
 //   send on    publish to the next delay -> ack

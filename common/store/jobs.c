@@ -177,6 +177,19 @@ void cress_store_create(struct cress_store *store, const struct cress_job *job,
     cress_call_create(call, job, &record, job->batch != NULL);
 }
 
+void cress_store_adopt(struct cress_store *store, const struct cress_job *job,
+                       cress_store_done_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
+    struct cress_job adopted = *job;
+    struct cress_record record;
+
+    call->then.done = done;
+    adopted.unique = NULL; /* it holds no key: it will never run */
+    cress_store_record(store, &adopted, CRESS_STATE_QUEUED, &record);
+    cress_call_create(call, &adopted, &record, false);
+}
+
 /* Runs `script` on one job. */
 static void run_on(struct cress_store *store, enum cress_script script, const char *id,
                    cress_store_done_cb done, void *arg)

@@ -172,6 +172,11 @@ typedef void (*cress_store_verdict_cb)(enum cress_verdict verdict, bool follow,
 void cress_store_start(struct cress_store *store, const struct cress_start *start,
                        cress_store_verdict_cb done, void *arg);
 
+/* Makes the record, queued, of a job that ends before it was started, unless there is one: what a
+ * foreign client has sent has none. It is counted in no batch. */
+void cress_store_adopt(struct cress_store *store, const struct cress_job *job,
+                       cress_store_done_cb done, void *arg);
+
 struct cress_change {
     const char *id;
     enum cress_state to;

@@ -84,6 +84,25 @@ class Foreign(WorkerTest):
             self.wait_state(job, "succeeded")
         self.assertEqual(self.client.ready(self.queue + ".dead"), 0)
 
+    def test_low_does_not_starve_in_a_saturated_queue(self):
+        """6 : 3 : 1 while all three have work."""
+        self.run_worker("--concurrency", "1").stop()
+        jobs = {suffix: [unique("job") for _ in range(count)]
+                for suffix, count in ((".high", 240), ("", 140), (".low", 60))}
+        for suffix, ids in jobs.items():
+            for job in ids:
+                self.client.publish(self.queue + suffix, {"ms": 4}, type="cress.sleep", message_id=job)
+        self.run_worker("--concurrency", "1")
+        started = sorted((int(self.wait_state(job, "succeeded")["started_ms"]), suffix)
+                         for suffix, ids in jobs.items() for job in ids)
+        order = [suffix for _, suffix in started]
+        last_high = max(n for n, suffix in enumerate(order) if suffix == ".high")
+        saturated = order[:last_high]
+        self.assertGreaterEqual(saturated.count(".low"), 20, "the share is 40")
+        self.assertGreaterEqual(saturated.count(""), 60, "the share is 120")
+        lows = [n for n, suffix in enumerate(saturated) if suffix == ".low"]
+        self.assertLess(max(after - before for before, after in zip([0, *lows], lows)), 60)
+
     def test_reply_to(self):
         self.run_worker()
         answers = self.client.channel.queue_declare("", exclusive=True).method.queue
@@ -271,12 +290,39 @@ class Times(WorkerTest):
                            headers={"not_before_ms": int(time.time() * 1000) + 40})
         self.wait_state(job, "succeeded")
 
-    def test_expired_job_does_not_run(self):
+    def test_expired_job_does_not_run_and_says_so(self):
         self.run_worker()
-        job = self.publish("cress.echo", 1, headers={"expires_ms": int(time.time() * 1000) - 1})
-        after = self.publish("cress.echo", 2)
-        self.wait_state(after, "succeeded")
-        self.assertNotEqual(self.redis().record(job).get("state"), "succeeded")
+        answers = self.client.channel.queue_declare("", exclusive=True).method.queue
+        job = self.publish("cress.echo", 1, headers={"expires_ms": int(time.time() * 1000) - 1}, reply_to=answers)
+        record = self.wait_state(job, "expired")
+        self.assertEqual(json.loads(record["error"])["code"], "expired")
+        self.assertEqual(record["attempt"], "0")
+        self.assertGreater(self.redis().command("PTTL", "cress:job:" + job), 0)
+        properties, body = self.client.take(answers)
+        self.assertEqual((properties.headers["state"], json.loads(body)["code"]), ("expired", "expired"))
+
+    def expires_while_the_worker_is_busy(self, *options):
+        self.run_worker("--concurrency", "1", CRESS_JOB_BACKOFF="fixed", CRESS_JOB_BACKOFF_BASE="400ms")
+        out = cresstest.run("cress", "enqueue", "cress.fail", '{"times": 1}', "--queue", self.queue, *options)
+        self.assertEqual(out.returncode, 0, out.stderr)
+        return out.stdout.strip()
+
+    def test_delayed_job_expires(self):
+        job = self.expires_while_the_worker_is_busy("--delay", "600ms", "--expires", "1500ms")
+        self.assertEqual(self.redis().record(job)["state"], "scheduled")
+        blocker = self.publish("cress.sleep", {"ms": 2000})
+        self.assertEqual(self.wait_state(job, "expired")["attempt"], "0")
+        self.wait_state(blocker, "succeeded")
+
+    def test_job_that_would_be_tried_again_expires(self):
+        job = self.expires_while_the_worker_is_busy("--expires", "1s")
+        self.wait_state(job, "retrying")
+        blocker = self.publish("cress.sleep", {"ms": 2000})
+        record = self.wait_state(job, "expired")
+        self.assertEqual(record["attempt"], "1")
+        self.assertEqual(json.loads(record["error"])["code"], "expired")
+        self.assertIn("asked_to_fail", record["attempts"])
+        self.wait_state(blocker, "succeeded")
 
 
 class Stopping(WorkerTest):

@@ -101,6 +101,15 @@ void cress_store_start(struct cress_store *store, const struct cress_start *star
     remember(START, (void (*)(void))done, arg);
 }
 
+void cress_store_adopt(struct cress_store *store, const struct cress_job *job,
+                       cress_store_done_cb done, void *arg)
+{
+    (void)store;
+    note("adopt:%s", job->id);
+    change_verdict = CRESS_VERDICT_APPLIED;
+    remember(BATCH_COMPLETE, (void (*)(void))done, arg);
+}
+
 void cress_store_change(struct cress_store *store, const struct cress_change *change,
                         cress_store_verdict_cb done, void *arg)
 {
@@ -492,6 +501,25 @@ static void expired(void **state)
     expect("record:expired ack");
 }
 
+static void expired_is_told_to_the_caller(void **state)
+{
+    (void)state;
+    struct cress_message message = expired_message();
+    message.reply_to = "callers";
+    deliver(&message);
+    expect("record:expired publish:callers ack");
+    assert_non_null(strstr(cress_buf_text(&last_body), "\"expired\""));
+}
+
+static void expired_without_a_record_gets_one(void **state)
+{
+    (void)state;
+    const struct cress_message message = expired_message();
+    change_verdict = CRESS_VERDICT_MISSING;
+    deliver(&message);
+    expect("record:expired adopt:x record:expired ack");
+}
+
 static void expired_after_it_had_begun_runs_on(void **state)
 {
     (void)state;
@@ -874,6 +902,8 @@ int main(void)
         TEST(ended_before),
         TEST(stale_copy),
         TEST(expired),
+        TEST(expired_is_told_to_the_caller),
+        TEST(expired_without_a_record_gets_one),
         TEST(expired_after_it_had_begun_runs_on),
         TEST(not_yet_due),
         TEST(almost_due_waits_here),
