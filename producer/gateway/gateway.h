@@ -37,8 +37,14 @@ void cress_gateway_get_explanation(struct cress_request *request,
 void cress_gateway_cancel_job(struct cress_request *request, const char *param); /* jobs.c */
 void cress_gateway_get_batch(struct cress_request *request, const char *param);  /* batches.c */
 void cress_gateway_get_queues(struct cress_request *request, const char *param); /* queues.c */
-void cress_gateway_get_alive(struct cress_request *request, const char *param);  /* health.c */
-void cress_gateway_get_ready(struct cress_request *request, const char *param);  /* health.c */
+void cress_gateway_get_schedules(struct cress_request *request,
+                                 const char *param); /* schedules.c */
+void cress_gateway_get_schedule(struct cress_request *request, const char *param);
+void cress_gateway_pause_schedule(struct cress_request *request, const char *param);
+void cress_gateway_resume_schedule(struct cress_request *request, const char *param);
+void cress_gateway_run_schedule(struct cress_request *request, const char *param);
+void cress_gateway_get_alive(struct cress_request *request, const char *param); /* health.c */
+void cress_gateway_get_ready(struct cress_request *request, const char *param); /* health.c */
 void cress_gateway_get_metrics(struct cress_request *request, const char *param);
 
 /* Finds the handler and calls it; or answers 404, 405, or a preflight. */

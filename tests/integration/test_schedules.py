@@ -71,7 +71,8 @@ class CronTest(cresstest.TestCase):
         record = self.wait_state(jobs[0], "succeeded")
         self.assertEqual((record["task"], record["result"], record["queue"]), ("cress.echo", '{"beat":1}', self.queue))
         self.assertLess(int(record["created_ms"]) - 1000 * ticks[0], 1000)  # punctual
-        wait_for(lambda: sum(worker.log().count("scheduled job submitted") for worker in workers) >= 5, "logs")
+        # ticks are claimed, so that one worker publishes and the others need not
+        self.assertLess(sum(worker.log().count("scheduled job submitted") for worker in workers), 2 * len(jobs))
 
     def test_what_list_and_next_say(self):
         path = self.config(cron="0 3 29 2 *", timezone="Europe/Berlin", missed="once")
@@ -167,6 +168,20 @@ class CronTest(cresstest.TestCase):
         self.assertGreaterEqual(tick_of(second) - tick_of(first), 4)
         self.assertIn("tick passed over: the job before has not ended", worker.log())
 
+    def test_overlap_with_a_batch(self):
+        self.ticking(self.config(overlap="skip"))
+        self.wait_jobs(1)
+
+        def open_batch():  # of the last job, as site.prerender does; a tick may come between
+            job = self.field("last_id")
+            self.store.command("HSET", "cress:batch:" + job, "total", 1, "done", 0)
+            return job if self.field("last_id") == job else None
+        job = wait_for(open_batch, "a batch of the last job")
+        wait_for(lambda: int(self.field("done_ms")) >= int(self.field("last_ms")) + 3000, "ticks to pass")
+        self.assertEqual(self.field("last_id"), job)
+        self.store.command("HSET", "cress:batch:" + job, "completed", 1)
+        wait_for(lambda: self.field("last_id") != job, "the next job")
+
     def test_reload(self):
         path = self.config()
         worker = self.ticking(path)
@@ -208,6 +223,32 @@ class CronTest(cresstest.TestCase):
         self.assertEqual(self.wait_state(job, "succeeded")["result"], '{"beat":1}')
         self.assertIsNone(self.field("last_ms"))
         self.cron("run", "no-such", status=3)
+
+    def test_over_http(self):
+        self.ticking(self.config())
+        self.wait_state(self.wait_jobs(1)[0], "succeeded")
+        gateway = self.start("cress-gateway", "--listen", "127.0.0.1:0").wait_log("ready on ")
+        base = gateway.log().split("ready on ")[1].split()[0] + "/v1/schedules"
+        one = base + "/" + self.name
+        self.assertIn(self.name, [row["name"] for row in cresstest.http("GET", base).json()])
+        row = cresstest.http("GET", one).json()
+        self.assertEqual((row["status"], row["cron"], row["job"]["task"]), ("active", "@every 1s", "cress.echo"))
+        self.assertTrue(row["last_job_id"].startswith("schedule:%s:20" % self.name))
+        for _ in range(2):
+            answer = cresstest.http("POST", one + "/pause")
+            self.assertEqual((answer.status, answer.json()["status"]), (200, "paused"))
+        self.assertIsNotNone(self.field("paused_ms"))
+        self.assertEqual(cresstest.http("POST", one + "/resume").json()["status"], "active")
+        self.assertIsNone(self.field("paused_ms"))
+        answer = cresstest.http("POST", one + "/run")
+        self.assertEqual(answer.status, 202)
+        self.assertEqual(answer.headers["location"], "/v1/jobs/" + answer.json()["id"])
+        self.wait_state(answer.json()["id"], "succeeded")
+        for method, path in (("GET", ""), ("POST", "/pause"), ("POST", "/resume"), ("POST", "/run")):
+            for name in ("no-such", "n" * 65):
+                answer = cresstest.http(method, base + "/" + name + path)
+                self.assertEqual((answer.status, answer.json()["code"]), (404, "unknown_schedule"))
+        self.assertEqual(cresstest.http("GET", one + "/run").status, 405)
 
     def test_a_store_without_its_data(self):
         path = self.config()
