@@ -291,7 +291,19 @@ class Limits(HttpTest):
         self.run_worker(receiver.url())
         job = self.publish(1, headers={"timeout_ms": 300})
         self.assertEqual(self.result(job), 2)
-        self.assertEqual(self.redis().record(job)["attempt"], "2")
+        record = self.redis().record(job)
+        self.assertEqual(record["attempt"], "2")
+        self.assertIn('failed {"code":"timeout"', record["attempts"])
+
+    def test_the_receiver_is_told_the_deadline(self):
+        receiver = self.receiver((200, {}, b"1"))
+        self.run_worker(receiver.url(), "soft_timeout = 20s")
+        for headers, seconds in (({}, 20), ({"timeout_ms": 5000}, 5)):
+            began = time.time()
+            self.result(self.publish(1, headers=headers))
+            deadline = int(receiver.requests[-1].headers["Cress-Deadline-Ms"]) / 1000
+            self.assertGreaterEqual(deadline, began + seconds - 1)
+            self.assertLessEqual(deadline, time.time() + seconds)
 
     def test_per_host(self):
         receiver = self.receiver(self.held)

@@ -220,6 +220,16 @@ for job in jobs():
         bad = self.publish("hang", headers={"timeout_ms": 500})
         self.assertEqual([self.result(job) for job in good], [1, 1, 1])
         self.assertEqual(self.result(bad), 2)
+        self.assertIn('failed {"code":"timeout"', self.redis().record(bad)["attempts"])
+        self.stop(worker)
+
+    def test_the_program_is_told_the_deadline(self):
+        worker = self.run_worker("""
+for job in jobs():
+    say(id=job["id"], result=job["deadline_ms"] / 1000 - time.time())
+""", "soft_timeout = 20s")
+        self.assertAlmostEqual(self.result(self.publish(1)), 20, delta=2)
+        self.assertAlmostEqual(self.result(self.publish(1, headers={"timeout_ms": 6000})), 6, delta=2)
         self.stop(worker)
 
     def test_children_end_with_their_program(self):

@@ -111,6 +111,11 @@ void cress_run_done(struct cress_run *run, struct cress_outcome outcome);
 void cress_run_succeed(struct cress_run *run, json_t *result);
 void cress_run_fail(struct cress_run *run, const struct cress_error *err);
 
+/* What a handler that cannot be asked to end is told beforehand: when the run, which begins now,
+ * should have ended, by the wall clock. That is the soft timeout of its task, if it has one, and the
+ * job's timeout otherwise. */
+int64_t cress_run_deadline_ms(const struct cress_run *run);
+
 /* Says how far a run is: `percent` from 0 to 100, or negative when it is not known, and a short
  * text (may be NULL). Any number of calls; the record is written at most each 200 ms, the last one
  * always. */

@@ -18,7 +18,7 @@
 #include <string.h>
 
 enum { SECRETS_MAX_BYTES = 8192, NUMBER_MAX = 24, USER_AGENT_MAX = 64 };
-enum { HEADERS_MAX = 9, SIGNATURE_MAX = 64 * CRESS_WEBHOOK_KEYS_MAX };
+enum { HEADERS_MAX = 10, SIGNATURE_MAX = 64 * CRESS_WEBHOOK_KEYS_MAX };
 enum { SHOWN_BODY_MAX = 200 }; /* of a refusal, in the error */
 enum { AFTER_MAX = 4096 };     /* of Cress-After: servers take few KiB of headers */
 
@@ -147,7 +147,7 @@ static void answered_cb(const struct cress_http_response *response, const struct
 struct headers {
     struct cress_http_header list[HEADERS_MAX];
     size_t count;
-    char attempt[NUMBER_MAX], timestamp[NUMBER_MAX];
+    char attempt[NUMBER_MAX], deadline[NUMBER_MAX], timestamp[NUMBER_MAX];
     struct cress_buf signature;
 };
 
@@ -157,17 +157,21 @@ static void add_header(struct headers *headers, const char *name, const char *va
 }
 
 /* Free headers->signature. */
-static void make_headers(const struct cress_job *job, const struct cress_webhook_keys *keys,
+static void make_headers(const struct cress_run *run, const struct cress_webhook_keys *keys,
                          struct headers *headers)
 {
+    const struct cress_job *job = &run->job;
     const int64_t now_s = cress_clock_wall_ms() / 1000;
     *headers = (struct headers){.signature = cress_buf_make(SIGNATURE_MAX)};
     snprintf(headers->attempt, sizeof headers->attempt, "%d", job->attempt);
+    snprintf(headers->deadline, sizeof headers->deadline, "%lld",
+             (long long)cress_run_deadline_ms(run));
     snprintf(headers->timestamp, sizeof headers->timestamp, "%lld", (long long)now_s);
     add_header(headers, "Content-Type", "application/json");
     add_header(headers, "Cress-Job-Id", job->id);
     add_header(headers, "Cress-Task", job->task);
     add_header(headers, "Cress-Attempt", headers->attempt);
+    add_header(headers, "Cress-Deadline-Ms", headers->deadline);
     add_header(headers, "webhook-id", job->id);
     add_header(headers, "webhook-timestamp", headers->timestamp);
     if (keys->count > 0) {
@@ -195,7 +199,7 @@ static void http_start(struct cress_run *run)
     char user_agent[USER_AGENT_MAX];
     snprintf(user_agent, sizeof user_agent, "cress/%s", cress_version());
     struct headers headers;
-    make_headers(job, &push->keys, &headers);
+    make_headers(run, &push->keys, &headers);
     const struct cress_http_request request = {
         .method = "POST",
         .url = run->task->config->url,

@@ -398,7 +398,7 @@ static void stream_start(struct cress_run *run)
     struct stream *stream = run->task->state;
     struct work *work = CRESS_NEW(struct work);
     work->run = run;
-    work->deadline_ms = cress_clock_wall_ms() + run->job.timeout_ms;
+    work->deadline_ms = cress_run_deadline_ms(run);
     run->state = work;
     cress_list_append(&stream->waiting, &work->node);
     pump(stream);

@@ -2,6 +2,7 @@
 // Configured tasks; see tasks.h.
 #include "worker/handler/tasks.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/config/config.h"
@@ -151,6 +152,13 @@ void cress_task_release(struct cress_task *task)
         task->runs--;
         close_when_unused(task);
     }
+}
+
+int64_t cress_run_deadline_ms(const struct cress_run *run)
+{
+    const int64_t hard_ms = run->job.timeout_ms;
+    const int64_t soft_ms = run->task ? run->task->config->soft_timeout_ms : 0;
+    return cress_clock_wall_ms() + (soft_ms > 0 && soft_ms < hard_ms ? soft_ms : hard_ms);
 }
 
 /* --- finding --- */
