@@ -79,6 +79,7 @@ void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how)
     cress_after_free(attempt->after);
     free(attempt->text);
     free(attempt->cancel_error);
+    free(attempt->limits);
     if (attempt->timer_made) {
         uv_close((uv_handle_t *)&attempt->timer, free_cb);
     } else {

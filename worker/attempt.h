@@ -32,6 +32,7 @@ struct cress_attempt {
     struct cress_start start; /* how it was recorded as running */
     bool recorded;            /* the store has confirmed that */
     bool adopted;             /* its record was made here, because it ends without having started */
+    char *limits;             /* of its task, see common/store/limits.h; NULL: none */
 
     int64_t arrived_ms;             /* the delivery, by the monotonic clock */
     struct cress_guard_note *guard; /* on its way to the broker; see lease.h */
@@ -49,6 +50,7 @@ struct cress_attempt {
     char *text;               /* the result or the error as JSON; owned */
     struct cress_error error; /* for the dead-letter queue and the log */
     int64_t due_ms;           /* retrying: when, by the wall clock */
+    int64_t wait_ms;          /* held back by a limit: for how long */
     enum cress_settlement settlement;
     void (*after_follow_up)(struct cress_attempt *attempt);
 

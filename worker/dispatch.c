@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/broker/topology.h"
+#include "common/store/limits.h"
 #include "worker/after.h"
 #include "worker/attempt.h"
 #include "worker/give_back.h"
@@ -27,15 +28,20 @@ static int64_t due_in_ms(const struct cress_attempt *attempt)
     return due_ms ? due_ms - cress_clock_wall_ms() : 0;
 }
 
+static void again_step(struct cress_attempt *attempt)
+{
+    enqueue(attempt);
+    cress_dispatch_next(attempt->worker);
+}
+
 /* The timer counts whole milliseconds of another clock: it may be up a moment too early. */
 static void due_step(struct cress_attempt *attempt)
 {
     if (due_in_ms(attempt) > 0) {
         cress_attempt_wait(attempt, due_in_ms(attempt), due_step);
-        return;
+    } else {
+        again_step(attempt);
     }
-    enqueue(attempt);
-    cress_dispatch_next(attempt->worker);
 }
 
 /* Not yet due: to a delay queue, or onto a timer for what is shorter than any of them. */
@@ -64,6 +70,7 @@ static void fill_defaults(struct cress_attempt *attempt)
     if (job->timeout_ms == 0) {
         job->timeout_ms = limits.timeout_ms;
     }
+    attempt->limits = cress_limits_text(task ? task->config : NULL, job);
 }
 
 static void take_in(struct cress_worker *worker, struct cress_delivery *delivery)
@@ -196,8 +203,44 @@ static void fail_as_poison(struct cress_attempt *attempt)
 
 static void record_running(struct cress_attempt *attempt);
 
-static void recorded_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
-                        void *arg)
+/* A limit forbids it for now. It makes way for other jobs, and comes back: from a delay queue, or,
+ * when that is sooner than any of them, from a timer. */
+static void hold_back(struct cress_attempt *attempt, int64_t wait_ms)
+{
+    cress_attempt_leave_place(attempt);
+    if (wait_ms >= CRESS_DELAY_MIN_MS) {
+        cress_settle_send_back(attempt, wait_ms);
+        return;
+    }
+    attempt->phase = CRESS_ATTEMPT_WAITING;
+    cress_ids_remove(&attempt->worker->ids, &attempt->by_id);
+    cress_attempt_wait(attempt, wait_ms, again_step);
+}
+
+static bool is_held_back(const struct cress_attempt *attempt, const char *task)
+{
+    return attempt->phase == CRESS_ATTEMPT_WAITING && attempt->step == again_step &&
+           strcmp(attempt->run.job.task, task) == 0;
+}
+
+void cress_dispatch_limit_freed(struct cress_worker *worker, const char *task)
+{
+    struct cress_attempt *next = NULL;
+    for (struct cress_list *at = worker->active.next; at != &worker->active; at = at->next) {
+        struct cress_attempt *attempt = CRESS_CONTAINER(at, struct cress_attempt, node);
+        if (is_held_back(attempt, task) &&
+            (!next || uv_timer_get_due_in(&attempt->timer) < uv_timer_get_due_in(&next->timer))) {
+            next = attempt;
+        }
+    }
+    if (next) {
+        cress_attempt_stop_waiting(next);
+        again_step(next);
+    }
+}
+
+static void recorded_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
+                        const struct cress_error *err, void *arg)
 {
     struct cress_attempt *attempt = arg;
     if (err) {
@@ -222,6 +265,9 @@ static void recorded_cb(enum cress_verdict verdict, bool follow, const struct cr
         break;
     case CRESS_VERDICT_CANCELLED:
         cress_settle_cancel(attempt);
+        break;
+    case CRESS_VERDICT_LIMITED:
+        hold_back(attempt, wait_ms);
         break;
     case CRESS_VERDICT_DUPLICATE:
         cress_settle_duplicate(attempt);
@@ -251,6 +297,7 @@ void cress_dispatch_start(struct cress_attempt *attempt)
         .redelivered = cress_was_delivered(attempt),
         .lease = cress_lease_of(attempt),
         .max_crashes = (int)attempt->worker->config->worker_max_crashes,
+        .limits = attempt->limits,
         .now_ms = cress_clock_wall_ms(),
     };
     record_running(attempt);

@@ -16,6 +16,10 @@ void cress_dispatch_deliveries_cb(struct cress_list *deliveries, void *arg);
 /* Starts waiting jobs while there are free places. */
 void cress_dispatch_next(struct cress_worker *worker);
 
+/* A job that had a place within the limits of `task` has left it: of the jobs that wait for one here
+ * on a timer, the next tries at once. Without this a free place would stay so for a moment. */
+void cress_dispatch_limit_freed(struct cress_worker *worker, const char *task);
+
 /* Gives the attempt a place and records it as running; then its handler starts. */
 void cress_dispatch_start(struct cress_attempt *attempt);
 

@@ -61,6 +61,15 @@ void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
     carry_headers(out, original);
 }
 
+void cress_outgoing_later(struct cress_outgoing *out, const struct cress_job *job,
+                          const struct cress_message *original, int64_t wait_ms, int64_t now_ms)
+{
+    struct cress_job later = *job;
+    cress_route_job(job->queue, job->priority, wait_ms, &out->route);
+    later.not_before_ms = now_ms + out->route.delay_ms;
+    cress_outgoing_job(out, &later, original, now_ms);
+}
+
 void cress_outgoing_guard(struct cress_outgoing *out, const struct cress_job *job,
                           const struct cress_message *original, const char *lease, int64_t now_ms)
 {

@@ -131,9 +131,10 @@ static void record_again(struct cress_attempt *attempt);
 
 /* The record was lost while the job ran (a flushed store): it is made once more, so that the result
  * has a place. */
-static void remade_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
-                      void *arg)
+static void remade_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
+                      const struct cress_error *err, void *arg)
 {
+    (void)wait_ms;
     struct cress_attempt *attempt = arg;
     if (err) {
         cress_attempt_again(attempt, record_again, "record running", err);
@@ -146,6 +147,7 @@ static void remade_cb(enum cress_verdict verdict, bool follow, const struct cres
 
 static void record_again(struct cress_attempt *attempt)
 {
+    attempt->start.limits = NULL; /* it has run: no limit can forbid that any more */
     cress_store_start(attempt->worker->services.store, &attempt->start, remade_cb, attempt);
 }
 
@@ -215,6 +217,9 @@ static void ended_cb(enum cress_verdict verdict, bool follow, const struct cress
     if (!is_ours && verdict != CRESS_VERDICT_MISSING) {
         cress_settle_drop(attempt, follow); /* another copy was faster, and has replied */
         return;
+    }
+    if (attempt->limits && attempt->recorded) {
+        cress_dispatch_limit_freed(attempt->worker, attempt->run.job.task);
     }
     count_end(attempt);
     if (follow) {
@@ -334,6 +339,33 @@ static void send_on(struct cress_attempt *attempt)
         cress_outgoing_job(&out, &job, message, cress_clock_wall_ms());
     }
     cress_broker_publish(attempt->worker->services.broker, &out.message, 0, sent_on_cb, attempt);
+}
+
+static void send_back(struct cress_attempt *attempt);
+
+static void sent_back_cb(const struct cress_error *err, void *arg)
+{
+    struct cress_attempt *attempt = arg;
+    if (err) {
+        cress_attempt_again(attempt, send_back, "publish to delay", err);
+    } else {
+        acknowledge(attempt);
+    }
+}
+
+static void send_back(struct cress_attempt *attempt)
+{
+    struct cress_outgoing out;
+    cress_outgoing_later(&out, &attempt->run.job, attempt->delivery->message, attempt->wait_ms,
+                         cress_clock_wall_ms());
+    cress_broker_publish(attempt->worker->services.broker, &out.message, 0, sent_back_cb, attempt);
+}
+
+void cress_settle_send_back(struct cress_attempt *attempt, int64_t wait_ms)
+{
+    attempt->phase = CRESS_ATTEMPT_SETTLING;
+    attempt->wait_ms = wait_ms;
+    send_back(attempt);
 }
 
 void cress_settle_send_on(struct cress_attempt *attempt)

@@ -13,6 +13,7 @@
 //   cancelled  record cancelled -> [batch] -> [reply] -> ack
 //   duplicate  record cancelled -> [batch] -> [reply] -> ack
 //   send on    publish to the next delay -> ack
+//   send back  publish to a delay -> ack
 //   hand back  record queued -> requeue, or what give_back.h does instead
 //
 // [batch]: if this was the batch's last open job, its completion job is published (follow_up.h).
@@ -44,6 +45,9 @@ void cress_settle_duplicate(struct cress_attempt *attempt);
 
 /* Not yet due: to the next delay queue. A guard stays one. */
 void cress_settle_send_on(struct cress_attempt *attempt);
+
+/* A limit forbids it for now: to a delay queue for about `wait_ms`, at least CRESS_DELAY_MIN_MS. */
+void cress_settle_send_back(struct cress_attempt *attempt, int64_t wait_ms);
 
 /* Nothing to do: the job has ended already, or another copy of the message counts. */
 void cress_settle_drop(struct cress_attempt *attempt, bool follow);

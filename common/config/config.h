@@ -20,6 +20,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* So many in each span of that length, wherever the span begins. */
+struct cress_rate {
+    int64_t count; /* 0: no limit */
+    int64_t period_ms;
+};
+
 #define CRESS_CONFIG_STRING char *
 #define CRESS_CONFIG_SECRET char *
 #define CRESS_CONFIG_URL    char *
@@ -31,6 +37,7 @@
 #define CRESS_CONFIG_BOOL   bool
 #define CRESS_CONFIG_MS     int64_t
 #define CRESS_CONFIG_BYTES  int64_t
+#define CRESS_CONFIG_RATE   struct cress_rate
 
 /* A [queue NAME] section. */
 struct cress_queue_config {

@@ -88,12 +88,16 @@ const struct cress_option cress_config_option = {
     .help = "configuration file to read instead of the usual ones",
 };
 
+/* The store keeps the times of so many starts. */
+enum { RATE_MAX = 100000 };
+
 /* A value of any type while it is on its way: the member that the type's field has. */
 union value {
     char *text;
     char **list;
     int64_t number;
     bool truth;
+    struct cress_rate rate;
 };
 
 static size_t size_of(enum cress_option_type type)
@@ -107,6 +111,8 @@ static size_t size_of(enum cress_option_type type)
         return sizeof(int64_t);
     case CRESS_TYPE_BOOL:
         return sizeof(bool);
+    case CRESS_TYPE_RATE:
+        return sizeof(struct cress_rate);
     default:
         return sizeof(char *);
     }
@@ -157,6 +163,21 @@ static char *format_number(enum cress_option_type type, int64_t number)
     }
 }
 
+static const struct {
+    char letter;
+    int64_t ms;
+} rate_periods[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}};
+
+static char *format_rate(struct cress_rate rate)
+{
+    for (size_t i = 0; i < CRESS_COUNT(rate_periods); i++) {
+        if (rate.count > 0 && rate_periods[i].ms == rate.period_ms) {
+            return cress_format("%" PRId64 "/%c", rate.count, rate_periods[i].letter);
+        }
+    }
+    return cress_strdup("0");
+}
+
 char *cress_words_join(const char *const *words, const char *last)
 {
     struct cress_buf buf = cress_buf_make(SIZE_MAX);
@@ -190,6 +211,8 @@ char *cress_slot_format(const struct cress_slot *slot, bool masked)
     case CRESS_TYPE_MS:
     case CRESS_TYPE_BYTES:
         return format_number(type, value.number);
+    case CRESS_TYPE_RATE:
+        return format_rate(value.rate);
     case CRESS_TYPE_SECRET:
         return cress_strdup(masked && *value.text ? "***" : value.text);
     case CRESS_TYPE_URL:
@@ -218,6 +241,9 @@ char *cress_option_allowed(const struct cress_option *option)
     const struct cress_allowed *allowed = &option->allowed;
     if (option->type == CRESS_TYPE_BOOL) {
         return cress_strdup("true or false");
+    }
+    if (option->type == CRESS_TYPE_RATE) {
+        return cress_format("0, or 1 to %d a second (/s), minute (/m) or hour (/h)", RATE_MAX);
     }
     if (is_url(option->type)) {
         return format_schemes(allowed->words);
@@ -255,6 +281,29 @@ static bool read_bool(const char *text, bool *truth)
     static const char *const no[] = {"false", "no", "off", "0", NULL};
     *truth = is_one_of(text, yes);
     return *truth || is_one_of(text, no);
+}
+
+/* "100/s"; "0" is no limit, and so is nothing. */
+static bool read_rate(const char *text, struct cress_rate *rate)
+{
+    char count[24];
+    const size_t size = strcspn(text, "/");
+    *rate = (struct cress_rate){0};
+    if (size == 0 || strcmp(text, "0") == 0) {
+        return *text == '\0' || *text == '0';
+    }
+    if (size >= sizeof(count) || text[size] == '\0' || text[size + 1] == '\0' || text[size + 2]) {
+        return false;
+    }
+    memcpy(count, text, size);
+    count[size] = '\0';
+    for (size_t i = 0; i < CRESS_COUNT(rate_periods); i++) {
+        if (rate_periods[i].letter == text[size + 1]) {
+            rate->period_ms = rate_periods[i].ms;
+        }
+    }
+    return rate->period_ms && cress_text_to_int(count, &rate->count) && rate->count >= 1 &&
+           rate->count <= RATE_MAX;
 }
 
 static bool read_url(const char *text, bool needs_host, const char *const *schemes)
@@ -304,6 +353,8 @@ static bool read_value(const struct cress_option *option, const char *text, unio
         return cress_duration_parse(text, &value->number, NULL) == CRESS_OK;
     case CRESS_TYPE_BOOL:
         return read_bool(text, &value->truth);
+    case CRESS_TYPE_RATE:
+        return read_rate(text, &value->rate);
     case CRESS_TYPE_URL:
     case CRESS_TYPE_URLS:
         if (!read_any_url(option, text)) {
@@ -327,6 +378,12 @@ static bool is_number(enum cress_option_type type)
     return type == CRESS_TYPE_INT || type == CRESS_TYPE_MS || type == CRESS_TYPE_BYTES;
 }
 
+static bool is_text(enum cress_option_type type)
+{
+    return !is_number(type) && type != CRESS_TYPE_BOOL && type != CRESS_TYPE_RATE &&
+           type != CRESS_TYPE_LIST;
+}
+
 static const char *describe(enum cress_option_type type)
 {
     switch (type) {
@@ -336,6 +393,8 @@ static const char *describe(enum cress_option_type type)
         return "a duration such as 10s";
     case CRESS_TYPE_BYTES:
         return "a size such as 16M";
+    case CRESS_TYPE_RATE:
+        return "a rate such as 100/s";
     default:
         return "one of the words";
     }
@@ -402,7 +461,7 @@ void cress_slot_free(const struct cress_slot *slot)
     const union value value = load(slot);
     if (slot->option->type == CRESS_TYPE_LIST) {
         cress_text_list_free(value.list);
-    } else if (!is_number(slot->option->type) && slot->option->type != CRESS_TYPE_BOOL) {
+    } else if (is_text(slot->option->type)) {
         free(value.text);
     }
     store(slot, (union value){0});

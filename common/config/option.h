@@ -17,7 +17,8 @@ enum cress_option_type {
     CRESS_TYPE_INT,
     CRESS_TYPE_BOOL,
     CRESS_TYPE_MS,
-    CRESS_TYPE_BYTES
+    CRESS_TYPE_BYTES,
+    CRESS_TYPE_RATE
 };
 
 /* What a value may be; see options.def. */

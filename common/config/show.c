@@ -142,6 +142,8 @@ static const char *placeholder(enum cress_option_type type)
         return " TIME";
     case CRESS_TYPE_BYTES:
         return " SIZE";
+    case CRESS_TYPE_RATE:
+        return " RATE";
     case CRESS_TYPE_BOOL:
         return "";
     default:
@@ -224,6 +226,8 @@ static const char introduction[] =
     "| duration | `250ms`, `10s`, `5m`, `2h`, `1d` and sums such as `1h30m`; a bare number is "
     "seconds |\n"
     "| size | bytes, or with `k`, `M`, `G` for powers of 1024: `16M` |\n"
+    "| rate | `100/s`, `60/m` or `1000/h`: never more in any span of that length; `0` is no limit "
+    "|\n"
     "| list | parts separated by commas |\n"
     "| JSON | as it is; it may go on in indented lines |\n"
     "| text, secret, URL, word | as it is, without quotes |\n";
@@ -234,7 +238,7 @@ static const char *type_word(enum cress_option_type type)
         [CRESS_TYPE_STRING] = "text", [CRESS_TYPE_SECRET] = "secret", [CRESS_TYPE_URL] = "URL",
         [CRESS_TYPE_URLS] = "URL",    [CRESS_TYPE_ENUM] = "word",     [CRESS_TYPE_LIST] = "list",
         [CRESS_TYPE_INT] = "number",  [CRESS_TYPE_BOOL] = "yes/no",   [CRESS_TYPE_MS] = "duration",
-        [CRESS_TYPE_BYTES] = "size",  [CRESS_TYPE_JSON] = "JSON",
+        [CRESS_TYPE_BYTES] = "size",  [CRESS_TYPE_JSON] = "JSON",     [CRESS_TYPE_RATE] = "rate",
     };
     return words[type];
 }

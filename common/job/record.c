@@ -20,7 +20,8 @@ struct cress_record *cress_record_clone(const struct cress_record *record)
         &view.payload,  &view.result,   &view.error,    &view.worker,
         &view.batch,    &view.progress, &view.log,      &view.backoff,
         &view.attempts, &view.key,      &view.unique,   &view.idempotency_key,
-        &view.cancel,   &view.after,    &view.reply_to, &view.traceparent};
+        &view.cancel,   &view.after,    &view.reply_to, &view.traceparent,
+        &view.blocked};
     size_t size = sizeof(view);
     for (size_t i = 0; i < CRESS_COUNT(texts); i++) {
         size += cress_pack_size(*texts[i]);
@@ -123,6 +124,7 @@ void cress_record_write_json(const struct cress_record *record, struct cress_buf
     add_text(out, ",\"key\":", record->key);
     add_text(out, ",\"unique\":", record->unique);
     add_after(out, record);
+    add_json(out, ",\"blocked\":", record->blocked);
     add_time(out, ",\"created_at\":", record->created_ms);
     add_time(out, ",\"run_at\":", record->run_at_ms);
     add_time(out, ",\"started_at\":", record->started_ms);

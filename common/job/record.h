@@ -37,9 +37,10 @@ struct cress_record {
     const char *key;                    /* whom it is for */
     const char *unique;                 /* its unique key */
     const char *idempotency_key;        /* of the request that made it */
-    bool is_duplicate;  /* only in the answer to a submission: this is an earlier job, which stands
+    const char *blocked; /* JSON text {"limit", "task", "key"}: the limit that it waits for */
+    bool is_duplicate;   /* only in the answer to a submission: this is an earlier job, which stands
                           for it */
-    const char *cancel; /* JSON text: why it was asked to stop while it ran */
+    const char *cancel;  /* JSON text: why it was asked to stop while it ran */
     int64_t created_ms, run_at_ms, started_ms, finished_ms, expires_ms;
 };
 
@@ -49,7 +50,7 @@ cress_record_clone(const struct cress_record *record); /* one block; free() it *
 /* Writes the record as the JSON object of docs/http-api.md: id, task, queue, priority, state, done,
  * version, attempt, max_attempts, timeout_ms, backoff, backoff_base_ms, backoff_cap_ms, payload,
  * result, error, cancel_requested, progress, log, worker, batch_id, key, unique, after, after_any,
- * created_at, run_at, started_at, finished_at, expires_at, attempts, attempts_dropped; and
+ * blocked, created_at, run_at, started_at, finished_at, expires_at, attempts, attempts_dropped; and
  * duplicate, true, when it is one. Times are RFC 3339; what is not known is null. The payload's and
  * result's JSON is embedded as it is. */
 void cress_record_write_json(const struct cress_record *record, struct cress_buf *out);

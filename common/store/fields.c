@@ -69,6 +69,7 @@ static const struct field {
     FIELD(after_any, BOOL),
     FIELD(reply_to, TEXT),
     FIELD(traceparent, TEXT),
+    FIELD(blocked, TEXT),
 #undef FIELD
 };
 

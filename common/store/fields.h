@@ -14,6 +14,7 @@ enum { CRESS_STATUS_MAX = 512 };
 enum cress_record_flag {
     CRESS_RECORD_BATCHED = 1, /* field `batch`: its end is counted there */
     CRESS_RECORD_UNIQUE = 2,  /* fields `unique`, `idempotency_key`: claims that it may hold */
+    CRESS_RECORD_LIMITED = 4, /* it waits for a limit, or holds a place that it must leave */
     CRESS_RECORD_CANCEL = 8,  /* field `cancel`: asked to stop while it runs; the reason, as JSON */
     CRESS_RECORD_AWAITED = 16, /* other jobs wait, or waited, for its end */
 };

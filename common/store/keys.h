@@ -17,6 +17,15 @@
 //   cress:members:<id>   list    the ids of the batch's jobs, in the order they were made
 //   cress:after:<id>     list    what is to be done when job <id> has ended, see follow_up.lua
 //   cress:pending:<id>   set     the jobs that the waiting job <id> still waits for
+//   cress:limits         set     names of tasks that have limits
+//   cress:limit:<task>   hash    limits, as last used; hold, how many ms a job holds its place on
+//                                average; waits, how often a job had to wait. The rest is about
+//                                admit.lua:
+//     …:running, …:running:<key>  zset  ids of jobs that hold a place, by when it is free at the
+//                                latest
+//     …:starts, …:starts:<key>    list  times of the last starts, newest first
+//     …:line:<key>         zset    ids of jobs that wait, by when they came
+//     …:keys               zset    keys that want more, by until when they are thought to
 //   cress:worker:<name>  string  the report of a worker, JSON; gone when it stops reporting
 //   cress:workers        zset    names of workers, scored by when their report expires
 //   cress:queues         set     names of the queues that were ever used
@@ -43,6 +52,8 @@
 #define CRESS_KEY_LOG         "cress:log:"
 #define CRESS_KEY_UNIQUE      "cress:unique:"
 #define CRESS_KEY_IDEMPOTENCY "cress:idempotency:"
+#define CRESS_KEY_LIMIT       "cress:limit:"
+#define CRESS_KEY_LIMITS      "cress:limits"
 #define CRESS_KEY_WORKER      "cress:worker:"
 #define CRESS_KEY_WORKERS     "cress:workers"
 #define CRESS_KEY_QUEUES      "cress:queues"

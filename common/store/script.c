@@ -48,6 +48,9 @@ static void add_constants(struct cress_buf *text)
     cress_buf_printf(
         text, "local FLAG_BATCHED, FLAG_UNIQUE, FLAG_CANCEL, FLAG_AWAITED = %d, %d, %d, %d\n",
         CRESS_RECORD_BATCHED, CRESS_RECORD_UNIQUE, CRESS_RECORD_CANCEL, CRESS_RECORD_AWAITED);
+    cress_buf_printf(text, "local FLAG_LIMITED, LIMITED, WAIT = %d, %d, %d\n", CRESS_RECORD_LIMITED,
+                     CRESS_VERDICT_LIMITED, CRESS_SCRIPT_WAIT);
+    cress_buf_printf(text, "local LIMIT, LIMITS = '%s', '%s'\n", CRESS_KEY_LIMIT, CRESS_KEY_LIMITS);
     cress_buf_printf(text,
                      "local SAME_ID, SAME_UNIQUE, SAME_REQUEST, OTHER_REQUEST = %d, %d, %d, %d\n",
                      CRESS_SAME_ID, CRESS_SAME_UNIQUE, CRESS_SAME_REQUEST, CRESS_OTHER_REQUEST);
@@ -84,6 +87,9 @@ void cress_scripts_make(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT])
         add_constants(&text);
         add_schedules(&text);
         cress_buf_add_text(&text, script_prelude);
+        if (i == CRESS_SCRIPT_START) {
+            cress_buf_add_text(&text, script_admit);
+        }
         cress_buf_add_text(&text, bodies[i]);
         scripts[i] = (struct cress_redis_script){.text = cress_buf_take(&text)};
     }

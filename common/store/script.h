@@ -42,9 +42,9 @@ enum cress_script {
         CRESS_SCRIPT_COUNT
 };
 
-/* Verdicts are answered as their number; FOLLOW is added when something follows from the job's end,
- * see store.h. */
-enum { CRESS_SCRIPT_FOLLOW = 8 };
+/* Verdicts are answered as their number. FOLLOW is added when something follows from the job's end,
+ * see store.h, and WAIT for each ms that a limited job is to stay away. */
+enum { CRESS_SCRIPT_FOLLOW = 16, CRESS_SCRIPT_WAIT = 32 };
 
 /* The caller frees with cress_scripts_free(). */
 void cress_scripts_make(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT]);

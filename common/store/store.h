@@ -70,6 +70,7 @@ enum cress_verdict {
     CRESS_VERDICT_MISSING,  /* change and cancel only: there is no record */
     CRESS_VERDICT_DUPLICATE, /* start only: another job has its unique key; the record is queued */
     CRESS_VERDICT_LEASED, /* start only: the worker that its lease names runs it: ask again later */
+    CRESS_VERDICT_LIMITED,   /* start only: a limit forbids it for now */
     CRESS_VERDICT_CANCELLED, /* it was cancelled: it must not run, or has ended as that instead */
 };
 
@@ -159,6 +160,7 @@ struct cress_start {
     const char *lease; /* the worker that ran it when the message, a guard, was made; NULL: none.
                           Alone the end of that worker makes the guard start the job */
     int max_crashes;
+    const char *limits; /* from cress_limits_text(); NULL: none */
     int64_t now_ms; /* when it starts; the same in each repeat of the call, which is thereby known
                        from another copy */
 };
@@ -166,11 +168,13 @@ struct cress_start {
 /* delivery -> `running`. Makes the record when there is none (the job came from a foreign client,
  * or the store lost its data). `start` and what it points to must live until the callback. For
  * CRESS_VERDICT_TERMINAL, `follow` is as in cress_store_change(). After CRESS_VERDICT_CANCELLED the
- * end is recorded by a change to `cancelled`, whatever the record says already. */
-typedef void (*cress_store_verdict_cb)(enum cress_verdict verdict, bool follow,
-                                       const struct cress_error *err, void *arg);
+ * end is recorded by a change to `cancelled`, whatever the record says already. After
+ * CRESS_VERDICT_LIMITED the job waits in a line: its message is to come back after `wait_ms`, or
+ * somewhat sooner. */
+typedef void (*cress_store_start_cb)(enum cress_verdict verdict, bool follow, int64_t wait_ms,
+                                     const struct cress_error *err, void *arg);
 void cress_store_start(struct cress_store *store, const struct cress_start *start,
-                       cress_store_verdict_cb done, void *arg);
+                       cress_store_start_cb done, void *arg);
 
 /* Makes the record, queued, of a job that ends before it was started, unless there is one: what a
  * foreign client has sent has none. It is counted in no batch. */
@@ -187,6 +191,9 @@ struct cress_change {
     int64_t run_at_ms; /* retrying: when it is due */
     int64_t now_ms;
 };
+
+typedef void (*cress_store_verdict_cb)(enum cress_verdict verdict, bool follow,
+                                       const struct cress_error *err, void *arg);
 
 /* The outcome of an attempt. When something follows from the job's end - others wait for it, or it
  * was the last open job of a closed batch - `follow` is true: the caller then calls

@@ -13,6 +13,7 @@
 
 #include "common/base/mem.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,10 +24,11 @@ enum { BULK_MAX = 64, BULK_BYTES_MAX = 256 * 1024 };
 struct transition {
     struct cress_list node;
     struct cress_store *store;
-    cress_store_verdict_cb done;
-    void *arg;
     const struct cress_start *start; /* the caller's; NULL: a change */
-    struct cress_change change;      /* its texts follow */
+    cress_store_start_cb started;    /* of a start */
+    cress_store_verdict_cb changed;  /* of a change */
+    void *arg;
+    struct cress_change change; /* its texts follow */
     char texts[];
 };
 
@@ -57,10 +59,13 @@ static void create(struct transition *transition, const struct cress_job *job,
 static void finish(struct transition *transition, long long answer, const struct cress_error *err)
 {
     const bool follow = (answer & CRESS_SCRIPT_FOLLOW) != 0;
-    const enum cress_verdict verdict =
-        (enum cress_verdict)(answer & ~(long long)CRESS_SCRIPT_FOLLOW);
+    const enum cress_verdict verdict = (enum cress_verdict)(answer & (CRESS_SCRIPT_FOLLOW - 1));
 
-    transition->done(verdict, follow, err, transition->arg);
+    if (transition->start) {
+        transition->started(verdict, follow, answer / CRESS_SCRIPT_WAIT, err, transition->arg);
+    } else {
+        transition->changed(verdict, follow, err, transition->arg);
+    }
     free(transition);
 }
 
@@ -89,12 +94,16 @@ static void on_created(struct cress_redis_request *request, const redisReply *re
     struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
     struct transition *transition = call->arg;
 
-    if (err || reply->type != REDIS_REPLY_ARRAY) {
-        finish(transition, err ? CRESS_VERDICT_MISSING : CRESS_VERDICT_APPLIED, err);
-    } else if (strcmp(reply->element[2]->str, transition->start->job->id) == 0) {
-        add_start(call->store->transitions, transition); /* someone else has made it meanwhile */
-    } else {
+    const bool was_there = !err && reply->type == REDIS_REPLY_ARRAY;
+    if (err) {
+        finish(transition, CRESS_VERDICT_MISSING, err);
+    } else if (was_there && strcmp(reply->element[2]->str, transition->start->job->id) != 0) {
         create_duplicate(transition);
+    } else if (was_there || transition->start->limits) {
+        /* someone else has made it meanwhile, or it was made to wait: it can be judged now */
+        add_start(call->store->transitions, transition);
+    } else {
+        finish(transition, CRESS_VERDICT_APPLIED, NULL);
     }
     cress_call_free(call);
 }
@@ -126,7 +135,9 @@ static void on_bulk(struct cress_redis_request *request, const redisReply *reply
         struct transition *transition = CRESS_CONTAINER(node, struct transition, node);
         const long long answer = err ? CRESS_VERDICT_MISSING : reply->element[i]->integer;
         if (!err && transition->start && answer == CRESS_VERDICT_MISSING) {
-            create(transition, transition->start->job, CRESS_STATE_RUNNING, on_created);
+            create(transition, transition->start->job,
+                   transition->start->limits ? CRESS_STATE_QUEUED : CRESS_STATE_RUNNING,
+                   on_created);
         } else {
             finish(transition, answer, err);
         }
@@ -144,6 +155,7 @@ static void add_start_words(struct cress_redis_args *args, const struct cress_st
     cress_redis_add(args, start->redelivered ? "1" : "0");
     cress_redis_add(args, start->lease ? start->lease : "");
     cress_redis_add_int(args, start->max_crashes);
+    cress_redis_add(args, start->limits ? start->limits : "");
 }
 
 static void add_change_words(struct cress_redis_args *args, const struct cress_change *change)
@@ -160,6 +172,10 @@ static void add_change_words(struct cress_redis_args *args, const struct cress_c
     cress_redis_add_int(args, change->run_at_ms);
     cress_redis_add_int(args, change->now_ms);
 }
+
+enum { SCRIPT_WORDS = 5, JOB_WORDS = 8 }; /* EVALSHA and what is common; key and arguments */
+static_assert(SCRIPT_WORDS + BULK_MAX * JOB_WORDS <= CRESS_REDIS_ARGS_MAX,
+              "a bulk fits into one command");
 
 static void send_bulk(struct bulk *bulk, enum cress_script script)
 {
@@ -236,12 +252,12 @@ static void add_start(struct cress_transitions *transitions, struct transition *
 }
 
 void cress_store_start(struct cress_store *store, const struct cress_start *start,
-                       cress_store_verdict_cb done, void *arg)
+                       cress_store_start_cb done, void *arg)
 {
     struct transition *transition = CRESS_NEW(struct transition);
 
     transition->store = store;
-    transition->done = done;
+    transition->started = done;
     transition->arg = arg;
     transition->start = start;
     add_start(store->transitions, transition);
@@ -272,7 +288,7 @@ void cress_store_change(struct cress_store *store, const struct cress_change *ch
     char *room = transition->texts;
 
     transition->store = store;
-    transition->done = done;
+    transition->changed = done;
     transition->arg = arg;
     transition->change = *change;
     transition->change.id = keep(&room, change->id, id_size);

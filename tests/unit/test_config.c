@@ -397,6 +397,56 @@ static void test_tasks(void **state)
     cress_config_free(config);
 }
 
+static void test_rates(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t count, period_ms;
+        const char *back;
+    } cases[] = {
+        {"100/s", 100, 1000, "100/s"},
+        {"60/m", 60, 60000, "60/m"},
+        {"1/h", 1, 3600000, "1/h"},
+        {"100000/s", 100000, 1000, "100000/s"},
+        {"0", 0, 0, "0"},
+        {"", 0, 0, "0"},
+    };
+    for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
+        struct cress_config *config = cress_config_make();
+        struct cress_error err;
+        assert_int_equal(cress_config_set_task(config, "t", "rate", cases[i].text, "test", &err),
+                         CRESS_OK);
+        const struct cress_task_config *task = cress_config_task(config, "t");
+        assert_int_equal(task->rate.count, cases[i].count);
+        assert_int_equal(task->rate.period_ms, cases[i].period_ms);
+        for (size_t k = 0; k < cress_kinds[CRESS_KIND_TASK].option_count; k++) {
+            const struct cress_slot slot = cress_config_named_slot(config, CRESS_KIND_TASK, 0, k);
+            if (strcmp(slot.option->key, "rate") == 0) {
+                char *back = cress_slot_format(&slot, false);
+                assert_string_equal(back, cases[i].back);
+                free(back);
+            }
+        }
+        cress_config_free(config);
+    }
+}
+
+static void test_wrong_rates(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {"0/s", "100001/s", "5/d",  "5/ss", "/s",
+                                        "5/",  "5",        "-5/s", "x"};
+    for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
+        struct cress_config *config = cress_config_make();
+        struct cress_error err = {0};
+        assert_int_equal(cress_config_set_task(config, "t", "rate", cases[i], "test", &err),
+                         CRESS_CONFIG);
+        assert_non_null(strstr(err.message, "is not a rate such as 100/s; allowed: 0, or 1 to"));
+        cress_config_free(config);
+    }
+}
+
 static void test_tasks_from_arguments(void **state)
 {
     (void)state;
@@ -618,6 +668,8 @@ int main(void)
         cmocka_unit_test(test_what_a_file_may_hold),
         cmocka_unit_test(test_wrong_files),
         cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_wrong_rates),
         cmocka_unit_test(test_tasks_from_arguments),
         cmocka_unit_test(test_differences),
         cmocka_unit_test(test_lines_are_never_cut),

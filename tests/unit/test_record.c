@@ -30,6 +30,7 @@ static const struct cress_record full = {
     .cancel = "{\"code\":\"cancelled\"}",
     .after = "a1,a2",
     .after_any = true,
+    .blocked = "{\"limit\":\"rate\"}",
     .created_ms = 1000,
     .run_at_ms = 1700000000123,
     .started_ms = 2000,
@@ -61,7 +62,7 @@ static void test_json_of_a_full_record(void **state)
         "\"progress\":{\"percent\":40,\"message\":\"half\"},\"log\":\"a\\nb\",\"worker\":\"host:"
         "1\","
         "\"batch_id\":\"b1\",\"key\":\"tenant-7\",\"unique\":\"r\\\"1\","
-        "\"after\":[\"a1\",\"a2\"],\"after_any\":true,"
+        "\"after\":[\"a1\",\"a2\"],\"after_any\":true,\"blocked\":{\"limit\":\"rate\"},"
         "\"created_at\":\"1970-01-01T00:00:01.000Z\","
         "\"run_at\":\"2023-11-14T22:13:20.123Z\","
         "\"started_at\":\"1970-01-01T00:00:02.000Z\","
@@ -76,16 +77,18 @@ static void test_what_is_not_known_is_null(void **state)
 {
     (void)state;
     const struct cress_record bare = {.id = "x", .state = CRESS_STATE_QUEUED, .version = 1};
-    assert_json(&bare, "{\"id\":\"x\",\"task\":null,\"queue\":null,\"priority\":null,"
-                       "\"state\":\"queued\",\"done\":false,\"version\":1,\"attempt\":0,"
-                       "\"max_attempts\":null,\"timeout_ms\":null,\"backoff\":null,"
-                       "\"backoff_base_ms\":null,\"backoff_cap_ms\":null,\"payload\":null,"
-                       "\"result\":null,\"error\":null,\"cancel_requested\":false,"
-                       "\"progress\":null,\"log\":null,\"worker\":"
-                       "null,\"batch_id\":null,\"key\":null,\"unique\":null,\"after\":null,"
-                       "\"created_at\":null,\"run_at\":null,\"started_at\":null,"
-                       "\"finished_at\":null,\"expires_at\":null,\"attempts\":[],"
-                       "\"attempts_dropped\":0}");
+    assert_json(
+        &bare,
+        "{\"id\":\"x\",\"task\":null,\"queue\":null,\"priority\":null,"
+        "\"state\":\"queued\",\"done\":false,\"version\":1,\"attempt\":0,"
+        "\"max_attempts\":null,\"timeout_ms\":null,\"backoff\":null,"
+        "\"backoff_base_ms\":null,\"backoff_cap_ms\":null,\"payload\":null,"
+        "\"result\":null,\"error\":null,\"cancel_requested\":false,"
+        "\"progress\":null,\"log\":null,\"worker\":"
+        "null,\"batch_id\":null,\"key\":null,\"unique\":null,\"after\":null,\"blocked\":null,"
+        "\"created_at\":null,\"run_at\":null,\"started_at\":null,"
+        "\"finished_at\":null,\"expires_at\":null,\"attempts\":[],"
+        "\"attempts_dropped\":0}");
 }
 
 static void test_hostile_texts_stay_inside_their_strings(void **state)

@@ -50,6 +50,7 @@ static int64_t delivery_count; /* of the next that arrives */
 static int failing;            /* so many next answers are errors */
 static enum cress_status failure = CRESS_UNAVAILABLE;
 static enum cress_verdict start_verdict, change_verdict;
+static int64_t wait_ms; /* of a start that a limit forbids */
 static bool follow;
 static const char *completion;
 static const char *left_to_do; /* after a job's end */
@@ -93,7 +94,7 @@ void cress_broker_publish(struct cress_broker *broker, const struct cress_messag
 }
 
 void cress_store_start(struct cress_store *store, const struct cress_start *start,
-                       cress_store_verdict_cb done, void *arg)
+                       cress_store_start_cb done, void *arg)
 {
     (void)store;
     (void)start;
@@ -209,7 +210,7 @@ static void answer(const struct call *call, const struct cress_error *err)
         ((cress_publish_cb)call->done)(err, call->arg);
         break;
     case START:
-        ((cress_store_verdict_cb)call->done)(start_verdict, follow, err, call->arg);
+        ((cress_store_start_cb)call->done)(start_verdict, follow, wait_ms, err, call->arg);
         break;
     case CHANGE:
         ((cress_store_verdict_cb)call->done)(change_verdict, follow, err, call->arg);

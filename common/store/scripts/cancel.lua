@@ -26,5 +26,6 @@ else
     local awaited = state == 'queued' and attempt ~= '0' and attempt or attempt + 1
     note_cancelled(job, awaited, redis.call('HGET', job, 'run_at_ms') or 0, now, keep)
 end
+flags = leave_limits(job, state, flags, started)
 set_status(job, 'cancelled', version, attempt, crashes, flags, started, worker, 'error', reason, 'finished_ms', now)
 return {APPLIED + end_job(job, 'cancelled', flags, 'error', reason, ttl), 'cancelled'}

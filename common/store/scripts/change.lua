@@ -51,6 +51,7 @@ local function change(job, to, attempt, field, value, due, now)
     if tonumber(last) > tonumber(attempt) then
         return STALE
     end
+    flags = leave_limits(job, from, flags, started)
     if is_terminal(from) then
         flags = reopen(job, from, flags, last, started, worker)
         last, crashes = 0, 0

@@ -76,6 +76,31 @@ local function free_claims(job, flags)
     return longest
 end
 
+-- Redis's own clock, in ms since 1970: those of the programs may differ.
+local function redis_now()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- A job neither runs nor waits for a limit any more, see admit.lua. `state` is what it was in. Returns its flags.
+local function leave_limits(job, state, flags, started)
+    if not has(flags, FLAG_LIMITED) then
+        return flags
+    end
+    local id = string.sub(job, #JOB + 1)
+    local names = redis.call('HMGET', job, 'task', 'key')
+    local base, key = LIMIT .. names[1], names[2] or ''
+    redis.call('ZREM', base .. ':line:' .. key, id)
+    redis.call('HDEL', job, 'blocked')
+    if redis.call('ZREM', base .. ':running', id) == 1 and state == 'running' then
+        local held = math.max(redis_now() - started, 1)
+        local hold = tonumber(redis.call('HGET', base, 'hold') or held)
+        redis.call('HSET', base, 'hold', hold + (held - hold) / 8)
+    end
+    redis.call('ZREM', base .. ':running:' .. key, id)
+    return flags - FLAG_LIMITED
+end
+
 -- The batch of a job whose status says that it has one. nil when the batch does not exist: the correlation id of a
 -- foreign message may say anything.
 local function batch_of(job, flags)

@@ -1,9 +1,33 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Deliveries become `running`. Returns a verdict for each, see script.c.
 -- KEYS: jobs. ARGV: for each its attempt, worker, now, redelivered (1 or 0), the worker that its lease names or '', the
--- most crashes.
+-- most crashes, its limits or ''.
 
-local function start(job, attempt, worker, now, redelivered, lease, max_crashes)
+-- A limit forbids it: it goes on waiting. One whose worker died waits from now on.
+local function hold_back(l, limit, job, state, version, last, crashes, flags, started, runner)
+    if state == 'running' then
+        redis.call('ZREM', l.running, l.id)
+        redis.call('ZREM', l.key_running, l.id)
+    end
+    if state == 'running' or not has(flags, FLAG_LIMITED) then
+        flags = has(flags, FLAG_LIMITED) and flags or flags + FLAG_LIMITED
+        local key = l.key == '' and 'null' or '"' .. l.key .. '"'
+        set_status(job, state == 'running' and 'queued' or state, version, last, crashes, flags, started, runner,
+            'blocked', '{"limit":"' .. limit .. '","task":"' .. l.task .. '","key":' .. key .. '}')
+    end
+end
+
+-- It started by Redis's clock, the one that the limits go by; the field `call` tells the same call again.
+local function start_limited(l, job, version, attempt, crashes, flags, now, worker)
+    if has(flags, FLAG_LIMITED) then
+        flags = flags - FLAG_LIMITED
+        redis.call('HDEL', job, 'blocked')
+    end
+    flags = flags + (enter(l) and FLAG_LIMITED or 0)
+    set_status(job, 'running', version, attempt, crashes, flags, l.now, worker, 'call', now)
+end
+
+local function start(job, attempt, worker, now, redelivered, lease, max_crashes, limits)
     local state, version, last, crashes, flags, started, runner = read_status(job)
     if not state then
         return redis.call('EXISTS', CANCELLED_NOTE .. id_of(job)) == 1 and CANCELLED or MISSING
@@ -19,7 +43,8 @@ local function start(job, attempt, worker, now, redelivered, lease, max_crashes)
     end
     local has_begun = state == 'running' and last == attempt
     -- The same call again, whose answer was lost on the way, is neither a copy nor a crash.
-    local is_repeat = has_begun and started == now and runner == worker
+    local is_repeat = has_begun and runner == worker and
+        (started == now or limits ~= '' and redis.call('HGET', job, 'call') == now)
     -- A guard: the worker that runs it has acknowledged its message.
     if lease ~= '' and has_begun and not is_repeat then
         if runner ~= lease then
@@ -59,12 +84,21 @@ local function start(job, attempt, worker, now, redelivered, lease, max_crashes)
     if state == 'running' and last ~= attempt then
         add_attempt(job, last, runner, started, now, 'failed', '')
     end
-    set_status(job, 'running', version, attempt, crashes, flags, now, worker)
+    if limits == '' then
+        set_status(job, 'running', version, attempt, crashes, flags, now, worker)
+        return APPLIED
+    end
+    local l, limit, wait = admit(job, limits)
+    if limit then
+        hold_back(l, limit, job, state, version, last, crashes, flags, started, runner)
+        return LIMITED + WAIT * wait
+    end
+    start_limited(l, job, version, attempt, crashes, flags, now, worker)
     return APPLIED
 end
 
 local verdicts = {}
 for i, job in ipairs(KEYS) do
-    verdicts[i] = start(job, unpack(ARGV, 6 * i - 5, 6 * i))
+    verdicts[i] = start(job, unpack(ARGV, 7 * i - 6, 7 * i))
 end
 return verdicts

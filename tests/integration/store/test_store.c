@@ -46,6 +46,7 @@ static struct {
     struct cress_error err;
     enum cress_verdict verdict;
     bool follow;
+    int64_t wait_ms;
     struct cress_record *record; /* owned */
     enum cress_state state;
     int why; /* of struct cress_existing; -1: none */
@@ -124,6 +125,13 @@ static void cancel_cb(const struct cress_cancel_answer *answer, const struct cre
     last.verdict = answer->verdict;
     last.state = answer->state;
     last.follow = answer->follow;
+}
+
+static void started_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
+                       const struct cress_error *err, void *arg)
+{
+    verdict_cb(verdict, follow, err, arg);
+    last.wait_ms = wait_ms;
 }
 
 static void close_cb(bool follow, const struct cress_error *err, void *arg)
@@ -264,7 +272,7 @@ static enum cress_verdict start_as(const char *id, const char *worker, int attem
                                       .now_ms = now_ms};
 
     expect_call();
-    cress_store_start(store, &start, verdict_cb, NULL);
+    cress_store_start(store, &start, started_cb, NULL);
     wait_for_success();
     return last.verdict;
 }
@@ -556,12 +564,12 @@ static void test_start_of_a_unique_job_without_record(void **state)
 
     job.unique = "u";
     expect_call();
-    cress_store_start(store, &unique_start, verdict_cb, NULL);
+    cress_store_start(store, &unique_start, started_cb, NULL);
     wait_for_success();
     assert_int_equal(last.verdict, CRESS_VERDICT_APPLIED);
     job.id = "b";
     expect_call();
-    cress_store_start(store, &unique_start, verdict_cb, NULL);
+    cress_store_start(store, &unique_start, started_cb, NULL);
     wait_for_success();
     assert_int_equal(last.verdict, CRESS_VERDICT_DUPLICATE);
     assert_int_equal(get("b")->state, CRESS_STATE_QUEUED);
@@ -747,6 +755,13 @@ static void many_cb(enum cress_verdict verdict, bool follow, const struct cress_
     }
 }
 
+static void many_started_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
+                            const struct cress_error *err, void *arg)
+{
+    (void)wait_ms;
+    many_cb(verdict, follow, err, arg);
+}
+
 /* More than one bulk, records there and not, results of all sizes. */
 static void test_many_at_once(void **state)
 {
@@ -769,7 +784,7 @@ static void test_many_at_once(void **state)
         }
     }
     for (int i = 0; i < MANY; i++) {
-        cress_store_start(store, &starts[i], many_cb, &started);
+        cress_store_start(store, &starts[i], many_started_cb, &started);
     }
     run_until(&started);
     many_left = MANY;
@@ -922,7 +937,7 @@ static void test_foreign_correlation(void **state)
     (void)state;
     job.batch = "rpc-42";
     expect_call();
-    cress_store_start(store, &begin, verdict_cb, NULL);
+    cress_store_start(store, &begin, started_cb, NULL);
     wait_for_success();
     assert_int_equal(change("foreign", CRESS_STATE_SUCCEEDED, 1), CRESS_VERDICT_APPLIED);
     assert_false(last.follow);

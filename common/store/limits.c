@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Limits of tasks; see limits.h.
+#include "common/store/limits.h"
+
+#include "common/base/mem.h"
+
+#include <inttypes.h>
+
+/* The picture, which admit.lua reads:
+ *
+ *   20 1000 4 0 0 2 300000 mail.send tenant-7
+ *   |       | |   | |      |         key, or nothing
+ *   |       | |   | |      task
+ *   |       | |   | timeout_ms of the job
+ *   |       | |   key_concurrency
+ *   |       | key_rate: count and period_ms
+ *   |       concurrency
+ *   rate: count and period_ms             0: no such limit */
+char *cress_limits_text(const struct cress_task_config *task, const struct cress_job *job)
+{
+    if (!task || (task->rate.count == 0 && task->concurrency == 0 && task->key_rate.count == 0 &&
+                  task->key_concurrency == 0)) {
+        return NULL;
+    }
+    return cress_format("%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
+                        " %" PRId64 " %s %s",
+                        task->rate.count, task->rate.period_ms, task->concurrency,
+                        task->key_rate.count, task->key_rate.period_ms, task->key_concurrency,
+                        job->timeout_ms, job->task, job->key ? job->key : "");
+}
