@@ -487,6 +487,7 @@ static void subscribe(struct cress_broker *broker, const struct cress_subscripti
     note->queue = cress_strdup(queue);
     note->single = subscription->raw || is_passive(broker, queue);
     note->paced = subscription->paced;
+    note->paused = subscription->paused;
     note->prefetch = subscription->prefetch;
     note->source = source;
     cress_link_post_one(broker->consumer.link, &note->mail);
@@ -509,16 +510,31 @@ void cress_broker_consume(struct cress_broker *broker,
     }
 }
 
-void cress_broker_more(struct cress_broker *broker, const char *queue)
+static void post_about(struct cress_broker *broker, const char *queue, enum cress_mail_kind kind)
 {
     for (size_t i = 0; i < broker->queue_count; i++) {
         if (strcmp(broker->queues[i], queue) == 0) {
             struct cress_note *note = CRESS_NEW(struct cress_note);
-            note->mail.kind = CRESS_MAIL_MORE;
+            note->mail.kind = kind;
             note->source = i;
             cress_link_post_one(broker->consumer.link, &note->mail);
         }
     }
+}
+
+void cress_broker_more(struct cress_broker *broker, const char *queue)
+{
+    post_about(broker, queue, CRESS_MAIL_MORE);
+}
+
+void cress_broker_pause(struct cress_broker *broker, const char *queue)
+{
+    post_about(broker, queue, CRESS_MAIL_PAUSE);
+}
+
+void cress_broker_resume(struct cress_broker *broker, const char *queue)
+{
+    post_about(broker, queue, CRESS_MAIL_RESUME);
 }
 
 void cress_delivery_leave(struct cress_delivery *delivery)

@@ -114,6 +114,7 @@ struct cress_subscription {
     bool raw; /* consume just this one queue, declared by someone else: no priorities, no declaring
                */
     bool paced;   /* raw ones only: nothing comes before cress_broker_more() */
+    bool paused;  /* nothing comes before cress_broker_resume() */
     int prefetch; /* unsettled deliveries at most, over the priorities together; high gets the
                      largest share */
 };
@@ -140,6 +141,11 @@ void cress_broker_consume(struct cress_broker *broker,
  * are unsettled. So a queue of any length can be looked through in bounded memory, and nothing in it
  * comes twice. */
 void cress_broker_more(struct cress_broker *broker, const char *queue);
+
+/* Pauses `queue` and lets it come again; twice is harmless. What is on its way when it is paused is
+ * handed over all the same. */
+void cress_broker_pause(struct cress_broker *broker, const char *queue);
+void cress_broker_resume(struct cress_broker *broker, const char *queue);
 
 /* Frees the delivery without settling it: it goes back to its place in its queue when the
  * connection is closed. */

@@ -14,6 +14,9 @@
 //
 // A queue that cannot be consumed is tried again with backoff.
 //
+// A paused lane has no consumer. To pause one that is not consuming yet waits for that: RabbitMQ's
+// channel crashes when a consumer is cancelled before basic.consume was answered (seen with 3.10).
+//
 // A paced lane gets more by a consumer of another name: the one before is cancelled, and what it has
 // delivered stays unsettled on the channel, beside the new one's prefetch.
 #include "common/broker/consumer.h"
@@ -53,6 +56,7 @@ struct lane {
     char name[CRESS_ROUTE_NAME_MAX];     /* of the AMQP queue */
     char tag[CRESS_ROUTE_NAME_MAX + 16]; /* of the consumer */
     bool declares;                       /* it is ours to declare */
+    bool paused;                         /* by the loop; else the lane consumes, or tries to */
     bool paced;
     bool wants_more; /* paced: as soon as basic.consume is answered */
     unsigned rounds; /* paced: how often more was asked for; 0: it is not to consume yet */
@@ -103,6 +107,7 @@ static void add_lane(struct consumer *consumer, const struct cress_note *note,
     cress_route_queue_name(note->queue, priority, lane->name);
     lane->declares = !note->single;
     lane->paced = note->paced;
+    lane->paused = note->paused;
     lane->prefetch = (uint16_t)(prefetch < 1 ? 1 : prefetch > UINT16_MAX ? UINT16_MAX : prefetch);
     lane->channel = (amqp_channel_t)(CRESS_CHANNEL_FIRST + consumer->lane_count);
     cress_window_reset(&lane->window);
@@ -206,7 +211,7 @@ static int subscribe_due(struct consumer *consumer)
     int wait_ms = -1;
     for (size_t i = 0; i < consumer->lane_count && !consumer->stopping; i++) {
         struct lane *lane = consumer->lanes[i];
-        if (lane->paced && lane->rounds == 0) {
+        if (lane->paused || (lane->paced && lane->rounds == 0)) {
             continue;
         }
         const int64_t now = cress_clock_mono_ms();
@@ -216,7 +221,7 @@ static int subscribe_due(struct consumer *consumer)
         } else if (lane->state == LANE_ASKED && is_due) {
             complain_about_silence(consumer, lane);
         }
-        if (lane->state != LANE_ACTIVE) {
+        if (lane->state == LANE_IDLE || lane->state == LANE_ASKED) {
             const int64_t left = lane->retry_at_ms > now ? lane->retry_at_ms - now : 0;
             wait_ms = wait_ms < 0 || left < wait_ms ? (int)left : wait_ms;
         }
@@ -224,10 +229,51 @@ static int subscribe_due(struct consumer *consumer)
     return wait_ms;
 }
 
+/* --- pausing --- */
+
+static void cancel(struct consumer *consumer, struct lane *lane)
+{
+    amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(lane->tag)};
+    cress_connection_send(consumer->link.connection, lane->channel, AMQP_BASIC_CANCEL_METHOD,
+                          &cancel);
+    lane->state = LANE_CANCELLING;
+    consumer->cancels++;
+}
+
+static void pause_lane(struct consumer *consumer, struct lane *lane)
+{
+    lane->paused = true;
+    if (lane->state == LANE_ACTIVE) {
+        cancel(consumer, lane);
+    }
+}
+
+/* One that is still being cancelled is subscribed when that has been answered. */
+static void resume_lane(struct lane *lane)
+{
+    lane->paused = false;
+    if (lane->state == LANE_IDLE || lane->state == LANE_CANCELLING) {
+        lane->retry_at_ms = 0;
+    }
+}
+
+static void pause_source(struct consumer *consumer, size_t source, bool pause)
+{
+    for (size_t i = 0; i < consumer->lane_count && !consumer->stopping; i++) {
+        struct lane *lane = consumer->lanes[i];
+        if (lane->source == source && lane->paused != pause) {
+            if (pause) {
+                pause_lane(consumer, lane);
+            } else {
+                resume_lane(lane);
+            }
+        }
+    }
+}
+
 /* --- more of a paced lane --- */
 
-/* RabbitMQ's channel crashes when a consumer is cancelled before basic.consume was answered (seen
- * with 3.10): so this waits for the answer. */
+/* As for pausing, this waits for the answer to basic.consume. */
 static void next_round(struct consumer *consumer, struct lane *lane)
 {
     lane->wants_more = lane->state == LANE_ASKED;
@@ -356,6 +402,9 @@ static void take_method(struct consumer *consumer, struct lane *lane, amqp_metho
         }
         if (lane->wants_more && !consumer->stopping) {
             next_round(consumer, lane);
+        }
+        if (lane->paused && lane->state == LANE_ACTIVE) {
+            cancel(consumer, lane);
         }
         break;
     case AMQP_BASIC_CANCEL_METHOD:
@@ -493,16 +542,14 @@ static void stop_consuming(struct consumer *consumer, struct cress_note *note)
     }
     for (size_t i = 0; i < consumer->lane_count; i++) {
         struct lane *lane = consumer->lanes[i];
-        if (lane->state == LANE_IDLE) {
-            continue;
-        }
-        amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(lane->tag)};
-        cress_connection_send(consumer->link.connection, lane->channel, AMQP_BASIC_CANCEL_METHOD,
-                              &cancel);
         /* A queue that does not even answer basic.consume is not waited for. */
-        const bool is_active = lane->state == LANE_ACTIVE;
-        lane->state = is_active ? LANE_CANCELLING : LANE_IDLE;
-        consumer->cancels += is_active;
+        const bool is_silent = lane->state == LANE_ASKED;
+        if (lane->state == LANE_ACTIVE || is_silent) {
+            cancel(consumer, lane);
+        }
+        if (is_silent) {
+            end_cancelling(consumer, lane);
+        }
     }
 }
 
@@ -575,6 +622,12 @@ static void take_mail(struct cress_link *link, struct cress_mail *mail)
         break;
     case CRESS_MAIL_MORE:
         consume_more(consumer, CRESS_CONTAINER(mail, struct cress_note, mail)->source);
+        cress_mail_free(mail);
+        break;
+    case CRESS_MAIL_PAUSE:
+    case CRESS_MAIL_RESUME:
+        pause_source(consumer, CRESS_CONTAINER(mail, struct cress_note, mail)->source,
+                     mail->kind == CRESS_MAIL_PAUSE);
         cress_mail_free(mail);
         break;
     case CRESS_MAIL_STOP_CONSUMING:

@@ -34,6 +34,8 @@ void cress_mail_free(struct cress_mail *mail)
     case CRESS_MAIL_ALLOW:
     case CRESS_MAIL_CONSUME:
     case CRESS_MAIL_MORE:
+    case CRESS_MAIL_PAUSE:
+    case CRESS_MAIL_RESUME:
     case CRESS_MAIL_CONSUMING:
     case CRESS_MAIL_PROBLEM:
         free(CRESS_CONTAINER(mail, struct cress_note, mail)->queue);

@@ -22,6 +22,8 @@ enum cress_mail_kind {
     CRESS_MAIL_ALLOW,   /* a queue that publishing may declare */
     CRESS_MAIL_CONSUME, /* a subscription */
     CRESS_MAIL_MORE,    /* of a paced one */
+    CRESS_MAIL_PAUSE,
+    CRESS_MAIL_RESUME,
     CRESS_MAIL_SETTLE,
     CRESS_MAIL_QUIT,
     /* to the loop */
@@ -81,14 +83,15 @@ struct cress_deliveries {
     struct cress_list list; /* of struct cress_delivery */
 };
 
-/* ALLOW, CONSUME, MORE, CONSUMING, PROBLEM, FLUSH, STOP_CONSUMING: a queue or a callback's address. */
+/* ALLOW, CONSUME, MORE, PAUSE, RESUME, CONSUMING, PROBLEM, FLUSH, STOP_CONSUMING: a queue or a callback's address. */
 struct cress_note {
     struct cress_mail mail;
     char *queue; /* ALLOW, CONSUME. Owned */
     bool single; /* CONSUME: just this queue, not declared */
     bool paced;  /* CONSUME: not before MORE */
+    bool paused; /* CONSUME: not before RESUME */
     int prefetch;
-    size_t source;          /* CONSUME, MORE, CONSUMING, PROBLEM: which subscription */
+    size_t source; /* CONSUME, MORE, PAUSE, RESUME, CONSUMING, PROBLEM: which subscription */
     struct cress_error err; /* PROBLEM */
     void (*done)(void *arg);
     void *arg;

@@ -38,7 +38,7 @@ struct rig {
     int outcomes[JOBS_MAX]; /* callbacks, by number */
     int problems;
     struct cress_error problem, ensure_error;
-    int64_t ready; /* of the queue that was inspected last */
+    int64_t ready, consumers; /* of the queue that was inspected last */
     bool exists;
 
     void (*on_delivery)(struct rig *rig, struct cress_delivery *delivery);
@@ -233,12 +233,18 @@ static void on_problem(const char *queue, const struct cress_error *err, void *a
     rig->problem = *err;
 }
 
-static void consume(struct rig *rig, int prefetch)
+static void consume_from(struct rig *rig, int prefetch, bool paused)
 {
-    const struct cress_subscription subscription = {.queue = rig->queue, .prefetch = prefetch};
+    const struct cress_subscription subscription = {
+        .queue = rig->queue, .prefetch = prefetch, .paused = paused};
     const struct cress_consumer consumer = {
         .on_deliveries = on_deliveries, .on_problem = on_problem, .arg = rig};
     cress_broker_consume(rig->broker, &subscription, 1, &consumer);
+}
+
+static void consume(struct rig *rig, int prefetch)
+{
+    consume_from(rig, prefetch, false);
 }
 
 static void on_inspected(const struct cress_queue_stats *stats, size_t stat_count,
@@ -248,12 +254,14 @@ static void on_inspected(const struct cress_queue_stats *stats, size_t stat_coun
     assert_null(err);
     assert_int_equal(stat_count, 1);
     rig->ready = stats[0].ready;
+    rig->consumers = stats[0].consumers;
     rig->exists = stats[0].exists;
     rig->inspected++;
 }
 
-/* Until the AMQP queue `name` holds `wanted` messages. */
-static bool run_until_ready(struct rig *rig, const char *name, int64_t wanted)
+/* Until `*number`, which an inspection of the AMQP queue `name` sets, is `wanted`. */
+static bool run_until_number(struct rig *rig, const char *name, const int64_t *number,
+                             int64_t wanted)
 {
     const char *const names[] = {name, NULL};
     const int64_t end = cress_clock_mono_ms() + PATIENCE_MS;
@@ -263,8 +271,18 @@ static bool run_until_ready(struct rig *rig, const char *name, int64_t wanted)
         if (!run_until(rig, &rig->inspected, before + 1, 6000)) {
             return false;
         }
-    } while (rig->ready != wanted && cress_clock_mono_ms() < end);
-    return rig->ready == wanted;
+    } while (*number != wanted && cress_clock_mono_ms() < end);
+    return *number == wanted;
+}
+
+static bool run_until_ready(struct rig *rig, const char *name, int64_t wanted)
+{
+    return run_until_number(rig, name, &rig->ready, wanted);
+}
+
+static bool run_until_consumed(struct rig *rig, bool consumed)
+{
+    return run_until_number(rig, rig->queue, &rig->consumers, consumed);
 }
 
 static void on_ensured(const struct cress_error *err, void *arg)
@@ -441,6 +459,74 @@ static void test_priorities_and_throughput(void **state)
     for (int i = 0; i < 3000; i++) {
         assert_int_equal(rig->seen[i], 1);
     }
+    rig_close(rig);
+}
+
+static void test_a_queue_can_be_paused(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    rig_open(rig, CRESS_BROKER_PUBLISH | CRESS_BROKER_CONSUME);
+    consume_from(rig, 10, true);
+    publish(rig, 0);
+    assert_true(run_until_ready(rig, rig->queue, 1));
+    assert_int_equal(rig->consumers, 0);
+    cress_broker_resume(rig->broker, rig->queue);
+    assert_true(run_until(rig, &rig->deliveries, 1, PATIENCE_MS));
+
+    cress_broker_pause(rig->broker, rig->queue);
+    cress_broker_pause(rig->broker, rig->queue);
+    assert_true(run_until_consumed(rig, false));
+    publish(rig, 1);
+    assert_true(run_until_ready(rig, rig->queue, 1));
+    assert_int_equal(rig->deliveries, 1);
+    cress_broker_resume(rig->broker, rig->queue);
+    assert_true(run_until(rig, &rig->deliveries, 2, PATIENCE_MS));
+    rig_close(rig);
+}
+
+/* Whatever overtakes what: the last word counts. */
+static void test_pausing_in_haste(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    rig_open(rig, CRESS_BROKER_PUBLISH | CRESS_BROKER_CONSUME);
+    consume(rig, 10);
+    for (int i = 0; i < 20; i++) {
+        cress_broker_pause(rig->broker, rig->queue);
+        if (i % 3 == 0) {
+            publish(rig, i);
+            assert_true(run_until_done(rig, i / 3 + 1));
+        }
+        cress_broker_resume(rig->broker, rig->queue);
+    }
+    assert_true(run_until(rig, &rig->deliveries, 7, PATIENCE_MS));
+    assert_true(run_until_consumed(rig, true));
+    cress_broker_resume(rig->broker, rig->queue);
+    cress_broker_pause(rig->broker, rig->queue);
+    assert_true(run_until_consumed(rig, false));
+    cress_broker_stop_consuming(rig->broker, count, &rig->stopped);
+    assert_true(run_until(rig, &rig->stopped, 1, PATIENCE_MS));
+    assert_int_equal(rig->problems, 0);
+    rig_close(rig);
+}
+
+static void test_a_pause_outlives_the_connection(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    rig_open(rig, CRESS_BROKER_PUBLISH | CRESS_BROKER_CONSUME);
+    consume(rig, 10);
+    assert_true(run_until_consumed(rig, true));
+    cress_broker_pause(rig->broker, rig->queue);
+    assert_true(run_until_consumed(rig, false));
+    rabbitmqctl("close_all_connections", "test");
+    assert_true(run_until_state(rig, CRESS_BROKER_CONNECTING, PATIENCE_MS));
+    publish(rig, 0);
+    assert_true(run_until_ready(rig, rig->queue, 1));
+    assert_int_equal(rig->consumers, 0);
+    cress_broker_resume(rig->broker, rig->queue);
+    assert_true(run_until(rig, &rig->deliveries, 1, PATIENCE_MS));
     rig_close(rig);
 }
 
@@ -724,6 +810,9 @@ int main(void)
         cmocka_unit_test(test_the_guilty_publish_is_found),
         cmocka_unit_test(test_settlements),
         cmocka_unit_test(test_priorities_and_throughput),
+        cmocka_unit_test(test_a_queue_can_be_paused),
+        cmocka_unit_test(test_pausing_in_haste),
+        cmocka_unit_test(test_a_pause_outlives_the_connection),
         cmocka_unit_test(test_delays),
         cmocka_unit_test(test_a_killed_server_loses_nothing),
         cmocka_unit_test(test_a_paused_server_runs_into_deadlines),
