@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts about a job gathered; see explain.h. What follows from them is in explain_decide.c.
 //
-// record -> [reports of the workers -> what waits in its queue] -> explanation
+// record -> [reports of the workers -> paused queues -> what waits in its queue] -> explanation
 #include "producer/explain.h"
 
 #include "common/base/clock.h"
@@ -9,6 +9,7 @@
 #include "common/broker/topology.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct inquiry {
     struct cress_explain_options options;
@@ -17,6 +18,7 @@ struct inquiry {
     char *id;
     struct cress_record *record; /* owned */
     json_t *workers;
+    int64_t paused_ms;
 };
 
 static void finish(struct inquiry *inquiry, const struct cress_queue_stats *queues,
@@ -29,6 +31,7 @@ static void finish(struct inquiry *inquiry, const struct cress_queue_stats *queu
             .record = inquiry->record,
             .workers = inquiry->workers,
             .queues = queues,
+            .paused_ms = inquiry->paused_ms,
             .now_ms = cress_clock_wall_ms(),
         };
         struct cress_explanation explanation;
@@ -48,8 +51,8 @@ static void on_stats(const struct cress_queue_stats *stats, size_t count,
     finish(arg, stats, err);
 }
 
-static void on_workers(const char *const *reports, size_t count, const struct cress_error *err,
-                       void *arg)
+static void on_paused(const struct cress_paused_queue *paused, size_t count,
+                      const struct cress_error *err, void *arg)
 {
     struct inquiry *inquiry = arg;
     char names[CRESS_PRIORITY_COUNT][CRESS_ROUTE_NAME_MAX];
@@ -58,9 +61,10 @@ static void on_workers(const char *const *reports, size_t count, const struct cr
         finish(inquiry, NULL, err);
         return;
     }
-    inquiry->workers = json_array();
     for (size_t i = 0; i < count; i++) {
-        json_array_append_new(inquiry->workers, json_loads(reports[i], 0, NULL));
+        if (strcmp(paused[i].name, inquiry->record->queue) == 0) {
+            inquiry->paused_ms = paused[i].since_ms;
+        }
     }
     for (int i = 0; i < CRESS_PRIORITY_COUNT; i++) {
         cress_route_queue_name(inquiry->record->queue, (enum cress_priority)i, names[i]);
@@ -68,6 +72,21 @@ static void on_workers(const char *const *reports, size_t count, const struct cr
     }
     cress_broker_inspect(inquiry->options.broker, list, inquiry->options.timeout_ms, on_stats,
                          inquiry);
+}
+
+static void on_workers(const char *const *reports, size_t count, const struct cress_error *err,
+                       void *arg)
+{
+    struct inquiry *inquiry = arg;
+    if (err) {
+        finish(inquiry, NULL, err);
+        return;
+    }
+    inquiry->workers = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(inquiry->workers, json_loads(reports[i], 0, NULL));
+    }
+    cress_store_paused(inquiry->options.store, on_paused, inquiry);
 }
 
 static void on_record(const struct cress_record *record, const struct cress_error *err, void *arg)

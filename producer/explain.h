@@ -21,6 +21,7 @@ struct cress_explain_facts {
     const struct cress_record *record;
     const json_t *workers;                  /* array of reports; NULL: not asked for */
     const struct cress_queue_stats *queues; /* by priority; NULL: not asked for */
+    int64_t paused_ms;                      /* since when its queue is paused; 0: it is not */
     int64_t now_ms;
 };
 

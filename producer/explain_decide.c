@@ -111,8 +111,9 @@ static void explain_running(const struct cress_explain_facts *facts,
     cress_time_format(record->started_ms, since);
     if (find_worker(facts->workers, record->worker) ||
         facts->now_ms - record->started_ms < GRACE_MS) {
-        say(explanation, CRESS_REASON_RUNNING, "worker %s runs attempt %d of %d since %s", worker,
-            record->attempt, record->max_attempts, since);
+        say(explanation, CRESS_REASON_RUNNING, "worker %s runs attempt %d of %d since %s%s", worker,
+            record->attempt, record->max_attempts, since,
+            record->cancel ? ", and was told to stop it" : "");
     } else {
         say(explanation, CRESS_REASON_WORKER_LOST,
             "worker %s began attempt %d at %s and no longer reports; when its connection ends "
@@ -177,11 +178,17 @@ static void explain_waiting(const struct cress_explain_facts *facts,
     const int64_t since_ms =
         record->run_at_ms > record->created_ms ? record->run_at_ms : record->created_ms;
     const bool is_empty = sum(facts->queues, false) == 0;
+    char paused[CRESS_TIME_TEXT_MAX];
     if (is_empty && crew.in_hand == 0 && facts->now_ms - since_ms > GRACE_MS) {
         say(explanation, CRESS_REASON_LOST,
             "its message is neither in queue %s nor with a worker; `cress doctor --fix` sends it "
             "again",
             record->queue);
+    } else if (facts->paused_ms > 0) {
+        say(explanation, CRESS_REASON_PAUSED,
+            "queue %s is paused since %s; `cress resume %s` lets its %" PRId64 " jobs go on",
+            record->queue, cress_time_format(facts->paused_ms, paused), record->queue,
+            sum(facts->queues, false));
     } else if (crew.count == 0 && sum(facts->queues, true) == 0) {
         say(explanation, CRESS_REASON_NO_CONSUMER,
             "no worker consumes queue %s: start one with cress-worker --queues %s", record->queue,

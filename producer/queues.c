@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Queues surveyed; see queues.h.
 //
-// Three sources, asked one after the other: the store knows which queues exist and, from the
-// workers' reports, how many deliveries are unacknowledged; the broker counts what is ready and who
-// consumes.
+// Two sources, asked one after the other: the store knows which queues exist, which are paused and,
+// from the workers' reports, how many deliveries are unacknowledged; the broker counts what is ready
+// and who consumes.
 #include "producer/queues.h"
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/broker/topology.h"
 
@@ -24,8 +25,9 @@ struct survey {
     void *arg;
     char **names; /* sorted */
     size_t count;
-    json_t *workers;   /* array of reports */
-    char **amqp_names; /* AMQP_QUEUES for each name, NULL at the end */
+    int64_t *paused_ms; /* for each of them */
+    json_t *workers;    /* array of reports */
+    char **amqp_names;  /* AMQP_QUEUES for each name, NULL at the end */
 };
 
 static void finish(struct survey *survey, const struct cress_queue_summary *queues,
@@ -39,6 +41,7 @@ static void finish(struct survey *survey, const struct cress_queue_summary *queu
         free(survey->amqp_names[i]);
     }
     free(survey->names);
+    free(survey->paused_ms);
     free(survey->amqp_names);
     json_decref(survey->workers);
     free(survey);
@@ -113,6 +116,7 @@ static void on_stats(const struct cress_queue_stats *stats, size_t count,
         queues[i].name = survey->names[i];
         queues[i].unacked = unacked(survey, survey->names[i]);
         queues[i].dead = own[CRESS_PRIORITY_COUNT].ready;
+        queues[i].paused_ms = survey->paused_ms[i];
         /* a worker consumes from each priority: the normal one counts it once */
         queues[i].consumers = own[CRESS_PRIORITY_NORMAL].consumers;
         for (int priority = 0; priority < CRESS_PRIORITY_COUNT; priority++) {
@@ -121,6 +125,27 @@ static void on_stats(const struct cress_queue_stats *stats, size_t count,
     }
     finish(survey, queues, NULL);
     free(queues);
+}
+
+static void on_paused(const struct cress_paused_queue *paused, size_t count,
+                      const struct cress_error *err, void *arg)
+{
+    struct survey *survey = arg;
+    if (err) {
+        finish(survey, NULL, err);
+        return;
+    }
+    survey->paused_ms = cress_alloc((survey->count + 1) * sizeof *survey->paused_ms);
+    for (size_t i = 0; i < count; i++) {
+        char *const *name = bsearch(&paused[i].name, survey->names, survey->count,
+                                    sizeof *survey->names, compare_names);
+        if (name) {
+            survey->paused_ms[name - survey->names] = paused[i].since_ms;
+        }
+    }
+    collect_amqp_names(survey);
+    cress_broker_inspect(survey->options.broker, (const char *const *)survey->amqp_names,
+                         survey->options.timeout_ms, on_stats, survey);
 }
 
 static void on_workers(const char *const *reports, size_t count, const struct cress_error *err,
@@ -135,9 +160,7 @@ static void on_workers(const char *const *reports, size_t count, const struct cr
     for (size_t i = 0; i < count; i++) {
         json_array_append_new(survey->workers, json_loads(reports[i], 0, NULL));
     }
-    collect_amqp_names(survey);
-    cress_broker_inspect(survey->options.broker, (const char *const *)survey->amqp_names,
-                         survey->options.timeout_ms, on_stats, survey);
+    cress_store_paused(survey->options.store, on_paused, survey);
 }
 
 static void on_names(const char *const *names, size_t count, const struct cress_error *err,
@@ -160,6 +183,16 @@ void cress_queues_survey(const struct cress_queues_options *options, cress_queue
     cress_store_queues(options->store, on_names, survey);
 }
 
+void cress_queue_write_paused(int64_t paused_ms, struct cress_buf *out)
+{
+    char text[CRESS_TIME_TEXT_MAX];
+    if (paused_ms > 0) {
+        cress_buf_printf(out, "\"%s\"", cress_time_format(paused_ms, text));
+    } else {
+        cress_buf_add_text(out, "null");
+    }
+}
+
 void cress_queues_write_json(const struct cress_queue_summary *queues, size_t count,
                              struct cress_buf *out)
 {
@@ -169,8 +202,10 @@ void cress_queues_write_json(const struct cress_queue_summary *queues, size_t co
         cress_buf_add_json(out, queues[i].name, strlen(queues[i].name));
         cress_buf_printf(out,
                          ",\"ready\":%" PRId64 ",\"unacked\":%" PRId64 ",\"consumers\":%" PRId64
-                         ",\"dead\":%" PRId64 "}",
+                         ",\"dead\":%" PRId64 ",\"paused_at\":",
                          queues[i].ready, queues[i].unacked, queues[i].consumers, queues[i].dead);
+        cress_queue_write_paused(queues[i].paused_ms, out);
+        cress_buf_add_char(out, '}');
     }
     cress_buf_add_char(out, ']');
 }

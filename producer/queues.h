@@ -12,6 +12,7 @@ struct cress_queue_summary {
     int64_t unacked;   /* as the workers report it */
     int64_t consumers; /* worker processes, and foreign consumers of the normal priority */
     int64_t dead;
+    int64_t paused_ms; /* since when it is paused, by the wall clock; 0: it is not */
 };
 
 struct cress_queues_options {
@@ -30,7 +31,10 @@ typedef void (*cress_queues_cb)(const struct cress_queue_summary *queues, size_t
 void cress_queues_survey(const struct cress_queues_options *options, cress_queues_cb done,
                          void *arg);
 
-/* As a JSON array of objects with the members' names. */
+/* Since when a queue is paused as JSON: a time, or null. */
+void cress_queue_write_paused(int64_t paused_ms, struct cress_buf *out);
+
+/* As a JSON array of objects with the members' names, but for "paused_at". */
 void cress_queues_write_json(const struct cress_queue_summary *queues, size_t count,
                              struct cress_buf *out);
 

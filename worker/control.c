@@ -3,11 +3,14 @@
 #include "worker/control.h"
 
 #include "common/base/text.h"
+#include "common/broker/broker.h"
 #include "worker/attempt.h"
 #include "worker/dispatch.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* --- jobs that are to stop --- */
 
 /* Is this job to stop? By the time of the answer it may have ended. */
 struct question {
@@ -35,7 +38,7 @@ static void ask_about(struct cress_worker *worker, const char *id)
     cress_store_cancel_reason(worker->services.store, question->id, on_reason, question);
 }
 
-void cress_control_refresh(struct cress_worker *worker)
+static void ask_about_all(struct cress_worker *worker)
 {
     for (struct cress_list *at = worker->active.next; at != &worker->active; at = at->next) {
         const struct cress_attempt *attempt = CRESS_CONTAINER(at, struct cress_attempt, node);
@@ -45,11 +48,69 @@ void cress_control_refresh(struct cress_worker *worker)
     }
 }
 
+/* --- queues that are paused --- */
+
+static void pause(struct cress_worker *worker, struct cress_worker_queue *queue)
+{
+    cress_log(CRESS_LOG_INFO, "queue is paused", CRESS_KV("queue", queue->name));
+    queue->paused = true;
+    if (worker->consuming) {
+        cress_broker_pause(worker->services.broker, queue->name);
+    }
+    cress_dispatch_return_waiting(worker);
+}
+
+static void resume(struct cress_worker *worker, struct cress_worker_queue *queue)
+{
+    cress_log(CRESS_LOG_INFO, "queue is resumed", CRESS_KV("queue", queue->name));
+    queue->paused = false;
+    cress_broker_resume(worker->services.broker, queue->name);
+}
+
+static bool is_among(const struct cress_paused_queue *queues, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(queues[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_paused(const struct cress_paused_queue *queues, size_t count,
+                      const struct cress_error *err, void *arg)
+{
+    struct cress_worker *worker = arg;
+    if (err) {
+        return; /* asked again when the store is back */
+    }
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        struct cress_worker_queue *queue = &worker->queues[i];
+        const bool paused = is_among(queues, count, queue->name);
+        if (paused && !queue->paused) {
+            pause(worker, queue);
+        } else if (!paused && queue->paused) {
+            resume(worker, queue);
+        }
+    }
+    cress_worker_consume(worker);
+}
+
+/* --- listening --- */
+
+void cress_control_refresh(struct cress_worker *worker)
+{
+    cress_store_paused(worker->services.store, on_paused, worker);
+    ask_about_all(worker);
+}
+
 static void on_heard(const char *message, void *arg)
 {
     struct cress_worker *worker = arg;
     if (!message) {
         cress_control_refresh(worker);
+    } else if (strcmp(message, "queues") == 0) {
+        cress_store_paused(worker->services.store, on_paused, worker);
     } else if (cress_text_starts_with(message, "cancel ")) {
         const char *id = message + strlen("cancel ");
         if (cress_ids_find(&worker->ids, id)) {

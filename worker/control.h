@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a worker is told from outside while it runs: that a job of its is to stop.
+// What a worker is told from outside while it runs: that a job of its is to stop, that a queue is
+// paused.
 //
 // A message says where to look, and the store what is so: a message can be lost with a connection,
 // so after each reconnect the worker looks for itself.
@@ -11,7 +12,8 @@
 /* Begins to listen; the store is open. */
 void cress_control_start(struct cress_worker *worker);
 
-/* The store is back: whatever was missed is asked for. */
+/* The store is there, or back: whatever was missed is asked for. The first answer makes the worker
+ * consume. */
 void cress_control_refresh(struct cress_worker *worker);
 
 /* Before the store is closed; without a start it does nothing. */

@@ -73,10 +73,15 @@ static void fill_defaults(struct cress_attempt *attempt)
     attempt->limits = cress_limits_text(task ? task->config : NULL, job);
 }
 
+static bool must_go_back(const struct cress_attempt *attempt)
+{
+    return attempt->worker->phase != CRESS_WORKER_RUNNING || attempt->queue->paused;
+}
+
 static void take_in(struct cress_worker *worker, struct cress_delivery *delivery)
 {
     struct cress_attempt *attempt = cress_attempt_new(worker, delivery);
-    if (worker->phase != CRESS_WORKER_RUNNING) {
+    if (must_go_back(attempt)) {
         cress_give_back(attempt);
         return;
     }
@@ -377,24 +382,48 @@ static void for_each_active(struct cress_worker *worker, void (*each)(struct cre
     }
 }
 
-static void return_held(struct cress_attempt *attempt)
+/* `node`, in no list, goes back or to `stay`. */
+static void sort_out(struct cress_list *node, struct cress_list *stay)
 {
-    struct cress_list *node;
-    while ((node = cress_list_shift(&attempt->held))) {
-        cress_give_back(CRESS_CONTAINER(node, struct cress_attempt, node));
+    struct cress_attempt *attempt = CRESS_CONTAINER(node, struct cress_attempt, node);
+    if (must_go_back(attempt)) {
+        cress_give_back(attempt);
+    } else {
+        cress_list_append(stay, node);
     }
-    if (attempt->phase == CRESS_ATTEMPT_WAITING) {
+}
+
+static void return_lanes(struct cress_worker *worker)
+{
+    struct cress_list stay;
+    struct cress_list *node;
+    cress_list_init(&stay);
+    while ((node = cress_lanes_take(&worker->lanes))) {
+        sort_out(node, &stay);
+    }
+    while ((node = cress_list_shift(&stay))) {
+        enqueue(CRESS_CONTAINER(node, struct cress_attempt, node));
+    }
+}
+
+static void return_attempt(struct cress_attempt *attempt)
+{
+    struct cress_list stay;
+    struct cress_list *node;
+    cress_list_init(&stay);
+    while ((node = cress_list_shift(&attempt->held))) {
+        sort_out(node, &stay);
+    }
+    cress_list_splice(&attempt->held, &stay);
+    if (attempt->phase == CRESS_ATTEMPT_WAITING && must_go_back(attempt)) {
         cress_give_back(attempt);
     }
 }
 
 void cress_dispatch_return_waiting(struct cress_worker *worker)
 {
-    struct cress_list *node;
-    while ((node = cress_lanes_take(&worker->lanes))) {
-        cress_give_back(CRESS_CONTAINER(node, struct cress_attempt, node));
-    }
-    for_each_active(worker, return_held);
+    return_lanes(worker);
+    for_each_active(worker, return_attempt);
 }
 
 static void hand_back(struct cress_attempt *attempt)

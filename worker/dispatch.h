@@ -26,7 +26,8 @@ void cress_dispatch_start(struct cress_attempt *attempt);
 /* The job is cancelled: stops its handler, if it runs. `error` is JSON text, copied. */
 void cress_dispatch_cancel(struct cress_attempt *attempt, const char *error);
 
-/* Returns everything that has not begun to the broker: lanes, short delays, held deliveries. */
+/* Returns everything that has not begun to the broker - lanes, short delays, held deliveries -, of
+ * the queues that are paused, or of all when the worker stops. */
 void cress_dispatch_return_waiting(struct cress_worker *worker);
 
 /* Stops the handlers of running jobs, which are then handed back, and returns what waits for a step

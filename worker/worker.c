@@ -31,7 +31,7 @@ static void announce_when_ready(struct cress_worker *worker)
         return;
     }
     for (size_t i = 0; i < worker->queue_count; i++) {
-        if (!worker->queues[i].was_consumed) {
+        if (!worker->queues[i].was_consumed && !worker->queues[i].paused) {
             return;
         }
     }
@@ -106,6 +106,7 @@ static void consume(struct cress_worker *worker)
             .queue = worker->queues[i].name,
             .raw = queue && strcmp(queue->declare, "passive") == 0,
             .prefetch = prefetch < PREFETCH_MAX ? (int)prefetch : PREFETCH_MAX,
+            .paused = worker->queues[i].paused,
         };
     }
     const struct cress_consumer consumer = {
@@ -117,6 +118,14 @@ static void consume(struct cress_worker *worker)
     cress_broker_consume(worker->services.broker, subscriptions, worker->queue_count, &consumer);
     worker->consuming = true;
     free(subscriptions);
+}
+
+void cress_worker_consume(struct cress_worker *worker)
+{
+    if (!worker->consuming && worker->phase == CRESS_WORKER_RUNNING) {
+        consume(worker);
+    }
+    announce_when_ready(worker);
 }
 
 static void ignore_cb(const struct cress_error *err, void *arg)
@@ -135,9 +144,6 @@ static void store_state_cb(bool ready, const struct cress_error *err, void *arg)
     }
     worker->store_log = (struct cress_log_limit){0};
     cress_log(CRESS_LOG_INFO, "store connected");
-    if (!worker->store_was_ready && worker->phase == CRESS_WORKER_RUNNING) {
-        consume(worker);
-    }
     worker->store_was_ready = true;
     for (size_t i = 0; i < worker->queue_count; i++) {
         cress_store_add_queue(worker->services.store, worker->queues[i].name, ignore_cb, NULL);
@@ -147,7 +153,6 @@ static void store_state_cb(bool ready, const struct cress_error *err, void *arg)
     if (worker->ticker) {
         cress_ticker_store_ready(worker->ticker);
     }
-    announce_when_ready(worker);
 }
 
 /* --- closing: one thing after the other, each when the one before is done --- */

@@ -35,9 +35,10 @@ enum cress_worker_phase {
 
 struct cress_worker_queue {
     const char *name;
-    const char *default_task;              /* NULL: none */
-    int64_t unacked;                       /* deliveries in hand */
-    bool was_consumed;                     /* the broker has begun to deliver from it */
+    const char *default_task; /* NULL: none */
+    int64_t unacked;          /* deliveries in hand */
+    bool was_consumed;        /* the broker has begun to deliver from it */
+    bool paused;
     uint64_t epochs[CRESS_PRIORITY_COUNT]; /* of the newest delivery: each has a channel */
 };
 
@@ -101,6 +102,9 @@ bool cress_worker_is_live(const char *section, const char *key);
 void cress_worker_stop(struct cress_worker *worker);
 
 void cress_worker_free(struct cress_worker *worker);
+
+/* It is known which queues are paused: begins to consume, unless it has. */
+void cress_worker_consume(struct cress_worker *worker);
 
 /* An attempt has ended: a worker that is stopping may now be done. */
 void cress_worker_attempt_ended(struct cress_worker *worker);

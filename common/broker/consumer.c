@@ -19,6 +19,10 @@
 //
 // A paced lane gets more by a consumer of another name: the one before is cancelled, and what it has
 // delivered stays unsettled on the channel, beside the new one's prefetch.
+//
+// Each consumer of a channel has a name of its own. One that is cancelled lives on in a quorum queue
+// while it has unsettled deliveries; another of that name then takes over its count of deliveries,
+// and the channel, which begins to count anew, crashes (seen with 3.10).
 #include "common/broker/consumer.h"
 
 #include "common/base/backoff.h"
@@ -55,6 +59,7 @@ struct lane {
     enum cress_priority priority;
     char name[CRESS_ROUTE_NAME_MAX];     /* of the AMQP queue */
     char tag[CRESS_ROUTE_NAME_MAX + 16]; /* of the consumer */
+    unsigned consumers;                  /* so far */
     bool declares;                       /* it is ours to declare */
     bool paused;                         /* by the loop; else the lane consumes, or tries to */
     bool paced;
@@ -167,7 +172,7 @@ static void ask_to_consume(struct consumer *consumer, struct lane *lane)
     struct cress_connection *connection = consumer->link.connection;
     amqp_basic_qos_t qos = {.prefetch_count = lane->prefetch};
     cress_connection_send(connection, lane->channel, AMQP_BASIC_QOS_METHOD, &qos);
-    snprintf(lane->tag, sizeof lane->tag, lane->paced ? "%s:%u" : "%s", lane->name, lane->rounds);
+    snprintf(lane->tag, sizeof lane->tag, "%s:%u", lane->name, ++lane->consumers);
     amqp_basic_consume_t consume = {.queue = amqp_cstring_bytes(lane->name),
                                     .consumer_tag = amqp_cstring_bytes(lane->tag)};
     cress_connection_send(connection, lane->channel, AMQP_BASIC_CONSUME_METHOD, &consume);

@@ -35,7 +35,9 @@
 //                                claim_ms (a tick that a worker is at) and claimed_until; see
 //                                schedules.h
 //   cress:schedules      zset    names of schedules, scored by when a worker last had them
-//   cress:control        channel what workers must hear at once: "cancel <id>"
+//   cress:paused         hash    paused queues, and since when each is, in ms
+//   cress:control        channel what workers must hear at once: "cancel <id>"; "queues", when one
+//                                was paused or resumed
 //
 // All live in the one database that store.url selects; the channels are Redis-wide, which ids make
 // harmless. To change what a key holds give it a new name, and let the old ones expire. Pure
@@ -58,6 +60,7 @@
 #define CRESS_KEY_WORKERS     "cress:workers"
 #define CRESS_KEY_QUEUES      "cress:queues"
 #define CRESS_KEY_CANCELLED   "cress:cancelled:"
+#define CRESS_KEY_PAUSED      "cress:paused"
 #define CRESS_KEY_CONTROL     "cress:control"
 #define CRESS_KEY_SCHEDULE    "cress:schedule:"
 #define CRESS_KEY_SCHEDULES   "cress:schedules"

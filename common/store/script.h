@@ -26,6 +26,7 @@
     X(BATCH_OPEN, batch_open)               \
     X(BATCH_CLOSE, batch_close)             \
     X(BATCH_COMPLETE, batch_complete)       \
+    X(PAUSE, pause)                         \
     X(BEAT, beat)                           \
     X(LEAVE, leave)                         \
     X(WORKERS, workers)                     \

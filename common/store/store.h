@@ -269,9 +269,10 @@ struct cress_watch *cress_store_watch(struct cress_store *store, const char *id,
                                       void (*wake)(void *arg), void *arg);
 void cress_watch_stop(struct cress_watch *watch);
 
-/* Listens to what workers are told: "cancel <id>" when the running job of that id is to stop. NULL
- * when listening has begun and again after each reconnect, because something may have been missed:
- * the listener then looks for itself. Ends with cress_watch_stop(). */
+/* Listens to what workers are told: "cancel <id>" when the running job of that id is to stop,
+ * "queues" when a queue was paused or resumed. NULL when listening has begun and again after each
+ * reconnect, because something may have been missed: the listener then looks for itself. Ends with
+ * cress_watch_stop(). */
 struct cress_watch *cress_store_listen(struct cress_store *store,
                                        void (*heard)(const char *message, void *arg), void *arg);
 
@@ -327,6 +328,26 @@ void cress_store_workers(struct cress_store *store, cress_store_results_cb done,
 void cress_store_add_queue(struct cress_store *store, const char *name, cress_store_done_cb done,
                            void *arg);
 void cress_store_queues(struct cress_store *store, cress_store_results_cb done, void *arg);
+
+/* Pauses a queue, or resumes it, and tells the workers. It stays paused until it is resumed.
+ * `since_ms` is since when it is paused, 0 when it is not; `changed`: it was otherwise before.
+ * CRESS_NOT_FOUND "unknown_queue": no worker has ever consumed it, and the configuration does not
+ * name it. */
+typedef void (*cress_store_pause_cb)(int64_t since_ms, bool changed, const struct cress_error *err,
+                                     void *arg);
+void cress_store_pause(struct cress_store *store, const char *queue, int64_t now_ms,
+                       cress_store_pause_cb done, void *arg);
+void cress_store_resume(struct cress_store *store, const char *queue, cress_store_pause_cb done,
+                        void *arg);
+
+/* The queues that are paused, in no order. */
+struct cress_paused_queue {
+    const char *name;
+    int64_t since_ms;
+};
+typedef void (*cress_store_paused_cb)(const struct cress_paused_queue *queues, size_t count,
+                                      const struct cress_error *err, void *arg);
+void cress_store_paused(struct cress_store *store, cress_store_paused_cb done, void *arg);
 
 /* --- looking through all of it: `cress doctor --fix` --- */
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // cress queues: how full each queue is and who consumes it.
-#include "producer/cli/cli.h"
 #include "producer/queues.h"
+
+#include "common/base/clock.h"
+#include "producer/cli/cli.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,9 +13,10 @@ enum { JSON_MAX_BYTES = 64 << 20 };
 static void print_table(const struct cress_cli *cli, const struct cress_queue_summary *queues,
                         size_t count)
 {
-    static const char *const columns[] = {"QUEUE",      ">READY", ">UNACKED",
-                                          ">CONSUMERS", ">DEAD",  NULL};
+    static const char *const columns[] = {"QUEUE", ">READY", ">UNACKED", ">CONSUMERS",
+                                          ">DEAD", "PAUSED", NULL};
     struct cress_table *table = cress_table_new(columns);
+    const int64_t now_ms = cress_clock_wall_ms();
     for (size_t i = 0; i < count; i++) {
         const int64_t numbers[] = {queues[i].ready, queues[i].unacked, queues[i].consumers,
                                    queues[i].dead};
@@ -21,8 +24,13 @@ static void print_table(const struct cress_cli *cli, const struct cress_queue_su
         for (size_t k = 0; k < 4; k++) {
             snprintf(texts[k], sizeof texts[k], "%" PRId64, numbers[k]);
         }
-        cress_table_add(
-            table, (const char *const[]){queues[i].name, texts[0], texts[1], texts[2], texts[3]});
+        char paused[CRESS_SPAN_TEXT_MAX];
+        const bool is_paused = queues[i].paused_ms > 0;
+        if (is_paused) {
+            cress_span_format(now_ms - queues[i].paused_ms, paused);
+        }
+        cress_table_add(table, (const char *const[]){queues[i].name, texts[0], texts[1], texts[2],
+                                                     texts[3], is_paused ? paused : NULL});
     }
     cress_table_print(table, &cli->output);
 }
@@ -60,7 +68,8 @@ const struct cress_verb cress_verb_queues = {
     .summary = "list queues with what waits in them",
     .about =
         "Columns: name, ready (all priorities), unacked (held by workers, as they report it),\n"
-        "consumers, dead letters. Queues are those that jobs have been submitted to or workers\n"
+        "consumers, dead letters, for how long it has been paused. Queues are those that jobs have "
+        "been submitted to or workers\n"
         "consume, and those of the configuration.\n",
     .examples = "  cress queues\n"
                 "  cress queues --json | jq '.[] | select(.ready > 1000).name'\n",

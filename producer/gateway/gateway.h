@@ -33,10 +33,12 @@ void cress_gateway_get_job(struct cress_request *request, const char *param);   
 void cress_gateway_get_result(struct cress_request *request, const char *param); /* jobs.c */
 void cress_gateway_get_logs(struct cress_request *request, const char *param);   /* logs.c */
 void cress_gateway_get_explanation(struct cress_request *request,
-                                   const char *param);                           /* explain.c */
-void cress_gateway_cancel_job(struct cress_request *request, const char *param); /* jobs.c */
-void cress_gateway_get_batch(struct cress_request *request, const char *param);  /* batches.c */
-void cress_gateway_get_queues(struct cress_request *request, const char *param); /* queues.c */
+                                   const char *param);                             /* explain.c */
+void cress_gateway_cancel_job(struct cress_request *request, const char *param);   /* jobs.c */
+void cress_gateway_get_batch(struct cress_request *request, const char *param);    /* batches.c */
+void cress_gateway_get_queues(struct cress_request *request, const char *param);   /* queues.c */
+void cress_gateway_pause_queue(struct cress_request *request, const char *param);  /* queues.c */
+void cress_gateway_resume_queue(struct cress_request *request, const char *param); /* queues.c */
 void cress_gateway_get_schedules(struct cress_request *request,
                                  const char *param); /* schedules.c */
 void cress_gateway_get_schedule(struct cress_request *request, const char *param);

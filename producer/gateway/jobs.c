@@ -412,10 +412,8 @@ static void on_cancelled(enum cress_state state, const struct cress_error *err, 
         cress_gateway_problem(inquiry->request, 409, err->code, err->message, members);
     } else if (err != NULL) {
         cress_gateway_error(inquiry->request, err);
-    } else if (state == CRESS_STATE_RUNNING && inquiry->wait_ms > 0) {
-        wait_for_job(inquiry);
     } else {
-        cress_store_get(cress_gateway_of(inquiry->request)->store, inquiry->id, on_record, inquiry);
+        wait_for_job(inquiry); /* also for no time at all: it reads what a replica may not know yet */
     }
 }
 

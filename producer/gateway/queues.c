@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Queues over HTTP: GET /v1/queues.
+// Queues over HTTP: GET /v1/queues, POST /v1/queues/{name}/pause and resume.
 #include "producer/queues.h"
+
+#include "common/base/clock.h"
 #include "producer/gateway/gateway.h"
+
+#include <stdio.h>
+#include <string.h>
 
 static void on_queues(const struct cress_queue_summary *queues, size_t count,
                       const struct cress_error *err, void *arg)
@@ -28,4 +33,52 @@ void cress_gateway_get_queues(struct cress_request *request, const char *param)
         .timeout_ms = gateway->config->gateway_backend_timeout_ms,
     };
     cress_queues_survey(&options, on_queues, request);
+}
+
+/* --- pausing --- */
+
+/* In the request's memory. */
+struct change {
+    struct cress_request *request;
+    char queue[CRESS_QUEUE_NAME_MAX + 1];
+};
+
+static void on_changed(int64_t since_ms, bool changed, const struct cress_error *err, void *arg)
+{
+    const struct change *change = arg;
+    (void)changed;
+    if (err != NULL) {
+        cress_gateway_error(change->request, err);
+        return;
+    }
+    struct cress_buf *page = cress_gateway_page(cress_gateway_of(change->request));
+    cress_buf_add_text(page, "{\"name\":");
+    cress_buf_add_json(page, change->queue, strlen(change->queue));
+    cress_buf_add_text(page, ",\"paused_at\":");
+    cress_queue_write_paused(since_ms, page);
+    cress_buf_add_char(page, '}');
+    struct cress_response response = {.status = 200};
+    cress_response_add(&response, "Cache-Control", "no-store");
+    cress_gateway_respond_page(change->request, &response);
+}
+
+static struct change *begin_change(struct cress_request *request, const char *queue)
+{
+    struct change *change = cress_request_alloc(request, sizeof *change);
+    change->request = request;
+    snprintf(change->queue, sizeof change->queue, "%s", queue);
+    return change;
+}
+
+void cress_gateway_pause_queue(struct cress_request *request, const char *param)
+{
+    struct change *change = begin_change(request, param);
+    cress_store_pause(cress_gateway_of(request)->store, change->queue, cress_clock_wall_ms(),
+                      on_changed, change);
+}
+
+void cress_gateway_resume_queue(struct cress_request *request, const char *param)
+{
+    struct change *change = begin_change(request, param);
+    cress_store_resume(cress_gateway_of(request)->store, change->queue, on_changed, change);
 }

@@ -30,6 +30,8 @@ static const struct {
     {"POST", "/v1/schedules/{}/pause", cress_gateway_pause_schedule},
     {"POST", "/v1/schedules/{}/resume", cress_gateway_resume_schedule},
     {"POST", "/v1/schedules/{}/run", cress_gateway_run_schedule},
+    {"POST", "/v1/queues/{}/pause", cress_gateway_pause_queue},
+    {"POST", "/v1/queues/{}/resume", cress_gateway_resume_queue},
     {"GET", "/healthz", cress_gateway_get_alive},
     {"GET", "/readyz", cress_gateway_get_ready},
     {"GET", "/metrics", cress_gateway_get_metrics},

@@ -7,11 +7,14 @@
 #include "common/base/id.h"
 #include "producer/gateway/gateway.h"
 
+/* The longest is the name of a queue. */
+enum { CRESS_ROUTE_PARAM_MAX = CRESS_QUEUE_NAME_MAX };
+
 struct cress_route_match {
     cress_gateway_handler handler; /* NULL: no such path, or not with this method */
     bool path_known;
     char allow[64]; /* the methods that the path takes: "GET, HEAD, OPTIONS" */
-    char param[CRESS_ID_MAX + 1];
+    char param[CRESS_ROUTE_PARAM_MAX + 1];
 };
 
 /* HEAD goes where GET goes. */

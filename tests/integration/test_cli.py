@@ -304,8 +304,8 @@ class QueuesTest(CliTest):
             row = next(row for row in json.loads(self.cress("queues", "--json")) if row["name"] == queue)
             return row if row["ready"] == 3 else None
         self.assertEqual(wait_for(counted, "three jobs"),
-                         {"name": queue, "ready": 3, "unacked": 0, "consumers": 0, "dead": 0})
-        self.assertIn("%s\t3\t0\t0\t0\n" % queue, self.cress("queues"))
+                         {"name": queue, "ready": 3, "unacked": 0, "consumers": 0, "dead": 0, "paused_at": None})
+        self.assertIn("%s\t3\t0\t0\t0\t-\n" % queue, self.cress("queues"))
 
 
 class MessagesTest(CliTest):

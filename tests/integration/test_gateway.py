@@ -411,7 +411,7 @@ class Api(GatewayCase):
         http("POST", gateway.url + "/v1/jobs", {"task": "cress.noop", "queue": queue, "priority": "high"})
         wait_for(lambda: self.stats(gateway, queue)["ready"] == 2, "two jobs to be ready")
         self.assertEqual(self.stats(gateway, queue),
-                         {"name": queue, "ready": 2, "unacked": 0, "consumers": 0, "dead": 0})
+                         {"name": queue, "ready": 2, "unacked": 0, "consumers": 0, "dead": 0, "paused_at": None})
 
     def test_batches(self):
         gateway = self.gateway()

@@ -123,6 +123,14 @@ static const struct fact {
      CRESS_REASON_LOST,
      "in queue mail",
      -1},
+    {{.state = CRESS_STATE_RUNNING, .worker = "w:3", .cancel = "{}"},
+     "[" ABLE "]",
+     0,
+     0,
+     1,
+     CRESS_REASON_RUNNING,
+     "told to stop",
+     -1},
 };
 
 static void test_reasons(void **state)
@@ -150,6 +158,26 @@ static void test_reasons(void **state)
         assert_int_equal(explanation.ahead, facts[i].ahead);
         json_decref(workers);
     }
+}
+
+static void test_paused(void **state)
+{
+    (void)state;
+    const struct cress_record record = {
+        .id = "job-1", .queue = "mail", .task = "send", .state = CRESS_STATE_QUEUED};
+    struct cress_queue_stats queues[CRESS_PRIORITY_COUNT] = {{.ready = 3}, {.ready = 4}};
+    json_t *workers = json_loads("[" IDLE "]", 0, NULL);
+    const struct cress_explain_facts all = {
+        .record = &record, .workers = workers, .queues = queues, .paused_ms = 5000, .now_ms = NOW};
+    struct cress_explanation explanation;
+    cress_explain_decide(&all, &explanation);
+    assert_int_equal(explanation.reason, CRESS_REASON_PAUSED);
+    assert_non_null(strstr(explanation.text, "paused since 1970-01-01T00:00:05.000Z; `cress resume "
+                                             "mail` lets its 7 jobs"));
+    queues[0].ready = queues[1].ready = 0;
+    cress_explain_decide(&all, &explanation);
+    assert_int_equal(explanation.reason, CRESS_REASON_LOST);
+    json_decref(workers);
 }
 
 static void test_json(void **state)
@@ -180,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_paused),
         cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,8 @@ static void test_finds_handlers(void **state)
         {"GET", "/v1/jobs/x/explain", cress_gateway_get_explanation, "x"},
         {"GET", "/v1/jobs/x/logs", cress_gateway_get_logs, "x"},
         {"POST", "/v1/jobs/x/cancel", cress_gateway_cancel_job, "x"},
+        {"POST", "/v1/queues/q.1/pause", cress_gateway_pause_queue, "q.1"},
+        {"POST", "/v1/queues/q.1/resume", cress_gateway_resume_queue, "q.1"},
         {"GET", "/v1/batches/b", cress_gateway_get_batch, "b"},
         {"GET", "/readyz", cress_gateway_get_ready, ""},
     };

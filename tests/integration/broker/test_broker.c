@@ -32,6 +32,7 @@ struct rig {
 
     enum cress_broker_state state;
     struct cress_error why;
+    int losses; /* of the connection */
     int closed, flushed, stopped, ensured, inspected;
     int confirmed, failed; /* publishes */
     char codes[JOBS_MAX][CRESS_ERROR_CODE_MAX];
@@ -42,6 +43,7 @@ struct rig {
     bool exists;
 
     void (*on_delivery)(struct rig *rig, struct cress_delivery *delivery);
+    struct cress_delivery *held;
     int deliveries, redelivered;
     int seen[JOBS_MAX]; /* deliveries, by number */
     int64_t last_delivery_ms;
@@ -53,6 +55,7 @@ static void on_state(enum cress_broker_state state, const struct cress_error *er
 {
     struct rig *rig = arg;
     rig->state = state;
+    rig->losses += state == CRESS_BROKER_CONNECTING && err;
     rig->why = err ? *err : (struct cress_error){0};
 }
 
@@ -485,6 +488,41 @@ static void test_a_queue_can_be_paused(void **state)
     rig_close(rig);
 }
 
+/* The first one stays in hand. */
+static void hold_first(struct rig *rig, struct cress_delivery *delivery)
+{
+    if (rig->deliveries == 1) {
+        rig->held = delivery;
+    } else {
+        cress_delivery_settle(rig->broker, delivery, CRESS_ACK);
+    }
+}
+
+/* A quorum queue keeps a consumer that is cancelled as long as it has deliveries. */
+static void test_pausing_with_a_delivery_in_hand(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    rig->on_delivery = hold_first;
+    rig_open(rig, CRESS_BROKER_PUBLISH | CRESS_BROKER_CONSUME);
+    consume(rig, 10);
+    assert_true(run_until_consumed(rig, true));
+    const int losses = rig->losses;
+    for (int i = 0; i < 10; i++) {
+        publish(rig, i);
+        assert_true(run_until(rig, &rig->deliveries, i + 1, PATIENCE_MS));
+        cress_broker_pause(rig->broker, rig->queue);
+        cress_broker_flush(rig->broker, count, &rig->flushed);
+        assert_true(run_until(rig, &rig->flushed, i + 1, PATIENCE_MS));
+        cress_broker_resume(rig->broker, rig->queue);
+    }
+    cress_delivery_settle(rig->broker, rig->held, CRESS_ACK);
+    assert_true(run_until_consumed(rig, true));
+    assert_true(run_until_ready(rig, rig->queue, 0));
+    assert_int_equal(rig->losses, losses);
+    rig_close(rig);
+}
+
 /* Whatever overtakes what: the last word counts. */
 static void test_pausing_in_haste(void **state)
 {
@@ -520,8 +558,9 @@ static void test_a_pause_outlives_the_connection(void **state)
     assert_true(run_until_consumed(rig, true));
     cress_broker_pause(rig->broker, rig->queue);
     assert_true(run_until_consumed(rig, false));
+    const int losses = rig->losses;
     rabbitmqctl("close_all_connections", "test");
-    assert_true(run_until_state(rig, CRESS_BROKER_CONNECTING, PATIENCE_MS));
+    assert_true(run_until(rig, &rig->losses, losses + 1, PATIENCE_MS));
     publish(rig, 0);
     assert_true(run_until_ready(rig, rig->queue, 1));
     assert_int_equal(rig->consumers, 0);
@@ -811,6 +850,7 @@ int main(void)
         cmocka_unit_test(test_settlements),
         cmocka_unit_test(test_priorities_and_throughput),
         cmocka_unit_test(test_a_queue_can_be_paused),
+        cmocka_unit_test(test_pausing_with_a_delivery_in_hand),
         cmocka_unit_test(test_pausing_in_haste),
         cmocka_unit_test(test_a_pause_outlives_the_connection),
         cmocka_unit_test(test_delays),

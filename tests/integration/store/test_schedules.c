@@ -97,9 +97,10 @@ static void schedules_cb(const struct cress_schedule_record *schedules, size_t c
     done_cb(err, arg);
 }
 
-static void created_cb(const struct cress_existing *existing, const struct cress_error *err,
-                       void *arg)
+static void created_cb(const struct cress_existing *existing, enum cress_state made,
+                       const struct cress_error *err, void *arg)
 {
+    (void)made;
     assert_null(existing);
     done_cb(err, arg);
 }

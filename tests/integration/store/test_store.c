@@ -49,6 +49,7 @@ static struct {
     int64_t wait_ms;
     struct cress_record *record; /* owned */
     enum cress_state state;
+    int64_t since_ms;
     int why; /* of struct cress_existing; -1: none */
     bool is_sent;
     struct cress_batch batch;
@@ -132,6 +133,26 @@ static void started_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
 {
     verdict_cb(verdict, follow, err, arg);
     last.wait_ms = wait_ms;
+}
+
+static void pause_cb(int64_t since_ms, bool changed, const struct cress_error *err, void *arg)
+{
+    (void)arg;
+    note(err);
+    last.since_ms = since_ms;
+    last.follow = changed;
+}
+
+static void paused_cb(const struct cress_paused_queue *queues, size_t count,
+                      const struct cress_error *err, void *arg)
+{
+    (void)arg;
+    note(err);
+    last.count = count;
+    for (size_t i = 0; i < count && i < CRESS_COUNT(last.texts); i++) {
+        snprintf(last.texts[i], sizeof(last.texts[i]), "%s %lld", queues[i].name,
+                 (long long)queues[i].since_ms);
+    }
 }
 
 static void close_cb(bool follow, const struct cress_error *err, void *arg)
@@ -1409,6 +1430,92 @@ static void test_watch_stops_while_waking(void **state)
 
 /* --- faults --- */
 
+/* --- what workers are told --- */
+
+static int begun;
+static char heard[4][64];
+static size_t heard_count;
+static bool heard_all; /* as many as the test waits for */
+static size_t heard_wanted;
+
+static void heard_cb(const char *message, void *arg)
+{
+    (void)arg;
+    if (message) {
+        assert_true(heard_count < CRESS_COUNT(heard));
+        snprintf(heard[heard_count++], sizeof heard[0], "%s", message);
+    } else {
+        begun++;
+    }
+    heard_all = begun > 0 && heard_count >= heard_wanted;
+}
+
+static void pause_queue(const char *queue, int64_t now_ms)
+{
+    expect_call();
+    cress_store_pause(store, queue, now_ms, pause_cb, NULL);
+    wait_for_call();
+}
+
+static void test_paused_queues(void **state)
+{
+    struct cress_queue_config queues[] = {{.name = "default"}};
+
+    (void)state;
+    config.queues = queues;
+    config.queue_count = 1;
+    pause_queue("unheard-of", 7000);
+    assert_string_equal(last.err.code, "unknown_queue");
+    pause_queue("default", 7000);
+    assert_int_equal(last.since_ms, 7000);
+    assert_true(last.follow);
+    pause_queue("default", 8000);
+    assert_int_equal(last.since_ms, 7000);
+    assert_false(last.follow);
+
+    expect_call();
+    cress_store_add_queue(store, "mail", done_cb, NULL);
+    wait_for_success();
+    pause_queue("mail", 9000);
+    expect_call();
+    cress_store_resume(store, "default", pause_cb, NULL);
+    wait_for_success();
+    assert_true(last.follow);
+    assert_int_equal(last.since_ms, 0);
+    expect_call();
+    cress_store_resume(store, "default", pause_cb, NULL);
+    wait_for_success();
+    assert_false(last.follow);
+    expect_call();
+    cress_store_paused(store, paused_cb, NULL);
+    wait_for_success();
+    assert_int_equal(last.count, 1);
+    assert_string_equal(last.texts[0], "mail 9000");
+    config.queue_count = 0;
+}
+
+static void test_listening(void **state)
+{
+    struct cress_watch *watch = cress_store_listen(store, heard_cb, NULL);
+
+    (void)state;
+    heard_wanted = 0;
+    run_until(&heard_all);
+    bring_to("j", CRESS_STATE_RUNNING);
+    cancel("j");
+    expect_call();
+    cress_store_add_queue(store, "mail", done_cb, NULL);
+    wait_for_success();
+    heard_all = false;
+    heard_wanted = 2;
+    pause_queue("mail", 7000);
+    run_until(&heard_all);
+    assert_string_equal(heard[0], "cancel j");
+    assert_string_equal(heard[1], "queues");
+    assert_int_equal(begun, 1);
+    cress_watch_stop(watch);
+}
+
 static void test_script_flush(void **state)
 {
     (void)state;
@@ -1626,6 +1733,8 @@ int main(void)
         TEST(test_queues_and_server),
         TEST(test_watch),
         TEST(test_watch_stops_while_waking),
+        TEST(test_paused_queues),
+        TEST(test_listening),
         TEST(test_script_flush),
         TEST(test_paused_server),
         TEST(test_restart_with_data),
