@@ -61,6 +61,11 @@ static enum cress_status make_request(const struct cress_request *request, json_
     add_number(object, "expires_ms", request->expires_ms);
     add_number(object, "timeout_ms", request->timeout_ms);
     add_number(object, "max_attempts", request->max_attempts);
+    add_text(object, "backoff", request->backoff);
+    add_number(object, "backoff_base_ms", request->backoff_base_ms);
+    add_number(object, "backoff_cap_ms", request->backoff_cap_ms);
+    add_text(object, "unique", request->unique);
+    add_number(object, "unique_for_ms", request->unique_for_ms);
     *out = object;
     return CRESS_OK;
 }
@@ -115,11 +120,19 @@ static void submit(struct enqueue *enqueue, cress_submit_cb done)
     cress_submit(&options, &enqueue->job, done, enqueue);
 }
 
+/* Another job may have the unique key. */
+static void take_id(struct enqueue *enqueue, const struct cress_record *record)
+{
+    snprintf(enqueue->id, sizeof enqueue->id, "%s", record->id);
+}
+
 static void on_submitted(const struct cress_record *record, const struct cress_error *err,
                          void *arg)
 {
-    (void)record;
     struct enqueue *enqueue = arg;
+    if (!err) {
+        take_id(enqueue, record);
+    }
     cress_client_call_end(&enqueue->call, err);
 }
 
@@ -131,9 +144,11 @@ static void begin(struct cress_client_call *call)
 static void on_submitted_async(const struct cress_record *record, const struct cress_error *err,
                                void *arg)
 {
-    (void)record;
     struct enqueue *enqueue = arg;
     struct cress_client *client = enqueue->call.client;
+    if (!err) {
+        take_id(enqueue, record);
+    }
     if (enqueue->done) {
         enqueue->done(enqueue->id, err, enqueue->arg);
     }

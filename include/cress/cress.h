@@ -83,10 +83,19 @@ struct cress_request {
     int64_t expires_ms;   /* `expired` when not begun by then; 0: never */
     int64_t timeout_ms;   /* longest run of one attempt; 0: job.timeout */
     int max_attempts;     /* 0: job.max_attempts */
+
+    const char *backoff;     /* "exponential", "linear" or "fixed"; NULL: job.backoff */
+    int64_t backoff_base_ms; /* the first delay before another attempt; 0: job.backoff_base */
+    int64_t backoff_cap_ms;  /* the longest; 0: job.backoff_cap */
+
+    const char
+        *unique; /* 1 to 256 bytes: no second job is made while one has this key; NULL: none */
+    int64_t unique_for_ms; /* the key is taken for so long; 0: until the job has ended */
 };
 
 /* Enqueues one job. CRESS_OK: its record is stored and RabbitMQ has confirmed the message; the job
- * is safe, and `id` (may be NULL) holds its id. Else nothing was queued, unless err->code is
+ * is safe, and `id` (may be NULL) holds its id, or that of the job that has its unique key. Else
+ * nothing was queued, unless err->code is
  * "unconfirmed": then it may have been. To repeat without doubling, name the id in the request.
  * CRESS_MALFORMED, CRESS_INVALID, CRESS_TOO_LARGE: the request. CRESS_NOT_FOUND "unknown_queue".
  * CRESS_CONFLICT "job_exists": the id is taken by a job that has begun, or is another one.
@@ -103,7 +112,8 @@ typedef void (*cress_enqueued_cb)(const char *id, const struct cress_error *err,
  * cress_client_enqueue() would return it. Enqueues overlap, which is what makes thousands of them a
  * second possible; outcomes come in any order. While max_in_flight of them have none, the call
  * waits (but not in a callback). CRESS_OK: `done` will be called, and `id` (may be NULL) holds the
- * job's id. Else it will not: a wrong request. */
+ * job's id; what `done` is told is another one if a job has the unique key already. Else it will
+ * not: a wrong request. */
 CRESS_API CRESS_MUST_CHECK enum cress_status
 cress_client_enqueue_async(struct cress_client *client, const struct cress_request *request,
                            char id[CRESS_ID_SIZE], cress_enqueued_cb done, void *arg,

@@ -34,7 +34,9 @@ class Request(ctypes.Structure):
     _fields_ = [("task", ctypes.c_char_p), ("payload", ctypes.c_char_p), ("queue", ctypes.c_char_p),
                 ("priority", ctypes.c_char_p), ("id", ctypes.c_char_p), ("delay_ms", ctypes.c_int64),
                 ("expires_ms", ctypes.c_int64), ("timeout_ms", ctypes.c_int64),
-                ("max_attempts", ctypes.c_int)]
+                ("max_attempts", ctypes.c_int), ("backoff", ctypes.c_char_p),
+                ("backoff_base_ms", ctypes.c_int64), ("backoff_cap_ms", ctypes.c_int64),
+                ("unique", ctypes.c_char_p), ("unique_for_ms", ctypes.c_int64)]
 
 
 ENQUEUED = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.POINTER(Error), ctypes.c_void_p)
@@ -237,6 +239,27 @@ class Calls(TestCase):
         client.result(name)
         client.enqueue(payload=b"2", id=name.encode())
         self.assertEqual((client.status, client.code()), (CONFLICT, "job_exists"))
+
+    def test_a_unique_key_is_taken_once(self):
+        client, key = self.client(), unique("key").encode()
+        first = client.enqueue(unique=key, unique_for_ms=3600000)
+        self.assertEqual(client.enqueue(unique=key), first)
+        told = []
+
+        def done(job, err, _):
+            told.append((job.decode(), bool(err)))
+        callback = ENQUEUED(done)
+        client.enqueue_async(callback, unique=key)
+        self.assertEqual(client.flush(), OK)
+        self.assertEqual(told, [(first, False)])
+
+    def test_backoff_of_its_own(self):
+        client = self.client()
+        job = client.enqueue(backoff=b"fixed", backoff_base_ms=1500, backoff_cap_ms=2000)
+        record = client.record(job)
+        self.assertEqual((record["backoff"], record["backoff_base_ms"]), ("fixed", 1500))
+        client.enqueue(backoff=b"none")
+        self.assertEqual(client.status, INVALID)
 
     def test_many_at_once(self):
         client = self.client(max_in_flight=100)
