@@ -18,6 +18,7 @@
 #include "worker/handler/command.h"
 #include "worker/handler/exec_verdict.h"
 #include "worker/handler/process.h"
+#include "worker/handler/stream_said.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -30,9 +31,6 @@ extern char **environ;
 enum {
     EXIT_GRACE_MS = 5000,
     ENVELOPE_MAX = 1024,    /* of an answer, around the result that output_max bounds */
-    SAID_LINE_MAX = 4096,   /* of stderr */
-    SAID_LINES_PER_S = 20,  /* of stderr that reach the log */
-    LAST_WORDS_MAX = 200,   /* of the last line of stderr, in errors */
     ROOM_BYTES = 64 * 1024, /* what a pipe holds by default */
 };
 
@@ -56,10 +54,7 @@ struct cress_stream_program {
     struct cress_buf pending; /* lines of this turn */
     struct cress_lines answers;
     bool is_deaf; /* it wrote a wrong line: no further one is read */
-    struct cress_lines said;
-    char last_words[LAST_WORDS_MAX + 1];
-    int64_t said_second;       /* since the loop began */
-    int said_lines;            /* in that second */
+    struct cress_said said;
     struct cress_error reason; /* of its end; CRESS_OK: none yet */
     char room[ROOM_BYTES];
 };
@@ -76,7 +71,7 @@ static void freed_cb(uv_handle_t *handle)
     const struct cress_error reason = program->reason;
     cress_buf_free(&program->pending);
     cress_lines_free(&program->answers);
-    cress_lines_free(&program->said);
+    cress_said_free(&program->said);
     free(program);
     options.on_ended(&reason, options.arg);
 }
@@ -263,45 +258,10 @@ static void hear(struct cress_stream_program *program, const char *data, size_t 
 
 /* --- its stderr --- */
 
-/* Whether one more line may go to the log; says how many did not in the last second that had any. */
-static bool may_log(struct cress_stream_program *program)
-{
-    const int64_t second = (int64_t)uv_now(program->loop) / 1000;
-    if (second != program->said_second) {
-        if (program->said_lines > SAID_LINES_PER_S) {
-            cress_log(CRESS_LOG_WARN, "stream program said more than is logged",
-                      CRESS_KV("task", program->options.task),
-                      CRESS_KVI("pid", program->process.pid),
-                      CRESS_KVI("lines_left_out", program->said_lines - SAID_LINES_PER_S));
-        }
-        program->said_second = second;
-        program->said_lines = 0;
-    }
-    return ++program->said_lines <= SAID_LINES_PER_S;
-}
-
-static bool said_cb(const char *line, size_t size, void *arg)
-{
-    struct cress_stream_program *program = arg;
-    char *text = cress_strndup(line, size);
-    if (text[0]) {
-        snprintf(program->last_words, sizeof program->last_words, "%s", text);
-    }
-    if (may_log(program)) {
-        cress_log(CRESS_LOG_INFO, "stream program says", CRESS_KV("task", program->options.task),
-                  CRESS_KVI("pid", program->process.pid), CRESS_KV("text", text));
-    }
-    free(text);
-    return true;
-}
-
 static void overhear(struct cress_stream_program *program, const char *data, size_t size)
 {
-    if (!cress_lines_feed(&program->said, data, size, said_cb, program)) {
-        /* the line ends somewhere later, and what comes until then is taken for a line */
-        cress_buf_clear(&program->said.partial);
-        said_cb(data, size < SAID_LINE_MAX ? size : SAID_LINE_MAX, program);
-    }
+    program->said.pid = program->process.pid;
+    cress_said_hear(&program->said, (int64_t)uv_now(program->loop), data, size);
 }
 
 /* --- reading --- */
@@ -359,8 +319,8 @@ static void explain_end(struct cress_stream_program *program, const struct cress
     const struct cress_exec_facts facts = {
         .task = program->options.config,
         .end = *end,
-        .log = program->last_words,
-        .log_size = strlen(program->last_words),
+        .log = program->said.last_line,
+        .log_size = strlen(program->said.last_line),
     };
     struct cress_outcome outcome;
     if (program->reason.status != CRESS_OK && end->exec_errno == 0) {
@@ -383,9 +343,7 @@ static void process_ended_cb(struct cress_process *process, const struct cress_p
     left(program);
     read_rest(program, &program->out, hear);
     read_rest(program, &program->err, overhear);
-    if (program->said.partial.size > 0) {
-        said_cb(program->said.partial.data, program->said.partial.size, program);
-    }
+    cress_said_end(&program->said);
     explain_end(program, end);
     close_all(program);
 }
@@ -486,7 +444,7 @@ cress_stream_program_start(uv_loop_t *loop, const struct cress_stream_program_op
     program->loop = loop;
     program->pending = cress_buf_make(SIZE_MAX / 2); /* the jobs in flight bound it */
     program->answers = cress_lines_make((size_t)options->config->output_max_bytes + ENVELOPE_MAX);
-    program->said = cress_lines_make(SAID_LINE_MAX);
+    program->said = cress_said_make(options->task);
     init_handles(program);
     if (start(program, &program->reason) != CRESS_OK) {
         close_all(program);
