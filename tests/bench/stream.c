@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-static const char payload[] = "{\"url\":\"https://example.com/image.png\",\"width\":200}";
+static const char payload[] = "\"https://example.com/image.png?width=200&height=150\"";
 
 static struct {
     uv_loop_t loop;

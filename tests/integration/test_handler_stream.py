@@ -331,6 +331,29 @@ for job in jobs():
         worker.wait_log("too large")
         self.stop(worker)
 
+    def test_by_a_reload_while_a_job_runs(self):
+        program = """
+for job in jobs():
+    while job["payload"] == "slow" and not os.path.exists(sys.argv[0] + ".go"):
+        time.sleep(0.02)
+    say(id=job["id"], result="%s")
+"""
+        worker = self.run_worker(program % "old")
+        slow = self.publish("slow")
+        self.wait_state(slow, "running")
+        wait_for(lambda: processes(self.mark), "the program")
+        old = processes(self.mark)
+        new = self.file("new.py", PRELUDE + program % "new")
+        self.file("cress.conf", "[task t]\nhandler = stream\ncommand = %s %s %s\n" % (PYTHON, new, self.mark))
+        worker.signal(signal.SIGHUP)
+        worker.wait_log("configuration read again")
+        self.assertEqual(self.result(self.publish("quick")), "new")
+        self.assertEqual(self.redis().record(slow)["state"], "running")
+        self.file("program.py.go", "")
+        self.assertEqual(self.result(slow), "old")
+        wait_for(lambda: not set(old) & set(processes(self.mark)), "the end of the old program")
+        self.stop(worker)
+
     def test_memory_limit(self):
         worker = self.run_worker("""
 for job in jobs():
