@@ -113,7 +113,7 @@ def drain(jobs, *args, concurrency=1000):
     start = time.monotonic()
     worker = cresstest.Program("cress-worker", "--queues", QUEUE, "--concurrency", str(concurrency), *args,
                                CRESS_WORKER_PREFETCH=str(2 * concurrency))
-    family = 0
+    family = None
     try:
         worker.wait_log("worker ready")
         last = ["cress:job:b%d-%d" % (os.getpid(), n) for n in range(max(0, jobs - 5000), jobs)]
@@ -121,7 +121,8 @@ def drain(jobs, *args, concurrency=1000):
 
         def ended(key):
             nonlocal family
-            family = family or family_mb(worker.pid)  # once, while all of it works
+            if family is None:  # once, while all of it works
+                family = family_mb(worker.pid)
             return (redis.command("HGET", key, "status") or "").startswith("succeeded")
         for key in reversed(last):  # the queue is first in, first out: the last one first
             cresstest.wait_for(lambda key=key: ended(key), "the queue to be drained", deadline=300, pause=0.005)
