@@ -19,11 +19,17 @@ struct cress_slot cress_config_slot(struct cress_config *config, size_t option)
                                &config->origins->options[option]};
 }
 
-static void *section_at(const struct cress_config *config, enum cress_kind kind, size_t section)
+/* The sections of a kind; NULL when there are none. */
+static char *array_of(const struct cress_config *config, enum cress_kind kind)
 {
     char *array;
     memcpy(&array, (const char *)config + cress_kinds[kind].array_at, sizeof array);
-    return array + section * cress_kinds[kind].section_bytes;
+    return array;
+}
+
+static void *section_at(const struct cress_config *config, enum cress_kind kind, size_t section)
+{
+    return array_of(config, kind) + section * cress_kinds[kind].section_bytes;
 }
 
 /* The name is the first member of every section. */
@@ -74,9 +80,7 @@ static void make_room(struct cress_config *config, enum cress_kind kind)
 {
     const struct cress_kind_table *table = &cress_kinds[kind];
     const size_t count = cress_config_count(config, kind) + 1;
-    void *array;
-    memcpy(&array, (char *)config + table->array_at, sizeof array);
-    array = cress_realloc_array(array, count, table->section_bytes);
+    void *array = cress_realloc_array(array_of(config, kind), count, table->section_bytes);
     memcpy((char *)config + table->array_at, &array, sizeof array);
     memcpy((char *)config + table->count_at, &count, sizeof count);
     memset(section_at(config, kind, count - 1), 0, table->section_bytes);
@@ -124,6 +128,7 @@ static void free_sections(struct cress_config *config, enum cress_kind kind)
         free(config->origins->sections[kind][section]);
     }
     free(config->origins->sections[kind]);
+    free(array_of(config, kind));
 }
 
 void cress_config_free(struct cress_config *config)
@@ -138,8 +143,6 @@ void cress_config_free(struct cress_config *config)
     for (enum cress_kind kind = 0; kind < CRESS_KIND_COUNT; kind++) {
         free_sections(config, kind);
     }
-    free(config->queues);
-    free(config->tasks);
     free(config->origins);
     free(config);
 }
