@@ -10,6 +10,7 @@
 #include "worker/handler/tasks.h"
 #include "worker/lease.h"
 #include "worker/notes.h"
+#include "worker/suspect.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,7 @@ void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how)
     worker->processed += attempt->recorded;
     cress_delivery_settle(worker->services.broker, attempt->delivery, how);
     attempt->delivery = NULL;
+    cress_suspect_end(attempt);
     cress_attempt_leave_place(attempt);
     cress_notes_end(attempt);
     cress_task_release(attempt->run.task);

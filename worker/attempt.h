@@ -33,6 +33,7 @@ struct cress_attempt {
     bool recorded;            /* the store has confirmed that */
     bool adopted;             /* its record was made here, because it ends without having started */
     char *limits;             /* of its task, see common/store/limits.h; NULL: none */
+    bool is_suspect;          /* it may be what kills workers; see suspect.h */
 
     int64_t arrived_ms;             /* the delivery, by the monotonic clock */
     struct cress_guard_note *guard; /* on its way to the broker; see lease.h */

@@ -11,6 +11,7 @@
 #include "worker/handler/tasks.h"
 #include "worker/lease.h"
 #include "worker/settle.h"
+#include "worker/suspect.h"
 
 #include <string.h>
 
@@ -197,6 +198,16 @@ static void run_handler(struct cress_attempt *attempt)
     }
 }
 
+static void run_recorded(struct cress_attempt *attempt)
+{
+    attempt->recorded = true;
+    if (attempt->run.job.after) {
+        cress_after_read(attempt, run_handler);
+    } else {
+        run_handler(attempt);
+    }
+}
+
 static void fail_as_poison(struct cress_attempt *attempt)
 {
     struct cress_error err;
@@ -255,12 +266,10 @@ static void recorded_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms
     attempt->failures = 0;
     switch (verdict) {
     case CRESS_VERDICT_APPLIED:
-        attempt->recorded = true;
-        if (attempt->run.job.after) {
-            cress_after_read(attempt, run_handler);
-        } else {
-            run_handler(attempt);
-        }
+        run_recorded(attempt);
+        break;
+    case CRESS_VERDICT_SUSPECT:
+        cress_suspect_start(attempt, run_recorded);
         break;
     case CRESS_VERDICT_POISON:
         fail_as_poison(attempt);

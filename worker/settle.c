@@ -138,7 +138,7 @@ static void remade_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
     struct cress_attempt *attempt = arg;
     if (err) {
         cress_attempt_again(attempt, record_again, "record running", err);
-    } else if (verdict == CRESS_VERDICT_APPLIED) {
+    } else if (verdict == CRESS_VERDICT_APPLIED || verdict == CRESS_VERDICT_SUSPECT) {
         record_end(attempt);
     } else {
         cress_settle_drop(attempt, follow);

@@ -59,8 +59,9 @@ struct cress_worker {
     struct cress_lanes lanes;
     struct cress_list active; /* attempts in hand that are not in a lane and not held by another */
     struct cress_ids ids;     /* of those that have begun */
-    size_t in_hand;           /* all attempts, wherever they are */
-    int64_t running;          /* attempts that occupy a place */
+    struct cress_attempt *suspect; /* the one that runs; NULL: none. See suspect.h */
+    size_t in_hand;                /* all attempts, wherever they are */
+    int64_t running;               /* attempts that occupy a place */
 
     struct cress_watch *control; /* control.c */
 

@@ -71,6 +71,8 @@ enum cress_verdict {
     CRESS_VERDICT_DUPLICATE, /* start only: another job has its unique key; the record is queued */
     CRESS_VERDICT_LEASED, /* start only: the worker that its lease names runs it: ask again later */
     CRESS_VERDICT_LIMITED,   /* start only: a limit forbids it for now */
+    CRESS_VERDICT_SUSPECT,   /* start only: applied, but its workers died more than once: it should
+                              run beside no other such job */
     CRESS_VERDICT_CANCELLED, /* it was cancelled: it must not run, or has ended as that instead */
 };
 

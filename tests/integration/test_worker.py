@@ -458,6 +458,41 @@ class Stopping(WorkerTest):
         self.assertEqual(self.client.ready(self.queue + ".dead"), 0)
 
 
+    def test_jobs_that_run_beside_poison_are_not_failed(self):
+        """Each crash hits all that run. From the second on those that may be to blame run one at a time, so that the
+        innocent ones end well before they have been counted as many crashes as make a job poison."""
+        def start():
+            return self.run_worker("--concurrency", "8", CRESS_WORKER_MAX_CRASHES="3")
+        worker = start()
+        poison = self.sleeping(worker, 60000)
+        innocent = [self.sleeping(worker, 1500) for _ in range(3)]
+        for _ in range(2):
+            for job in (poison, *innocent):
+                self.assertEqual(self.wait_taken(job, worker)["state"], "running")
+            worker.kill()
+            worker = start()
+        beside = self.publish("cress.echo", "no suspect")
+        self.wait_state(beside, "succeeded")
+        kills = 2
+        while True:
+            def probe():
+                record = self.redis().record(poison)
+                runs = record["state"] == "running" and record["worker"].endswith(":%d" % worker.pid)
+                return record if runs or record["state"] == "failed" else None
+            record = wait_for(probe, "the poison to have its turn")
+            if record["state"] == "failed":
+                break
+            self.assertEqual([job for job in innocent if self.redis().record(job)["state"] == "running"], [])
+            worker.kill()
+            kills += 1
+            worker = start()
+        self.assertEqual((kills, json.loads(record["error"])["code"]), (4, "poison"))
+        for job in innocent:
+            ended = self.wait_state(job, "succeeded", "failed")
+            self.assertEqual((ended["state"], ended["crashes"], ended["attempt"]), ("succeeded", "2", "1"))
+        wait_for(lambda: self.client.ready(self.queue) == 0, "an empty queue")
+
+
 class Processes(WorkerTest):
     def test_supervisor_stops_its_workers(self):
         supervisor = self.start("cress-worker", "--queues", self.queue, "--processes", "2")

@@ -27,6 +27,11 @@ local function start_limited(l, job, version, attempt, crashes, flags, now, work
     set_status(job, 'running', version, attempt, crashes, flags, l.now, worker, 'call', now)
 end
 
+-- A first crash may have been any of those that its worker ran, or the machine; a second one makes it a suspect.
+local function is_suspect(crashes, max_crashes)
+    return tonumber(crashes) >= math.min(2, max_crashes)
+end
+
 local function start(job, attempt, worker, now, redelivered, lease, max_crashes, limits)
     local state, version, last, crashes, flags, started, runner = read_status(job)
     if not state then
@@ -64,7 +69,7 @@ local function start(job, attempt, worker, now, redelivered, lease, max_crashes,
         return CANCELLED
     end
     if is_repeat then
-        return APPLIED
+        return is_suspect(crashes, max_crashes) and SUSPECT or APPLIED
     end
     if has_begun then
         crashes = crashes + 1
@@ -86,7 +91,7 @@ local function start(job, attempt, worker, now, redelivered, lease, max_crashes,
     end
     if limits == '' then
         set_status(job, 'running', version, attempt, crashes, flags, now, worker)
-        return APPLIED
+        return is_suspect(crashes, max_crashes) and SUSPECT or APPLIED
     end
     local l, limit, wait = admit(job, limits)
     if limit then
@@ -94,7 +99,7 @@ local function start(job, attempt, worker, now, redelivered, lease, max_crashes,
         return LIMITED + WAIT * wait
     end
     start_limited(l, job, version, attempt, crashes, flags, now, worker)
-    return APPLIED
+    return is_suspect(crashes, max_crashes) and SUSPECT or APPLIED
 end
 
 local verdicts = {}

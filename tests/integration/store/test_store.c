@@ -757,7 +757,10 @@ static void test_poison_and_hand_back(void **state)
     assert_int_equal(start_as("j", "w", 1, true, 300), CRESS_VERDICT_APPLIED); /* crash 1 */
     assert_int_equal(start_as("j", "w", 1, true, 300),
                      CRESS_VERDICT_APPLIED); /* the same call again */
-    assert_int_equal(start_as("j", "w", 1, true, 301), CRESS_VERDICT_APPLIED); /* crash 2 */
+    assert_int_equal(start_as("j", "w", 1, true, 301), CRESS_VERDICT_SUSPECT); /* crash 2 */
+    assert_int_equal(start_as("j", "w", 1, true, 301), CRESS_VERDICT_SUSPECT);
+    assert_int_equal(change("j", CRESS_STATE_QUEUED, 1), CRESS_VERDICT_APPLIED);
+    assert_int_equal(start_as("j", "w", 1, true, 301), CRESS_VERDICT_SUSPECT);
     assert_int_equal(start_as("j", "w", 1, true, 302), CRESS_VERDICT_POISON);
     assert_int_equal(start_as("j", "w", 1, true, 303), CRESS_VERDICT_POISON);
     assert_int_equal(change("j", CRESS_STATE_FAILED, 1), CRESS_VERDICT_APPLIED);
