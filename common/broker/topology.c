@@ -85,6 +85,16 @@ int64_t cress_route_delay_of(const char *exchange)
     return is_ours ? ms : 0;
 }
 
+int64_t cress_route_delay(unsigned index, char exchange[CRESS_DELAY_NAME_MAX])
+{
+    int64_t delay_ms = CRESS_DELAY_MIN_MS;
+    while (index-- > 0) {
+        delay_ms += step_at(delay_ms);
+    }
+    name_exchange(delay_ms, exchange);
+    return delay_ms;
+}
+
 unsigned cress_route_delay_index(int64_t delay_ms)
 {
     unsigned index = 0;

@@ -64,6 +64,9 @@ void cress_route_dead_name(const char *queue, char name[CRESS_ROUTE_NAME_MAX]);
 /* If `exchange` is a delay exchange, its delay; else 0. */
 int64_t cress_route_delay_of(const char *exchange);
 
+/* The delay at place `index`, and the name of its exchange and its queue. */
+int64_t cress_route_delay(unsigned index, char exchange[CRESS_DELAY_NAME_MAX]);
+
 /* The place of a delay among all, from 0 to CRESS_DELAY_COUNT - 1. */
 unsigned cress_route_delay_index(int64_t delay_ms);
 

@@ -76,7 +76,7 @@ static void failed_again_cb(enum cress_verdict verdict, bool follow, const struc
     }
     const struct cress_submit_options options = {
         .broker = dead->cli->broker, .store = dead->cli->store, .config = dead->cli->config};
-    cress_follow_up(&options, item->letter.message->correlation_id, followed_cb, item);
+    cress_follow_up(&options, item->letter.id, followed_cb, item);
 }
 
 /* There is no such queue: the job does not wait for a worker, it is as dead as before. */

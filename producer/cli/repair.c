@@ -8,7 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/broker/topology.h"
-#include "common/submit/follow_up.h"
+#include "common/submit/completion.h"
 #include "producer/queues.h"
 
 #include <inttypes.h>
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 100, DELAYS_MAX = 32 };
+enum { TICK_MS = 100 };
 
 struct cress_repair {
     struct cress_cli *cli;
@@ -127,7 +127,7 @@ static void fix_batch(struct cress_repair *repair, const struct cress_batch *bat
     if (repair->dry_run) {
         finish_fixing(fixing, true, NULL);
     } else {
-        cress_follow_up(&options, batch->id, followed_cb, fixing);
+        cress_completion_submit(&options, batch->id, followed_cb, fixing);
     }
 }
 
@@ -320,13 +320,11 @@ static void delays_cb(const struct cress_queue_stats *stats, size_t count,
 
 static void look_at_delays(struct cress_repair *repair)
 {
-    struct cress_route routes[DELAYS_MAX];
-    const char *names[DELAYS_MAX + 1] = {NULL};
-    size_t count = 0;
-    for (int64_t ms = CRESS_DELAY_MIN_MS; ms <= CRESS_DELAY_MAX_MS; ms *= 2) {
-        cress_route_job("", CRESS_PRIORITY_NORMAL, ms, &routes[count]);
-        names[count] = routes[count].exchange;
-        count++;
+    char texts[CRESS_DELAY_COUNT][CRESS_DELAY_NAME_MAX];
+    const char *names[CRESS_DELAY_COUNT + 1] = {NULL};
+    for (unsigned i = 0; i < CRESS_DELAY_COUNT; i++) {
+        cress_route_delay(i, texts[i]);
+        names[i] = texts[i];
     }
     cress_broker_inspect(repair->cli->broker, names, repair->cli->connect_timeout_ms, delays_cb,
                          repair);

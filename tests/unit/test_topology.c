@@ -146,6 +146,9 @@ static void test_delays_have_places(void **state)
         snprintf(exchange, sizeof exchange, "cress.delay.%lld", (long long)ms);
         assert_int_equal(cress_route_delay_of(exchange), ms);
         assert_int_equal(cress_route_delay_index(ms), place);
+        char name[CRESS_DELAY_NAME_MAX];
+        assert_int_equal(cress_route_delay(place, name), ms);
+        assert_string_equal(name, exchange);
     }
     assert_int_equal(place, CRESS_DELAY_COUNT);
 }
