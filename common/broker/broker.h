@@ -74,7 +74,8 @@ enum cress_broker_state cress_broker_state(const struct cress_broker *broker,
 
 /* `err` NULL: the broker has confirmed, the message is safe. Else: CRESS_NOT_FOUND "unroutable" (no
  * such queue; the message is nowhere), CRESS_UNAVAILABLE "nacked" (refused, nowhere),
- * CRESS_UNAVAILABLE "unconfirmed" (the deadline passed: it may or may not have arrived),
+ * CRESS_UNAVAILABLE "unconfirmed" (the deadline passed: it may or may not have arrived), the reason
+ * of cress_broker_state() (it passed while there was no connection to publish on: nowhere),
  * CRESS_CONFLICT "queue_mismatch" (the queue exists with other arguments), CRESS_CANCELLED. */
 typedef void (*cress_publish_cb)(const struct cress_error *err, void *arg);
 

@@ -46,6 +46,7 @@ struct cress_operation {
     /* the loop's own */
     struct cress_deadline deadline;
     bool away;     /* with the thread */
+    bool tried;    /* was with it: it may have been carried out */
     bool answered; /* its callback was called: free it when it comes back */
     union {
         cress_publish_cb publish; /* PUBLISH, ENSURE */

@@ -44,7 +44,9 @@ static void expire(struct cress_operations *operations, struct cress_operation *
     const char *because = operations->ready ? "" : ": ";
     const char *why = operations->ready ? "" : operations->why.message;
     struct cress_error err;
-    if (operation->mail.kind == CRESS_MAIL_PUBLISH) {
+    if (!operation->tried && !operations->ready) {
+        err = operations->why;
+    } else if (operation->mail.kind == CRESS_MAIL_PUBLISH) {
         cress_error_set(&err, CRESS_UNAVAILABLE, "unconfirmed",
                         "the broker has not confirmed the message in time%s%s", because, why);
     } else {
@@ -114,7 +116,7 @@ void cress_operations_send(struct cress_operations *operations, struct cress_lin
         return;
     }
     for (struct cress_list *n = outgoing->next; n != outgoing; n = n->next) {
-        operation_of(n)->away = true;
+        operation_of(n)->away = operation_of(n)->tried = true;
     }
     cress_link_post(link, outgoing);
 }

@@ -12,7 +12,8 @@
 //
 // A duplicate, by its unique or its idempotency key, ends well with the record of the earlier job.
 // That job's message is published once more when nobody has noted that it is safe: its submitter
-// may have died in between.
+// may have died in between. Whatever becomes of that, the record stays: the first message may have
+// arrived.
 //
 // The record comes first: once a worker can see the message, a status can be asked for. A message
 // that certainly reached no queue takes its record with it; one that may have arrived keeps it, for
@@ -37,7 +38,7 @@ struct submission {
     int64_t started_ms;            /* monotonic */
     bool taken;                    /* `record` is another job's */
     bool has_keys;                 /* a unique or an idempotency key */
-    bool broker_was_ready;         /* when the message was handed over */
+    bool is_repetition;            /* the record was there: an earlier message may have arrived */
     struct cress_error err;        /* CRESS_OK while all is well */
     unsigned refusals;             /* of the broker, so far */
     uv_timer_t later;              /* for an answer without a round trip, or another try */
@@ -67,8 +68,13 @@ static void on_discarded(const struct cress_error *err, void *arg)
     finish(arg);
 }
 
+/* The message is nowhere: neither shall the record be. */
 static void discard(struct submission *submission)
 {
+    if (submission->is_repetition) {
+        finish(submission);
+        return;
+    }
     cress_store_discard(submission->options.store, submission->record->id, on_discarded,
                         submission);
 }
@@ -78,7 +84,6 @@ static void discard(struct submission *submission)
 static bool explain(struct submission *submission, const struct cress_error *err)
 {
     const char *queue = submission->record->queue;
-    struct cress_error why;
 
     submission->err = *err;
     if (strcmp(err->code, "unroutable") == 0) {
@@ -86,17 +91,8 @@ static bool explain(struct submission *submission, const struct cress_error *err
                         "no queue named %s: start a worker with --queues %s, or add a [queue %s] "
                         "section to cress.conf",
                         queue, queue, queue);
-        return true;
     }
-    if (strcmp(err->code, "unconfirmed") != 0) {
-        return err->status != CRESS_CANCELLED;
-    }
-    const bool ready = cress_broker_state(submission->options.broker, &why) == CRESS_BROKER_READY;
-    if (!ready && !submission->broker_was_ready) {
-        submission->err = why; /* it was away all the time: its reason says more */
-        return true;
-    }
-    return false;
+    return strcmp(err->code, "unconfirmed") != 0 && err->status != CRESS_CANCELLED;
 }
 
 static void publish(struct submission *submission);
@@ -162,7 +158,6 @@ static void publish(struct submission *submission)
             return;
         }
     }
-    submission->broker_was_ready = cress_broker_state(options->broker, NULL) == CRESS_BROKER_READY;
     cress_broker_publish(options->broker, submission->message, left_ms, on_published, submission);
 }
 
@@ -191,6 +186,7 @@ static bool take_over(struct submission *submission, const struct cress_existing
     free(submission->record);
     submission->record = record;
     submission->message->message_id = record->id;
+    submission->is_repetition = true;
     switch (existing->why) {
     case CRESS_SAME_UNIQUE:
     case CRESS_SAME_REQUEST:

@@ -270,12 +270,15 @@ class FaultCase(cresstest.TestCase):
         lines = self.ledger.lines()
         times = sorted(line[0] for line in lines)
         runs = {}
-        for _, number, *_ in lines:
-            runs[number] = runs.get(number, 0) + 1
+        for _, number, job, attempt in lines:
+            runs.setdefault(number, []).append("%s attempt %d" % (job, attempt))
+        for number, ends in runs.items():
+            if len(ends) > 1:
+                print("\n    number %d ran more than once: %s" % (number, ", ".join(ends)), end="")
         gaps = [b - a for a, b in zip([load.began, *times], times)]
         return note_figures(
             name, jobs=len(load.accepted), lost=len(set(load.accepted) - set(runs)),
-            duplicates=sum(count - 1 for count in runs.values()), stall=max(gaps, default=0.0),
+            duplicates=sum(len(ends) - 1 for ends in runs.values()), stall=max(gaps, default=0.0),
             recovery=max((self.recovery(at, times) for at in self.lifted_at), default=None))
 
     @staticmethod

@@ -733,7 +733,7 @@ static void test_a_wrong_password_is_denied(void **state)
     rig_open(rig, CRESS_BROKER_PUBLISH);
     publish_to(rig, 0, "", rig->queue, true, 2000);
     assert_true(run_until_done(rig, 1));
-    assert_string_equal(rig->codes[0], "unconfirmed");
+    assert_string_equal(rig->codes[0], "access_refused"); /* it was never sent */
     struct cress_error why;
     assert_int_equal(cress_broker_state(rig->broker, &why), CRESS_BROKER_CONNECTING);
     assert_int_equal(why.status, CRESS_DENIED);
@@ -779,7 +779,7 @@ static void test_an_alarm_blocks(void **state)
     rabbitmqctl("set_vm_memory_high_watermark", "0.4");
     assert_true(blocked);
     assert_true(refused);
-    assert_string_equal(rig->codes[2], "unconfirmed");
+    assert_string_equal(rig->codes[2], "broker_blocked"); /* it was never sent */
     assert_true(run_until_state(rig, CRESS_BROKER_READY, 10000));
     assert_true(run_until_done(rig, 3));
     assert_int_equal(rig->confirmed, 2);

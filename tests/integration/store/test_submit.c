@@ -304,6 +304,28 @@ static void test_broker_away(void **state)
     expect_away("amqp://guest:guest@127.0.0.1:1/", CRESS_UNAVAILABLE);
 }
 
+/* The first message may have arrived: its record is not to be taken back with the second. */
+static void test_a_refused_repetition_keeps_the_record(void **state)
+{
+    struct cress_broker *const good = options.broker;
+    struct cress_config other = *config;
+    char id[CRESS_UUID_TEXT_SIZE];
+    const struct cress_job job = make_job(cress_id_new(id));
+
+    (void)state;
+    submit(&job);
+    assert_int_equal(last.err.status, CRESS_OK);
+    other.broker_url = "amqp://guest:guest@127.0.0.1:1/";
+    options.broker = open_broker(&other);
+    options.timeout_ms = 500;
+    submit(&job);
+    assert_int_equal(last.err.status, CRESS_UNAVAILABLE);
+    assert_non_null(stored(id));
+    close_broker(options.broker);
+    options.broker = good;
+    options.timeout_ms = 10000;
+}
+
 static void test_broker_refuses(void **state)
 {
     char url[512];
@@ -337,10 +359,15 @@ static void test_store_away(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepted),       cmocka_unit_test(test_scheduled),
-        cmocka_unit_test(test_same_id),        cmocka_unit_test(test_unknown_queue),
-        cmocka_unit_test(test_invalid),        cmocka_unit_test(test_broker_away),
-        cmocka_unit_test(test_broker_refuses), cmocka_unit_test(test_store_away),
+        cmocka_unit_test(test_accepted),
+        cmocka_unit_test(test_scheduled),
+        cmocka_unit_test(test_same_id),
+        cmocka_unit_test(test_unknown_queue),
+        cmocka_unit_test(test_invalid),
+        cmocka_unit_test(test_broker_away),
+        cmocka_unit_test(test_broker_refuses),
+        cmocka_unit_test(test_store_away),
+        cmocka_unit_test(test_a_refused_repetition_keeps_the_record),
     };
     return cmocka_run_group_tests_name("submit", tests, set_up_group, tear_down_group);
 }
