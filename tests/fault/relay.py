@@ -28,6 +28,8 @@ class Relay:
                 client = self.listener.accept()[0]
             except OSError:
                 return  # closed
+            with self.lock:
+                self.sockets.add(client)
             threading.Thread(target=self.connect, args=(client,), daemon=True).start()
 
     def connect(self, client):

@@ -83,6 +83,8 @@ if batch and batch ~= '' then
     redis.call('HINCRBY', batch, 'total', 1)
     redis.call('RPUSH', MEMBERS .. string.sub(batch, #BATCH + 1), id)
 end
+-- First of the writes: a Redis that is full refuses a script at its first write only, and a DEL passes.
+redis.call('HSET', job, unpack(ARGV, first_field))
 for i = 3, #KEYS do
     redis.call('DEL', KEYS[i])
     redis.call('HSET', KEYS[i], 'id', id, 'fingerprint', ARGV[2 * i - 5])
@@ -90,7 +92,6 @@ for i = 3, #KEYS do
         redis.call('PEXPIRE', KEYS[i], ARGV[2 * i - 4])
     end
 end
-redis.call('HSET', job, unpack(ARGV, first_field))
 if failed then
     cancel_for(job, failed, failed_state, now, ttl)
     return 'cancelled'
