@@ -33,6 +33,10 @@ enum {
     CHUNK_BYTES = 64 * 1024,
     CHUNKS_PER_TURN = 4,
     RETURNED_BODY_MAX = 1 << 30,
+    /* Confirms take milliseconds. The upper bound is for a queue that has no quorum: being published
+       to again and again does not help it. */
+    SILENCE_MS = 5000,
+    SILENCE_MAX_MS = 60000,
 };
 
 /* A basic.return whose content is still arriving. The pointers live until the channel's buffers are
@@ -50,6 +54,8 @@ struct publisher {
     struct cress_window window; /* published, not confirmed */
     uint64_t return_cursor;     /* the tag after the one that was returned last */
     uint64_t suspects;          /* so many to go one by one */
+    int64_t heard_ms;           /* monotonic: of the last confirm, or when one was last not due */
+    int64_t patience_ms;        /* for the next one */
     struct returning returning;
     amqp_table_entry_t *entries; /* room for a message's headers */
     size_t entry_capacity;
@@ -86,7 +92,9 @@ static void open_channel(struct publisher *publisher)
 
 static void connected(struct cress_link *link)
 {
-    open_channel(publisher_of(link));
+    struct publisher *publisher = publisher_of(link);
+    publisher->heard_ms = cress_clock_mono_ms();
+    open_channel(publisher);
 }
 
 /* Takes everything out of the window, in the order it was published. */
@@ -175,6 +183,8 @@ static void settle(struct publisher *publisher, struct cress_operation *operatio
 static void confirm(struct publisher *publisher, uint64_t tag, bool multiple, bool acked)
 {
     struct cress_window *window = &publisher->window;
+    publisher->heard_ms = cress_clock_mono_ms();
+    publisher->patience_ms = SILENCE_MS;
     /* Tag 0 with `multiple` means all (0-9-1, basic.ack). */
     const uint64_t last = multiple && tag == 0 ? window->next - 1 : tag;
     for (uint64_t t = multiple ? window->low : last; t <= last && t < window->next; t++) {
@@ -379,10 +389,37 @@ static void hand_back_todo(struct publisher *publisher)
     }
 }
 
+/* A channel of RabbitMQ can hang for a minute and more when it is first published on while a queue
+ * has no leader, although all else is well; the next one does not. So a connection on which nothing
+ * is confirmed for long is given up, and what was published there is published again. Returns the
+ * milliseconds until that would be due, -1: nothing is waited for. */
+static int check_silence(struct publisher *publisher)
+{
+    struct cress_connection *connection = publisher->link.connection;
+    const int64_t now_ms = cress_clock_mono_ms();
+    if (publisher->window.low == publisher->window.next || connection->blocked) {
+        publisher->heard_ms = now_ms;
+        return -1;
+    }
+    const int64_t left_ms = publisher->heard_ms + publisher->patience_ms - now_ms;
+    if (left_ms > 0) {
+        return (int)left_ms;
+    }
+    cress_connection_fail(connection, CRESS_UNAVAILABLE, "no_confirms",
+                          "the broker has confirmed nothing for %lld ms",
+                          (long long)publisher->patience_ms);
+    publisher->patience_ms *= 2;
+    if (publisher->patience_ms > SILENCE_MAX_MS) {
+        publisher->patience_ms = SILENCE_MAX_MS;
+    }
+    return -1;
+}
+
 static int work(struct cress_link *link)
 {
     struct publisher *publisher = publisher_of(link);
     struct cress_connection *connection = link->connection;
+    check_silence(publisher); /* before there is something to wait for, perhaps */
     if (connection->blocked) {
         hand_back_todo(publisher);
         return -1;
@@ -393,7 +430,7 @@ static int work(struct cress_link *link)
         }
         cress_connection_flush(connection);
         if (!may_publish(publisher) || cress_connection_unsent(connection)) {
-            return -1;
+            return check_silence(publisher);
         }
     }
     return 0;
@@ -449,6 +486,7 @@ struct cress_link *cress_publisher_new(struct cress_endpoint endpoint,
     struct publisher *publisher = CRESS_NEW(struct publisher);
     cress_list_init(&publisher->todo);
     cress_window_reset(&publisher->window);
+    publisher->patience_ms = SILENCE_MS;
     publisher->returning.body = cress_buf_make(RETURNED_BODY_MAX);
     cress_link_init(&publisher->link, &role, endpoint, outbox_wake, arg);
     return &publisher->link;

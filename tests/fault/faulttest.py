@@ -7,7 +7,8 @@ handler (ledger.py) notes each run that came to its end in a file that no server
     lost        accepted, but never run to the end, or not `succeeded` in the record
     duplicates  runs to the end beyond the first of each number
     stall       the longest time without the end of a run, while there was work
-    recovery    from when a fault was lifted until the next end of a run; the longest of several
+    recovery    from when a fault was lifted, or from a kill that leaves others to go on, until a job has run that was
+                first submitted after that; the longest of several
 
 Moments of faults are drawn at random, from a fixed seed; everything else waits for states."""
 
@@ -99,24 +100,25 @@ class Ledger:
 
 
 class Load(threading.Thread):
-    """Clients that submit `jobs` jobs at `rate` a second, each again and again until it is accepted. Some wait to be
-    run for up to `max_ms`. `urls` are asked in turn, so that a gateway may be down."""
+    """Clients that submit `jobs` jobs (None: until finish()) at `rate` a second, each again and again until it is
+    accepted. A job takes up to `max_ms`. `urls` are asked in turn, so that a gateway may be down."""
 
     CLIENTS = 4
     TIMEOUT = 10  # of one request: nothing may hang longer
 
-    def __init__(self, urls, queue, jobs, rate, max_ms=20, **more):
+    def __init__(self, urls, queue, jobs, rate, max_ms=20, first=0, **more):
         super().__init__(daemon=True)
         self.urls = urls
         self.queue, self.jobs, self.rate, self.more = queue, jobs, rate, more
-        self.random = random.Random(42)
-        self.payloads = [{"n": n, "ms": self.random.randrange(max_ms + 1)} for n in range(jobs)]
+        self.first, self.max_ms = first, max_ms
         self.accepted = {}  # number -> job id
+        self.began_at = {}  # number -> time of its first try
         self.answers = {}  # status, or the exception's name -> how many
         self.slowest = 0.0
         self.began = time.monotonic()
         self.next, self.lock = 0, threading.Lock()
-        self.stopped = threading.Event()
+        self.finished = threading.Event()  # no new jobs
+        self.stopped = threading.Event()  # nor further tries
 
     def run(self):
         clients = [threading.Thread(target=self.submit_all, daemon=True) for _ in range(self.CLIENTS)]
@@ -127,20 +129,24 @@ class Load(threading.Thread):
 
     def take(self):
         with self.lock:
-            number, self.next = self.next, self.next + 1
-        return number if number < self.jobs and not self.stopped.is_set() else None
+            index, self.next = self.next, self.next + 1
+        over = self.finished.is_set() or self.stopped.is_set() or (self.jobs is not None and index >= self.jobs)
+        return None if over else index
 
     def submit_all(self):
-        while (number := self.take()) is not None:
-            due = self.began + number / self.rate
+        while (index := self.take()) is not None:
+            due = self.began + index / self.rate
+            number = self.first + index
             self.stopped.wait(max(0, due - time.monotonic()))
+            self.began_at[number] = time.monotonic()
             tries = 0
             while number not in self.accepted and not self.stopped.is_set():
                 self.submit(number, self.urls[(number + tries) % len(self.urls)])
                 tries += 1
 
     def submit(self, number, url):
-        body = json.dumps(dict({"task": "ledger", "queue": self.queue, "payload": self.payloads[number]}, **self.more))
+        payload = {"n": number, "ms": random.Random(number).randrange(self.max_ms + 1)}
+        body = json.dumps(dict({"task": "ledger", "queue": self.queue, "payload": payload}, **self.more))
         began = time.monotonic()
         connection = http.client.HTTPConnection(url.split("//")[1], timeout=self.TIMEOUT)
         try:
@@ -161,8 +167,12 @@ class Load(threading.Thread):
         else:
             self.stopped.wait(0.05 if status == 503 else 0.02)
 
+    def finish(self):
+        """No more new jobs; those asked for are asked for until they are accepted."""
+        self.finished.set()
+
     def stop(self):
-        """No more new jobs; those already asked for may still be accepted."""
+        """Gives up."""
         self.stopped.set()
         self.join()
 
@@ -204,15 +214,16 @@ class FaultCase(cresstest.TestCase):
     def start_load(self, gateways, jobs, rate, **more):
         load = Load([gateway.url for gateway in gateways], self.queue, jobs, rate, **more)
         self.addCleanup(load.stop)
+        self.addCleanup(lambda: self.failed() and print("%d accepted; answers: %s" % (len(load.accepted), load.answers)))
         wait_for(lambda: cresstest.http("GET", load.urls[0] + "/readyz").status == 200, "the gateway to be ready")
         load.began = time.monotonic()
         load.start()
-        self.wait_runs(min(20, jobs))
+        self.wait_runs(20)
         return load
 
     # --- faults ---
 
-    def wait_runs(self, count, deadline=60):
+    def wait_runs(self, count, deadline=30):
         """Waits until `count` runs have ended."""
         wait_for(lambda: self.ledger.count() >= count, "%d ends of runs" % count, deadline)
 
@@ -246,7 +257,9 @@ class FaultCase(cresstest.TestCase):
 
     def reconcile(self, name, load, deadline=60, forgotten=False, redis=None, broker=None):
         """Lets the load come to its end, and checks and notes what became of it."""
-        load.join(deadline + load.jobs / load.rate)
+        if load.jobs is None:
+            load.finish()
+        load.join(deadline + (load.jobs or 0) / load.rate)
         self.assertFalse(load.is_alive(), "clients still try: %s accepted, answers %s" % (
             len(load.accepted), load.answers))
         redis = redis or self.redis()
@@ -279,11 +292,11 @@ class FaultCase(cresstest.TestCase):
         return note_figures(
             name, jobs=len(load.accepted), lost=len(set(load.accepted) - set(runs)),
             duplicates=sum(len(ends) - 1 for ends in runs.values()), stall=max(gaps, default=0.0),
-            recovery=max((self.recovery(at, times) for at in self.lifted_at), default=None))
+            recovery=max((self.recovery(at, lines, load) for at in self.lifted_at), default=None))
 
     @staticmethod
-    def recovery(lifted, times):
-        return next((at - lifted for at in times if at > lifted), 0.0)
+    def recovery(lifted, lines, load):
+        return min((line[0] - lifted for line in lines if load.began_at.get(line[1], 0) > lifted), default=0.0)
 
 
 def note_figures(name, **figures):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three RabbitMQ nodes of a test's own, clustered on loopback."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -122,6 +123,17 @@ class Cluster:
 
     def node_url(self, node):
         return "amqp://cress:%s@127.0.0.1:%d" % (PASSWORD, node.port)
+
+    def describe(self):
+        """What each node that answers says of the queues and of itself, for a test that has failed."""
+        for node in self.nodes:
+            if node.process.poll() is None:
+                for question in (("list_queues", "name", "leader", "online", "messages_ready",
+                                  "messages_unacknowledged", "consumers", "state"), ("list_channels", "connection", "messages_unconfirmed", "messages_unacknowledged", "consumer_count"),
+                                 ("list_connections", "name", "state")):
+                    with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
+                        print("%s %s:\n%s" % (node.name, question[0], node.control(*question)))
+                print("the end of its log:\n" + node.log()[-2000:])
 
     def close(self):
         for node in self.nodes:

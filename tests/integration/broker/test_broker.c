@@ -661,6 +661,31 @@ static void test_a_paused_server_runs_into_deadlines(void **state)
     rig_close(rig);
 }
 
+/* Long before the heartbeat would tell. */
+static void test_a_server_that_confirms_nothing_is_left(void **state)
+{
+    (void)state;
+    stack_folder();
+    struct rig *rig = rig_new();
+    rig->config.broker_heartbeat_ms = 600000;
+    rig->config.broker_connect_timeout_ms = 1000;
+    rig_open(rig, CRESS_BROKER_PUBLISH);
+    publish(rig, 0);
+    assert_true(run_until_done(rig, 1));
+    signal_server(SIGSTOP);
+    publish(rig, 1);
+    const int64_t begin = cress_clock_mono_ms();
+    const bool left = run_until_state(rig, CRESS_BROKER_CONNECTING, 15000);
+    const int64_t took_ms = cress_clock_mono_ms() - begin;
+    assert_string_equal(rig->why.code, "no_confirms");
+    signal_server(SIGCONT);
+    assert_true(left);
+    assert_in_range(took_ms, 4900, 10500);
+    assert_true(run_until_done(rig, 2));
+    assert_int_equal(rig->confirmed, 2);
+    rig_close(rig);
+}
+
 static void test_closing_is_prompt_when_the_server_hangs(void **state)
 {
     (void)state;
@@ -856,6 +881,7 @@ int main(void)
         cmocka_unit_test(test_delays),
         cmocka_unit_test(test_a_killed_server_loses_nothing),
         cmocka_unit_test(test_a_paused_server_runs_into_deadlines),
+        cmocka_unit_test(test_a_server_that_confirms_nothing_is_left),
         cmocka_unit_test(test_closing_is_prompt_when_the_server_hangs),
         cmocka_unit_test(test_tls_is_verified),
         cmocka_unit_test(test_a_wrong_password_is_denied),
