@@ -23,6 +23,7 @@ struct cress_attempt {
     struct cress_delivery *delivery;
     struct cress_worker_queue *queue;
     enum cress_attempt_phase phase;
+    int64_t behind_ms; /* so much the wall clock is known to be behind, as to when this is due */
     char id_room[CRESS_UUID_TEXT_SIZE]; /* the id of a job that came without one */
 
     struct cress_id_node by_id; /* in worker->ids */

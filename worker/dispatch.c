@@ -26,7 +26,18 @@ static void enqueue(struct cress_attempt *attempt)
 static int64_t due_in_ms(const struct cress_attempt *attempt)
 {
     const int64_t due_ms = attempt->run.job.not_before_ms;
-    return due_ms ? due_ms - cress_clock_wall_ms() : 0;
+    return due_ms ? due_ms - cress_clock_wall_ms() - attempt->behind_ms : 0;
+}
+
+/* The delay queues are the broker's clock: a wall clock that is wrong, here or where the time was
+ * set, holds nothing up for long. */
+static void trust_delay_queue(struct cress_attempt *attempt)
+{
+    const struct cress_header *from =
+        cress_message_header(attempt->delivery->message, "x-first-death-queue");
+    if (from && from->kind == CRESS_HEADER_TEXT) {
+        attempt->behind_ms = cress_route_excess_ms(from->text, due_in_ms(attempt));
+    }
 }
 
 static void again_step(struct cress_attempt *attempt)
@@ -95,6 +106,7 @@ static void take_in(struct cress_worker *worker, struct cress_delivery *delivery
         return;
     }
     fill_defaults(attempt);
+    trust_delay_queue(attempt);
     if (due_in_ms(attempt) > 0) {
         delay(attempt);
     } else {

@@ -326,6 +326,8 @@ static void sent_on_cb(const struct cress_error *err, void *arg)
 static void send_on(struct cress_attempt *attempt)
 {
     struct cress_job job = attempt->run.job;
+    const int64_t behind_ms = attempt->recorded ? 0 : attempt->behind_ms;
+    const int64_t now_ms = cress_clock_wall_ms() + behind_ms;
     if (attempt->recorded) {
         job.attempt++;
         job.not_before_ms = attempt->due_ms;
@@ -334,10 +336,11 @@ static void send_on(struct cress_attempt *attempt)
     const char *lease = attempt->recorded ? NULL : cress_lease_of(attempt);
     struct cress_outgoing out;
     if (lease) {
-        cress_outgoing_guard(&out, &job, message, lease, cress_clock_wall_ms());
+        cress_outgoing_guard(&out, &job, message, lease, now_ms);
     } else {
-        cress_outgoing_job(&out, &job, message, cress_clock_wall_ms());
+        cress_outgoing_job(&out, &job, message, now_ms);
     }
+    out.message.due_ms -= out.message.due_ms ? behind_ms : 0;
     cress_broker_publish(attempt->worker->services.broker, &out.message, 0, sent_on_cb, attempt);
 }
 

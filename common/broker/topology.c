@@ -104,3 +104,13 @@ unsigned cress_route_delay_index(int64_t delay_ms)
     }
     return index + (unsigned)(delay_ms / step) - 1;
 }
+
+int64_t cress_route_excess_ms(const char *queue, int64_t due_in_ms)
+{
+    const int64_t delay_ms = cress_route_delay_of(queue);
+    if (delay_ms == 0 || delay_ms == CRESS_DELAY_MAX_MS) { /* the longest is repeated */
+        return 0;
+    }
+    const int64_t most_ms = SLACK_MS + step_at(delay_ms); /* see delay_for() */
+    return due_in_ms > most_ms ? due_in_ms - most_ms : 0;
+}

@@ -61,6 +61,11 @@ void cress_route_queue_name(const char *queue, enum cress_priority priority,
                             char name[CRESS_ROUTE_NAME_MAX]);
 void cress_route_dead_name(const char *queue, char name[CRESS_ROUTE_NAME_MAX]);
 
+/* What comes out of the delay queue `queue` has a known part of its way left at most. By how much
+ * `due_in_ms` is more than that: the clock that says so, or the one that set the time, has been
+ * stepped. 0: all is well, or the queue is none of ours. */
+int64_t cress_route_excess_ms(const char *queue, int64_t due_in_ms);
+
 /* If `exchange` is a delay exchange, its delay; else 0. */
 int64_t cress_route_delay_of(const char *exchange);
 

@@ -153,6 +153,32 @@ static void test_delays_have_places(void **state)
     assert_int_equal(place, CRESS_DELAY_COUNT);
 }
 
+static void test_excess(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *queue;
+        int64_t due_in_ms, excess_ms;
+    } cases[] = {
+        {"cress.delay.1024", 0, 0},
+        {"cress.delay.1024", -5, 0},
+        {"cress.delay.1024", 640, 0},
+        {"cress.delay.1024", 641, 1},
+        {"cress.delay.2048", 3600000, 3600000 - 768},
+        {"cress.delay.2147483648", INT64_MAX, 0},
+        {"default", 3600000, 0},
+    };
+    for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
+        assert_int_equal(cress_route_excess_ms(cases[i].queue, cases[i].due_in_ms),
+                         cases[i].excess_ms);
+    }
+    for (int64_t due_in_ms = 64; due_in_ms < INT64_C(1) << 31; due_in_ms += due_in_ms / 50 + 1) {
+        struct cress_route route;
+        cress_route_job("q", CRESS_PRIORITY_NORMAL, due_in_ms, &route);
+        assert_int_equal(cress_route_excess_ms(route.exchange, due_in_ms - route.delay_ms), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +188,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_delay_of),
         cmocka_unit_test(test_delays_have_places),
+        cmocka_unit_test(test_excess),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

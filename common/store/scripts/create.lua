@@ -83,7 +83,7 @@ if batch and batch ~= '' then
     redis.call('HINCRBY', batch, 'total', 1)
     redis.call('RPUSH', MEMBERS .. string.sub(batch, #BATCH + 1), id)
 end
--- First of the writes: a Redis that is full refuses a script at its first write only, and a DEL passes.
+-- Before the claims: a Redis that is full refuses a script at its first write only, and lets a DEL pass.
 redis.call('HSET', job, unpack(ARGV, first_field))
 for i = 3, #KEYS do
     redis.call('DEL', KEYS[i])
