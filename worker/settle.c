@@ -204,6 +204,8 @@ static void ended_cb(enum cress_verdict verdict, bool follow, const struct cress
         return;
     }
     if (verdict == CRESS_VERDICT_STALE && attempt->end == CRESS_STATE_EXPIRED) {
+        free(attempt->text);
+        attempt->text = NULL;
         cress_dispatch_start(attempt);
         return;
     }
