@@ -170,6 +170,19 @@ static void explain_position(const struct cress_explain_facts *facts,
         sum(facts->queues, false));
 }
 
+/* Its message is in a delay queue now, or in the hands of a worker for a moment. */
+static void explain_limit(struct cress_explanation *explanation)
+{
+    json_t *blocked = json_loads(explanation->record->blocked, 0, NULL);
+    const char *limit = json_string_value(json_object_get(blocked, "limit"));
+    const char *task = json_string_value(json_object_get(blocked, "task"));
+    const char *key = json_string_value(json_object_get(blocked, "key"));
+    say(explanation, CRESS_REASON_LIMITED,
+        "it waits its turn within the limit %s of task %s%s%s; see cress limits",
+        limit ? limit : "", task ? task : "", key ? ", key " : "", key ? key : "");
+    json_decref(blocked);
+}
+
 static void explain_waiting(const struct cress_explain_facts *facts,
                             struct cress_explanation *explanation)
 {
@@ -179,7 +192,7 @@ static void explain_waiting(const struct cress_explain_facts *facts,
         record->run_at_ms > record->created_ms ? record->run_at_ms : record->created_ms;
     const bool is_empty = sum(facts->queues, false) == 0;
     char paused[CRESS_TIME_TEXT_MAX];
-    if (is_empty && crew.in_hand == 0 && facts->now_ms - since_ms > GRACE_MS) {
+    if (!record->blocked && is_empty && crew.in_hand == 0 && facts->now_ms - since_ms > GRACE_MS) {
         say(explanation, CRESS_REASON_LOST,
             "its message is neither in queue %s nor with a worker; `cress doctor --fix` sends it "
             "again",
@@ -198,6 +211,8 @@ static void explain_waiting(const struct cress_explain_facts *facts,
             "none of the %" PRId64
             " workers of queue %s has task %s: it will fail when it is taken",
             crew.count, record->queue, record->task);
+    } else if (record->blocked) {
+        explain_limit(explanation);
     } else if (is_empty) {
         say(explanation, CRESS_REASON_IN_HAND,
             "a worker of queue %s has fetched it, and it waits there for a free place",

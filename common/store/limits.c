@@ -3,6 +3,7 @@
 #include "common/store/limits.h"
 
 #include "common/base/mem.h"
+#include "common/store/internal.h"
 
 #include <inttypes.h>
 
@@ -27,4 +28,18 @@ char *cress_limits_text(const struct cress_task_config *task, const struct cress
                         task->rate.count, task->rate.period_ms, task->concurrency,
                         task->key_rate.count, task->key_rate.period_ms, task->key_concurrency,
                         job->timeout_ms, job->task, job->key ? job->key : "");
+}
+
+void cress_store_limits(struct cress_store *store, const char *task, cress_store_results_cb done,
+                        void *arg)
+{
+    struct cress_call *call = cress_call_new(store, cress_call_on_texts, arg);
+    struct cress_redis_args args;
+
+    cress_redis_args_init(&args);
+    call->then.results = done;
+    cress_call_script(call, CRESS_SCRIPT_LIMITS, 1, &args);
+    cress_redis_add(&args, CRESS_KEY_LIMITS);
+    cress_redis_add(&args, task ? task : "");
+    cress_call_send(call, &args);
 }

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Limits of a task across all workers: how many of its jobs may start in a time, and run at once.
-// They are enforced by scripts/admit.lua when a job is to start. Loop thread only.
+// They are enforced by scripts/admit.lua when a job is to start. Loop thread only, as all of the
+// store.
 #ifndef CRESS_STORE_LIMITS_H
 #define CRESS_STORE_LIMITS_H
 
 #include "common/config/config.h"
 #include "common/job/job.h"
+#include "common/store/store.h"
 
 /* What cress_store_start() must know of the limits of `job`, whose task's section is `task` (may be
  * NULL): a text to be freed, or NULL when there are none. `job` must have its timeout. */
 char *cress_limits_text(const struct cress_task_config *task, const struct cress_job *job);
+
+/* How the limits of all tasks are used, or those of `task` (not NULL) with its keys: for each task a
+ * JSON text, sorted by name; docs/http-api.md has its members. A task is known once a job of it was
+ * to start within limits. */
+void cress_store_limits(struct cress_store *store, const char *task, cress_store_results_cb done,
+                        void *arg);
 
 #endif

@@ -14,6 +14,7 @@
     X(START, start)                         \
     X(CHANGE, change)                       \
     X(CANCEL, cancel)                       \
+    X(LIMITS, limits)                       \
     X(NOTE, note)                           \
     X(LOG, log)                             \
     X(DISCARD, discard)                     \

@@ -55,7 +55,7 @@ _cress() {
     *:--connect-timeout) return ;;
     *:--color) words='auto always never' ;;
     *) case $verb in
-        '') words='enqueue status wait cancel result explain logs prerender send receive queues pause resume dead worker workers cron config doctor completion version help' ;;
+        '') words='enqueue status wait cancel result explain logs prerender send receive queues limits pause resume dead worker workers cron config doctor completion version help' ;;
         enqueue) words=' --queue --delay --at --priority --max-attempts --backoff --backoff-base --backoff-cap --timeout --expires --id --key --unique --unique-for --after --after-any --wait --jsonl --json --connect-timeout --color --help' ;;
         status) words=' --watch --json --connect-timeout --color --help' ;;
         wait) words=' --timeout --any --json --connect-timeout --color --help' ;;
@@ -67,6 +67,7 @@ _cress() {
         send) words=' --json --connect-timeout --color --help' ;;
         receive) words=' --count --timeout --json --connect-timeout --color --help' ;;
         queues) words=' --json --connect-timeout --color --help' ;;
+        limits) words=' --json --connect-timeout --color --help' ;;
         pause) words=' --json --connect-timeout --color --help' ;;
         resume) words=' --json --connect-timeout --color --help' ;;
         dead) words='list show groups requeue purge export --queue --task --error --group --older --newer --limit --rate --dry-run --yes --json --connect-timeout --color --help' ;;

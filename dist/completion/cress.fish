@@ -11,6 +11,7 @@ complete -c cress -n __fish_use_subcommand -f -a prerender -d 'render every page
 complete -c cress -n __fish_use_subcommand -f -a send -d 'send a plain message to a queue'
 complete -c cress -n __fish_use_subcommand -f -a receive -d 'print the messages of a queue as they come'
 complete -c cress -n __fish_use_subcommand -f -a queues -d 'list queues with what waits in them'
+complete -c cress -n __fish_use_subcommand -f -a limits -d 'show how the limits of tasks are used'
 complete -c cress -n __fish_use_subcommand -f -a pause -d 'let workers take no more jobs from queues'
 complete -c cress -n __fish_use_subcommand -f -a resume -d 'let workers take jobs from paused queues again'
 complete -c cress -n __fish_use_subcommand -f -a dead -d 'list, requeue, delete or export dead letters'

@@ -97,6 +97,9 @@ enum cress_repair_kind cress_repair_judge(const struct cress_record *record,
         return delays_are_empty && record->run_at_ms > now_ms + GRACE_MS ? CRESS_REPAIR_DELAYED
                                                                          : CRESS_REPAIR_NONE;
     }
+    if (record->blocked && !delays_are_empty) {
+        return CRESS_REPAIR_NONE; /* a limit forbids it to start: its message comes and goes */
+    }
     if (!queue || queue->messages < 0 || waiting_since(record) + GRACE_MS >= now_ms ||
         !is_gone(record, queue)) {
         return CRESS_REPAIR_NONE;

@@ -45,8 +45,10 @@ void cress_gateway_get_schedule(struct cress_request *request, const char *param
 void cress_gateway_pause_schedule(struct cress_request *request, const char *param);
 void cress_gateway_resume_schedule(struct cress_request *request, const char *param);
 void cress_gateway_run_schedule(struct cress_request *request, const char *param);
-void cress_gateway_get_alive(struct cress_request *request, const char *param); /* health.c */
-void cress_gateway_get_ready(struct cress_request *request, const char *param); /* health.c */
+void cress_gateway_get_limits(struct cress_request *request, const char *param); /* limits.c */
+void cress_gateway_get_limit(struct cress_request *request, const char *param);  /* limits.c */
+void cress_gateway_get_alive(struct cress_request *request, const char *param);  /* health.c */
+void cress_gateway_get_ready(struct cress_request *request, const char *param);  /* health.c */
 void cress_gateway_get_metrics(struct cress_request *request, const char *param);
 
 /* Finds the handler and calls it; or answers 404, 405, or a preflight. */

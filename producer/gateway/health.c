@@ -2,8 +2,11 @@
 // For load balancers and monitoring: GET /healthz, /readyz and /metrics.
 #include "producer/gateway/gateway.h"
 
+#include "common/base/mem.h"
 #include "common/metrics/metrics.h"
+#include "common/store/limits.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,14 +73,49 @@ void cress_gateway_get_ready(struct cress_request *request, const char *param)
     cress_buf_free(&parts);
 }
 
-void cress_gateway_get_metrics(struct cress_request *request, const char *param)
+/* What every gateway knows from the store: the same at each of them. */
+static const struct {
+    const char *name, *type, *member, *help;
+} limit_metrics[] = {
+    {"cress_limit_running", "gauge", "running", "jobs that hold a place within the task's limits"},
+    {"cress_limit_waiting", "gauge", "waiting", "jobs that wait for a limit of the task"},
+    {"cress_limit_waits_total", "counter", "waits", "times that a job had to wait for a limit"},
+};
+
+static void write_limit_metrics(struct cress_buf *page, const char *const *usages, size_t count)
 {
-    (void)param;
+    for (size_t i = 0; i < CRESS_COUNT(limit_metrics) && count > 0; i++) {
+        const char *name = limit_metrics[i].name;
+        cress_buf_printf(page, "# HELP %s %s\n# TYPE %s %s\n", name, limit_metrics[i].help, name,
+                         limit_metrics[i].type);
+        for (size_t k = 0; k < count; k++) {
+            json_t *usage = json_loads(usages[k], 0, NULL);
+            cress_buf_printf(
+                page, "%s{task=\"%s\"} %lld\n", name,
+                json_string_value(json_object_get(usage, "task")),
+                (long long)json_integer_value(json_object_get(usage, limit_metrics[i].member)));
+            json_decref(usage);
+        }
+    }
+}
+
+/* Without the store there are still the gateway's own. */
+static void on_limits(const char *const *usages, size_t count, const struct cress_error *err,
+                      void *arg)
+{
+    struct cress_request *request = arg;
     struct cress_buf *page = cress_gateway_page(cress_gateway_of(request));
     cress_metrics_write(page);
+    write_limit_metrics(page, usages, err != NULL ? 0 : count);
     struct cress_response response = {
         .status = 200, .body = cress_buf_text(page), .body_size = page->size};
     cress_response_add(&response, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
     cress_response_add(&response, "Cache-Control", "no-store");
     cress_gateway_respond(request, &response);
+}
+
+void cress_gateway_get_metrics(struct cress_request *request, const char *param)
+{
+    (void)param;
+    cress_store_limits(cress_gateway_of(request)->store, NULL, on_limits, request);
 }

@@ -25,6 +25,8 @@ static const struct {
     {"GET", "/v1/jobs/{}/logs", cress_gateway_get_logs},
     {"GET", "/v1/batches/{}", cress_gateway_get_batch},
     {"GET", "/v1/queues", cress_gateway_get_queues},
+    {"GET", "/v1/limits", cress_gateway_get_limits},
+    {"GET", "/v1/limits/{}", cress_gateway_get_limit},
     {"GET", "/v1/schedules", cress_gateway_get_schedules},
     {"GET", "/v1/schedules/{}", cress_gateway_get_schedule},
     {"POST", "/v1/schedules/{}/pause", cress_gateway_pause_schedule},

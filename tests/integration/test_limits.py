@@ -9,7 +9,8 @@ import tempfile
 import time
 import unittest
 
-from cresstest import TestCase, run, unique, wait_for
+from cresstest import TestCase, http, run, unique, wait_for
+from test_gateway import GatewayCase
 
 TASK = "cress.sleep"
 LIMITED = 4  # of the flags in a record's status, see common/store/fields.h
@@ -252,6 +253,40 @@ class Concurrency(LimitsTest):
         wait_for(lambda: self.line("tenant-7"), "one of them to wait")
         self.assertEqual(self.wait_blocked(self.line("tenant-7")[0], "key_concurrency")["key"], "tenant-7")
         self.assertEqual(most_at_once(spans_of(self.records(jobs))), 1)
+
+
+class Usage(GatewayCase, LimitsTest):
+    def test_who_asks_is_told(self):
+        self.set_limits("rate = 1000/s", "concurrency = 1")
+        self.workers(2)
+        running = self.enqueue(1, ms=60000, key="a")[0]
+        self.wait_state(running, "running")
+        waiting = [self.enqueue(1, key=key)[0] for key in ("a", "b")]
+        for job in waiting:
+            self.wait_blocked(job, "concurrency")
+        expected = {"task": TASK, "rate": "1000/s", "concurrency": 1, "key_rate": None, "key_concurrency": None,
+                    "running": 1, "waiting": 2, "waiting_keys": 2, "hold_ms": None}
+        usage = json.loads(run("cress", "limits", TASK, "--json").stdout)
+        self.assertEqual({name: usage[name] for name in expected}, expected)
+        self.assertEqual([(key["key"], key["running"], key["waiting"]) for key in usage["keys"]],
+                         [("a", 1, 1), ("b", 0, 1)])
+        self.assertGreaterEqual(usage["waits"], 2)
+        row = run("cress", "limits").stdout.split("\t")
+        self.assertEqual((row[0], row[2], row[5], row[6]), (TASK, "1 of 1", "2", "2"))
+        self.assertEqual(run("cress", "limits", "no.such").returncode, 3)
+
+        url = self.gateway().url
+        self.assertEqual([one["waiting"] for one in http("GET", url + "/v1/limits").json()], [2])
+        self.assertEqual([key["waiting"] for key in http("GET", url + "/v1/limits/" + TASK).json()["keys"]], [1, 1])
+        self.assertEqual(http("GET", url + "/v1/limits/no.such").json()["code"], "unknown_limit")
+        metrics = http("GET", url + "/metrics").body.decode()
+        self.assertIn('cress_limit_running{task="%s"} 1\n' % TASK, metrics)
+        self.assertIn('cress_limit_waiting{task="%s"} 2\n' % TASK, metrics)
+
+        why = http("GET", "%s/v1/jobs/%s/explain" % (url, waiting[1])).json()
+        self.assertEqual(why["reason"], "limited")
+        self.assertIn("limit concurrency of task %s, key b" % TASK, why["message"])
+        run("cress", "cancel", running)
 
 
 class Fairness(LimitsTest):
