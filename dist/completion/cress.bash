@@ -57,7 +57,7 @@ _cress() {
     *) case $verb in
         '') words='enqueue status wait cancel result explain logs prerender send receive queues limits pause resume dead worker workers cron config doctor completion version help' ;;
         enqueue) words=' --queue --delay --at --priority --max-attempts --backoff --backoff-base --backoff-cap --timeout --expires --id --key --unique --unique-for --after --after-any --wait --jsonl --json --connect-timeout --color --help' ;;
-        status) words=' --watch --json --connect-timeout --color --help' ;;
+        status) words=' --attempts --watch --json --connect-timeout --color --help' ;;
         wait) words=' --timeout --any --json --connect-timeout --color --help' ;;
         cancel) words=' --reason --json --connect-timeout --color --help' ;;
         result) words=' --json --connect-timeout --color --help' ;;

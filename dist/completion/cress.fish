@@ -41,6 +41,7 @@ complete -c cress -n '__fish_seen_subcommand_from enqueue' -l after -x -d 'run i
 complete -c cress -n '__fish_seen_subcommand_from enqueue' -l after-any -d 'with --after: run it when they have ended, whatever became of them'
 complete -c cress -n '__fish_seen_subcommand_from enqueue' -l wait -d 'wait for its end, at most TIME; print the result instead of the id'
 complete -c cress -n '__fish_seen_subcommand_from enqueue' -l jsonl -rF -d 'many jobs: one JSON object a line, as POST /v1/jobs takes it; - is stdin'
+complete -c cress -n '__fish_seen_subcommand_from status' -l attempts -d 'show each attempt: its outcome, worker, start, duration and error'
 complete -c cress -n '__fish_seen_subcommand_from status' -l watch -d 'go on until all have ended, showing each change'
 complete -c cress -n '__fish_seen_subcommand_from wait' -l timeout -x -d 'give up after TIME with exit code 5; the jobs go on'
 complete -c cress -n '__fish_seen_subcommand_from wait' -l any -d 'end with the first job that ends'

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cress status: the records of jobs, once or until they have ended.
 #include "common/base/mem.h"
+#include "producer/cli/attempts.h"
 #include "producer/cli/cli.h"
 #include "producer/cli/follow.h"
 #include "producer/cli/records.h"
@@ -63,7 +64,11 @@ static void on_record(const struct cress_record *record, const struct cress_erro
     }
     keep(row, record);
     if (status->answered == status->count) {
-        cress_records_print(status->cli, status->records, status->count, status->count > 1);
+        if (cress_args_has(&status->cli->args, "attempts") && !cress_cli_json(status->cli)) {
+            cress_attempts_print(status->cli, status->records, status->count);
+        } else {
+            cress_records_print(status->cli, status->records, status->count, status->count > 1);
+        }
         conclude(status);
     }
 }
@@ -103,6 +108,14 @@ static void on_changed(const struct cress_record *record, void *arg)
     }
 }
 
+static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+{
+    if (cress_args_has(&cli->args, "attempts") && cress_args_has(&cli->args, "watch")) {
+        return cress_error_set(err, CRESS_USAGE, NULL, "--attempts does not go with --watch");
+    }
+    return cress_records_check_ids(cli, err);
+}
+
 /* --- the verb
  * ------------------------------------------------------------------------------------- */
 
@@ -135,6 +148,8 @@ static void release(struct cress_cli *cli)
 }
 
 static const struct cress_flag flags[] = {
+    {.name = "attempts",
+     .help = "show each attempt: its outcome, worker, start, duration and error"},
     {.name = "watch", .help = "go on until all have ended, showing each change"},
     {.name = NULL},
 };
@@ -147,15 +162,17 @@ const struct cress_verb cress_verb_status = {
         "A table on a terminal, else tab-separated lines: id, task, queue, state, attempt,\n"
         "attempts at most, created, started and finished time, result or error. --json prints the\n"
         "record of one job or an array of several; with --watch one record for each change.\n"
+        "Records have the attempts of their job; --attempts makes a table of them.\n"
         "An unknown id is an error (exit code 3) after the others have been shown.\n",
     .examples = "  cress status 01980c5e-7a1b-7d6e-b7a5-5a2c6e1f8a90\n"
                 "  cress status \"$id\" --watch\n"
+                "  cress status \"$id\" --attempts\n"
                 "  cress status \"$id\" --json | jq -r .state\n",
     .flags = flags,
     .min_operands = 1,
     .max_operands = -1,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE,
-    .prepare = cress_records_check_ids,
+    .prepare = prepare,
     .run = run,
     .release = release,
 };

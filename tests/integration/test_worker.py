@@ -242,6 +242,10 @@ class Attempts(WorkerTest):
         times = [a[when] for a in attempts for when in ("started_at", "ended_at")]
         self.assertEqual(times, sorted(times))
         self.assertEqual(dropped, 0)
+        lines = [line.split("\t") for line in cresstest.run("cress", "status", job, "--attempts").stdout.splitlines()]
+        self.assertEqual([line[:3] for line in lines],
+                         [[job, "1", "failed"], [job, "2", "failed"], [job, "3", "succeeded"]])
+        self.assertEqual(lines[0][6], "asked_to_fail: not yet")
         self.assertNotIn("error", self.redis().record(job))
 
     def test_the_last_failure_is_one_of_them(self):
