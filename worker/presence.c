@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/base/version.h"
+#include "common/submit/follow_up.h"
 #include "worker/lease.h"
 
 #include <string.h>
@@ -68,11 +69,28 @@ static void write_report(const struct cress_worker *worker, struct cress_buf *ou
                      worker->phase == CRESS_WORKER_RUNNING ? "false" : "true");
 }
 
-/* A missed report is made up by the next; that the store is away has been said. */
-static void reported_cb(const struct cress_error *err, void *arg)
+/* What could not be done is in the store still: the next beat finds it. */
+static void followed_up_cb(const struct cress_error *err, void *arg)
 {
+    struct cress_worker *worker = arg;
     (void)err;
-    (void)arg;
+    worker->following_up = false;
+}
+
+/* A missed report is made up by the next; that the store is away has been said. */
+static void reported_cb(bool follow, const struct cress_error *err, void *arg)
+{
+    struct cress_worker *worker = arg;
+    if (err || !follow || worker->following_up || worker->phase != CRESS_WORKER_RUNNING) {
+        return;
+    }
+    const struct cress_submit_options options = {
+        .broker = worker->services.broker,
+        .store = worker->services.store,
+        .config = worker->services.config,
+    };
+    worker->following_up = true;
+    cress_follow_up(&options, "", followed_up_cb, worker);
 }
 
 void cress_presence_beat(struct cress_worker *worker)
@@ -83,7 +101,7 @@ void cress_presence_beat(struct cress_worker *worker)
     struct cress_buf report = cress_buf_make(REPORT_MAX_BYTES);
     write_report(worker, &report);
     cress_store_beat(worker->services.store, worker->name, cress_buf_text(&report),
-                     BEATS_UNTIL_GONE * worker->config->worker_heartbeat_ms, reported_cb, NULL);
+                     BEATS_UNTIL_GONE * worker->config->worker_heartbeat_ms, reported_cb, worker);
     cress_buf_free(&report);
 }
 

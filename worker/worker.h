@@ -70,6 +70,7 @@ struct cress_worker {
     int64_t started_ms;
 
     bool consuming;
+    bool following_up; /* what nobody's message leads to */
     bool store_was_ready, announced;
     uv_timer_t beat;  /* presence */
     uv_timer_t limit; /* of the current phase of stopping */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 void cress_store_batch_open(struct cress_store *store, const char *id, const char *completion,
-                            int64_t now_ms, cress_store_done_cb done, void *arg)
+                            bool if_succeeded, int64_t now_ms, cress_store_done_cb done, void *arg)
 {
     struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
     struct cress_redis_args args;
@@ -20,6 +20,10 @@ void cress_store_batch_open(struct cress_store *store, const char *id, const cha
     cress_redis_add(&args, cress_key(CRESS_KEY_BATCH, id, key));
     cress_redis_add(&args, "created_ms");
     cress_redis_add_int(&args, now_ms);
+    if (if_succeeded) {
+        cress_redis_add(&args, "if_succeeded");
+        cress_redis_add(&args, "1");
+    }
     if (completion) {
         cress_redis_add(&args, "completion");
         cress_redis_add(&args, completion);
@@ -27,15 +31,20 @@ void cress_store_batch_open(struct cress_store *store, const char *id, const cha
     cress_call_send(call, &args);
 }
 
-static void on_close(struct cress_redis_request *request, const redisReply *reply,
-                     const struct cress_error *err)
+static enum cress_status refuse_unknown(const char *id, struct cress_error *err)
+{
+    return cress_error_set(err, CRESS_NOT_FOUND, "unknown_batch",
+                           "there is no batch %s: it never existed, or has expired", id);
+}
+
+void cress_call_on_follow(struct cress_redis_request *request, const redisReply *reply,
+                          const struct cress_error *err)
 {
     struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
     struct cress_error missing;
 
     if (!err && reply->integer < 0) {
-        cress_error_set(&missing, CRESS_NOT_FOUND, "unknown_batch", "batch %s does not exist",
-                        call->id);
+        refuse_unknown(call->id, &missing);
         err = &missing;
     }
     call->then.close(!err && reply->integer == CRESS_SCRIPT_FOLLOW, err, call->arg);
@@ -45,7 +54,7 @@ static void on_close(struct cress_redis_request *request, const redisReply *repl
 void cress_store_batch_close(struct cress_store *store, const char *id, cress_store_close_cb done,
                              void *arg)
 {
-    struct cress_call *call = cress_call_new(store, on_close, arg);
+    struct cress_call *call = cress_call_new(store, cress_call_on_follow, arg);
     struct cress_redis_args args;
 
     cress_redis_args_init(&args);
@@ -56,35 +65,92 @@ void cress_store_batch_close(struct cress_store *store, const char *id, cress_st
     cress_call_send(call, &args);
 }
 
-void cress_store_batch_complete(struct cress_store *store, const char *id, cress_store_done_cb done,
-                                void *arg)
+void cress_store_batch_complete(struct cress_store *store, const char *id, bool skipped,
+                                cress_store_done_cb done, void *arg)
 {
     struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
     struct cress_redis_args args;
     char key[CRESS_KEY_MAX];
     char results_key[CRESS_KEY_MAX];
+    char members_key[CRESS_KEY_MAX];
 
     cress_redis_args_init(&args);
     call->then.done = done;
-    cress_call_script(call, CRESS_SCRIPT_BATCH_COMPLETE, 2, &args);
+    cress_call_script(call, CRESS_SCRIPT_BATCH_COMPLETE, 3, &args);
     cress_redis_add(&args, cress_key(CRESS_KEY_BATCH, id, key));
     cress_redis_add(&args, cress_key(CRESS_KEY_RESULTS, id, results_key));
+    cress_redis_add(&args, cress_key(CRESS_KEY_MEMBERS, id, members_key));
+    cress_redis_add(&args, skipped ? "0" : "1");
     cress_redis_add_int(&args, store->options.config->store_ttl_ms);
+    cress_call_send(call, &args);
+}
+
+static void on_batch_cancel(struct cress_redis_request *request, const redisReply *reply,
+                            const struct cress_error *err)
+{
+    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
+    struct cress_batch_cancel answer = {0};
+    struct cress_error refused;
+
+    if (!err && reply->type == REDIS_REPLY_ARRAY) {
+        answer.cancelled = reply->element[0]->integer;
+        answer.asked = reply->element[1]->integer;
+        answer.ended = reply->element[2]->integer;
+        answer.more = reply->element[3]->integer != 0;
+    } else if (!err && reply->integer == -1) {
+        refuse_unknown(call->id, &refused);
+        err = &refused;
+    } else if (!err) {
+        cress_error_set(&refused, CRESS_CONFLICT, "batch_ended",
+                        "all jobs of batch %s have ended already", call->id);
+        err = &refused;
+    }
+    call->then.batch_cancel(&answer, err, call->arg);
+    cress_call_free(call);
+}
+
+void cress_store_batch_cancel(struct cress_store *store, const char *id, int64_t from,
+                              const char *error, int64_t now_ms, cress_store_batch_cancel_cb done,
+                              void *arg)
+{
+    struct cress_call *call = cress_call_new(store, on_batch_cancel, arg);
+    struct cress_redis_args args;
+    char key[CRESS_KEY_MAX];
+    char members_key[CRESS_KEY_MAX];
+
+    cress_redis_args_init(&args);
+    call->then.batch_cancel = done;
+    call->id = cress_strdup(id);
+    cress_call_script(call, CRESS_SCRIPT_BATCH_CANCEL, 2, &args);
+    cress_redis_add(&args, cress_key(CRESS_KEY_BATCH, id, key));
+    cress_redis_add(&args, cress_key(CRESS_KEY_MEMBERS, id, members_key));
+    cress_redis_add_int(&args, from);
+    cress_redis_add_int(&args, CRESS_BATCH_CANCEL_MAX);
+    cress_redis_add(&args, error);
+    cress_redis_add_int(&args, now_ms);
+    cress_redis_add_int(&args, store->options.config->store_ttl_ms);
+    cress_redis_add_int(&args, store->options.config->store_cancelled_ttl_ms);
     cress_call_send(call, &args);
 }
 
 void cress_batch_read(const redisReply *reply, struct cress_batch *batch)
 {
-    int64_t closed = 0;
-    int64_t completed = 0;
+    int64_t closed = 0, completed = 0, skipped = 0, if_succeeded = 0, cancel_requested = 0;
     const struct {
         const char *name;
         int64_t *number;
     } fields[] = {
-        {"total", &batch->total},     {"succeeded", &batch->succeeded},
-        {"failed", &batch->failed},   {"cancelled", &batch->cancelled},
-        {"expired", &batch->expired}, {"created_ms", &batch->created_ms},
-        {"closed", &closed},          {"completed", &completed},
+        {"total", &batch->total},
+        {"succeeded", &batch->succeeded},
+        {"failed", &batch->failed},
+        {"cancelled", &batch->cancelled},
+        {"expired", &batch->expired},
+        {"created_ms", &batch->created_ms},
+        {"closed", &closed},
+        {"completed", &completed},
+        {"skipped", &skipped},
+        {"if_succeeded", &if_succeeded},
+        {"cancel_requested", &cancel_requested},
     };
 
     for (size_t i = 0; i + 1 < reply->elements; i += 2) {
@@ -101,6 +167,9 @@ void cress_batch_read(const redisReply *reply, struct cress_batch *batch)
     }
     batch->closed = closed != 0;
     batch->completed = completed != 0;
+    batch->skipped = skipped != 0;
+    batch->if_succeeded = if_succeeded != 0;
+    batch->cancel_requested = cancel_requested != 0;
 }
 
 static void on_batch(struct cress_redis_request *request, const redisReply *reply,

@@ -50,6 +50,7 @@ struct cress_call {
         cress_store_claim_cb claim;
         cress_store_schedules_cb schedules;
         cress_store_follow_up_cb follow_up;
+        cress_store_batch_cancel_cb batch_cancel;
         void (*server)(const char *version, const struct cress_error *err, void *arg);
     } then;
     void *arg;
@@ -90,6 +91,10 @@ void cress_batch_read(const redisReply *reply, struct cress_batch *batch);
 /* For commands of which only success counts. */
 void cress_call_on_done(struct cress_redis_request *request, const redisReply *reply,
                         const struct cress_error *err);
+
+/* For scripts that answer FOLLOW or 0, or a negative number when there is no batch call->id. */
+void cress_call_on_follow(struct cress_redis_request *request, const redisReply *reply,
+                          const struct cress_error *err);
 
 /* For commands that answer an array of texts. */
 void cress_call_on_texts(struct cress_redis_request *request, const redisReply *reply,

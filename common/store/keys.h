@@ -5,9 +5,10 @@
 //   its changes
 //                                are published, with the new state as the message
 //   cress:batch:<id>     hash    total, done, succeeded, failed, cancelled, expired, closed,
-//   completed, created_ms,
-//                                completion; see struct cress_batch. `done` is the sum of the four
-//                                ends
+//   completed, skipped,
+//                                cancel_requested, if_succeeded, created_ms, completion; see struct
+//                                cress_batch. `done` is the sum of the four ends. Also the channel
+//                                on which its changes are published
 //   cress:results:<id>   list    the ends of the batch's jobs, one JSON text each
 //   cress:log:<id>/<n>   string  what attempt n of a job wrote to its log, UTF-8
 //   cress:unique:<key>   hash    who has the unique key: id, the job; sent, there when its message is
@@ -15,7 +16,8 @@
 //   cress:idempotency:<key>  hash  who has the idempotency key: as above, and fingerprint, of the
 //                                request
 //   cress:members:<id>   list    the ids of the batch's jobs, in the order they were made
-//   cress:after:<id>     list    what is to be done when job <id> has ended, see follow_up.lua
+//   cress:after:<id>     list    what is to be done when job <id> has ended, see follow_up.lua; without
+//                                an id: what nobody's message leads to
 //   cress:pending:<id>   set     the jobs that the waiting job <id> still waits for
 //   cress:limits         set     names of tasks that have limits
 //   cress:limit:<task>   hash    limits, as last used; hold, how many ms a job holds its place on

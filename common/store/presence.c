@@ -3,14 +3,14 @@
 #include "common/store/internal.h"
 
 void cress_store_beat(struct cress_store *store, const char *worker, const char *json,
-                      int64_t ttl_ms, cress_store_done_cb done, void *arg)
+                      int64_t ttl_ms, cress_store_close_cb done, void *arg)
 {
-    struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
+    struct cress_call *call = cress_call_new(store, cress_call_on_follow, arg);
     struct cress_redis_args args;
     char key[CRESS_KEY_MAX];
 
     cress_redis_args_init(&args);
-    call->then.done = done;
+    call->then.close = done;
     cress_call_script(call, CRESS_SCRIPT_BEAT, 2, &args);
     cress_redis_add(&args, cress_key(CRESS_KEY_WORKER, worker, key));
     cress_redis_add(&args, CRESS_KEY_WORKERS);

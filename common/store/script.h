@@ -28,6 +28,7 @@
     X(BATCH_CLOSE, batch_close)             \
     X(BATCH_COMPLETE, batch_complete)       \
     X(PAUSE, pause)                         \
+    X(BATCH_CANCEL, batch_cancel)           \
     X(BEAT, beat)                           \
     X(LEAVE, leave)                         \
     X(WORKERS, workers)                     \

@@ -60,6 +60,9 @@ uv_loop_t *cress_store_loop(const struct cress_store *store);
 
 typedef void (*cress_store_done_cb)(const struct cress_error *err, void *arg);
 
+/* `follow`: something is to be done; what, the function says. */
+typedef void (*cress_store_close_cb)(bool follow, const struct cress_error *err, void *arg);
+
 /* What the store says about a change. */
 enum cress_verdict {
     CRESS_VERDICT_APPLIED,
@@ -243,7 +246,8 @@ void cress_store_cancel_reason(struct cress_store *store, const char *id, cress_
 
 /* --- jobs: what follows their end --- */
 
-/* What is to be done after the end of job `id`, `done` entries of the last answer being done. The
+/* What is to be done after the end of job `id` - with "", what follows when jobs are cancelled and
+ * batches closed, should whoever did so have died -, `done` entries of the last answer being done. The
  * store settles what it can - a waiting job that is not to run is cancelled - and answers what it
  * cannot: "job ID OTHER", the message of job ID is to be published, and "batch ID", its completion
  * job is to be submitted. `more`: ask again, these being done. Entries that are not called done are
@@ -271,6 +275,10 @@ struct cress_watch *cress_store_watch(struct cress_store *store, const char *id,
                                       void (*wake)(void *arg), void *arg);
 void cress_watch_stop(struct cress_watch *watch);
 
+/* The same for the counts of batch `id`. */
+struct cress_watch *cress_store_watch_batch(struct cress_store *store, const char *id,
+                                            void (*wake)(void *arg), void *arg);
+
 /* Listens to what workers are told: "cancel <id>" when the running job of that id is to stop,
  * "queues" when a queue was paused or resumed. NULL when listening has begun and again after each
  * reconnect, because something may have been missed: the listener then looks for itself. Ends with
@@ -284,26 +292,45 @@ struct cress_batch {
     const char *id;
     int64_t total; /* jobs counted in so far; final when closed */
     int64_t succeeded, failed, cancelled, expired;
-    bool closed;    /* no more jobs will be added */
-    bool completed; /* the completion job has been published */
+    bool closed;           /* no more jobs will be added */
+    bool if_succeeded;     /* the completion job runs only if all jobs have succeeded */
+    bool cancel_requested; /* no completion job runs; jobs that ran may still be stopping */
+    bool completed;        /* nothing more follows: the completion job has been published, unless */
+    bool skipped;          /* it was not to run */
     int64_t created_ms;
     const char *completion; /* the request of the completion job, as for cress_job_from_request(),
                                with its id; NULL: none */
 };
 
-/* Opens batch `id`; opening it again changes nothing. `completion` may be NULL. */
+/* Opens batch `id`; opening it again changes nothing. `completion` may be NULL, and runs, if
+ * `if_succeeded`, only when all jobs have succeeded. */
 void cress_store_batch_open(struct cress_store *store, const char *id, const char *completion,
-                            int64_t now_ms, cress_store_done_cb done, void *arg);
+                            bool if_succeeded, int64_t now_ms, cress_store_done_cb done, void *arg);
 
-/* No more jobs: `follow` is as above. */
-typedef void (*cress_store_close_cb)(bool follow, const struct cress_error *err, void *arg);
+/* No more jobs. `follow`: they have all ended, and the caller calls cress_completion_submit(). */
 void cress_store_batch_close(struct cress_store *store, const char *id, cress_store_close_cb done,
                              void *arg);
 
-/* The completion job has been published and confirmed. The batch's keys now get the TTL of finished
- * jobs. */
-void cress_store_batch_complete(struct cress_store *store, const char *id, cress_store_done_cb done,
-                                void *arg);
+/* The completion job has been published and confirmed, or is not to run (`skipped`). The batch's
+ * keys now get the TTL of finished jobs. */
+void cress_store_batch_complete(struct cress_store *store, const char *id, bool skipped,
+                                cress_store_done_cb done, void *arg);
+
+/* Of a part of a batch's jobs, what was done with them. */
+struct cress_batch_cancel {
+    int64_t cancelled, asked, ended; /* at once; to stop, for they ran; left, for they had ended */
+    bool more;
+};
+
+/* Closes the batch and cancels its jobs, CRESS_BATCH_CANCEL_MAX of them from the `from`th on, each
+ * as cress_store_cancel() does. CRESS_CONFLICT "batch_ended". What follows is in the list of no job:
+ * cress_follow_up() with the id "" does it, or else the workers do. */
+enum { CRESS_BATCH_CANCEL_MAX = 200 };
+typedef void (*cress_store_batch_cancel_cb)(const struct cress_batch_cancel *answer,
+                                            const struct cress_error *err, void *arg);
+void cress_store_batch_cancel(struct cress_store *store, const char *id, int64_t from,
+                              const char *error, int64_t now_ms, cress_store_batch_cancel_cb done,
+                              void *arg);
 
 typedef void (*cress_store_batch_cb)(const struct cress_batch *batch, const struct cress_error *err,
                                      void *arg);
@@ -317,9 +344,10 @@ void cress_store_batch_results(struct cress_store *store, const char *id, int64_
 
 /* --- presence --- */
 
-/* Reports a worker: `json` is shown by `cress workers` and forgotten after `ttl_ms`. */
+/* Reports a worker: `json` is shown by `cress workers` and forgotten after `ttl_ms`. `follow`: there
+ * is something in the list of no job, see cress_follow_up(). */
 void cress_store_beat(struct cress_store *store, const char *worker, const char *json,
-                      int64_t ttl_ms, cress_store_done_cb done, void *arg);
+                      int64_t ttl_ms, cress_store_close_cb done, void *arg);
 void cress_store_leave(struct cress_store *store, const char *worker, cress_store_done_cb done,
                        void *arg);
 

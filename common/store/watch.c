@@ -176,6 +176,16 @@ struct cress_watch *cress_store_watch(struct cress_store *store, const char *id,
     return watch;
 }
 
+struct cress_watch *cress_store_watch_batch(struct cress_store *store, const char *id,
+                                            void (*wake_cb)(void *arg), void *arg)
+{
+    char key[CRESS_KEY_MAX];
+    struct cress_watch *watch = add_watch(store, cress_key(CRESS_KEY_BATCH, id, key), arg);
+
+    watch->wake = wake_cb;
+    return watch;
+}
+
 struct cress_watch *cress_store_listen(struct cress_store *store,
                                        void (*heard)(const char *message, void *arg), void *arg)
 {

@@ -80,21 +80,26 @@ static void on_answer(const struct cress_cancel_answer *answer, const struct cre
     finish(cancellation, err);
 }
 
+char *cress_cancel_error(const char *reason)
+{
+    struct cress_buf error = cress_buf_make((size_t)8 * CRESS_CANCEL_REASON_MAX);
+
+    cress_buf_add_text(&error, "{\"code\":\"cancelled\",\"message\":");
+    cress_buf_add_json(&error, reason, strlen(reason));
+    cress_buf_add_char(&error, '}');
+    return cress_buf_take(&error);
+}
+
 void cress_cancel_job(const struct cress_submit_options *options, const char *id,
                       const char *reason, cress_cancel_cb done, void *arg)
 {
     struct cancellation *cancellation = CRESS_NEW(struct cancellation);
-    struct cress_buf error = cress_buf_make((size_t)8 * CRESS_CANCEL_REASON_MAX);
+    char *error = cress_cancel_error(reason ? reason : "cancelled by request");
 
-    reason = reason ? reason : "cancelled by request";
-    cress_buf_add_text(&error, "{\"code\":\"cancelled\",\"message\":");
-    cress_buf_add_json(&error, reason, strlen(reason));
-    cress_buf_add_char(&error, '}');
     cancellation->options = *options;
     cancellation->id = cress_strdup(id);
     cancellation->done = done;
     cancellation->arg = arg;
-    cress_store_cancel(options->store, id, cress_buf_text(&error), cress_clock_wall_ms(), on_answer,
-                       cancellation);
-    cress_buf_free(&error);
+    cress_store_cancel(options->store, id, error, cress_clock_wall_ms(), on_answer, cancellation);
+    free(error);
 }

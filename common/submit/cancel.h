@@ -16,6 +16,9 @@ enum { CRESS_CANCEL_REASON_MAX = 256 }; /* bytes, without the NUL */
 CRESS_MUST_CHECK enum cress_status cress_cancel_check_reason(const char *reason,
                                                              struct cress_error *err);
 
+/* The error, as JSON text, of a job that is cancelled for `reason`; free() it. */
+char *cress_cancel_error(const char *reason);
+
 /* How it ended. `err` NULL: the job is cancelled (`state` CANCELLED; it may have been so before), or
  * has been asked to stop (RUNNING). CRESS_CONFLICT "job_ended": it has ended otherwise, as `state`
  * says. CRESS_NOT_FOUND "unknown_job". After another error it is worth another try, as it is when

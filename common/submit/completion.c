@@ -33,9 +33,10 @@ static void noted_cb(const struct cress_error *err, void *arg)
     end(arg, err);
 }
 
-static void note(struct completion *completion)
+static void note(struct completion *completion, bool skipped)
 {
-    cress_store_batch_complete(completion->options.store, completion->batch, noted_cb, completion);
+    cress_store_batch_complete(completion->options.store, completion->batch, skipped, noted_cb,
+                               completion);
 }
 
 /* Whether submitting the same request again is pointless. */
@@ -49,7 +50,7 @@ static void give_up(struct completion *completion, const struct cress_error *err
 {
     cress_log(CRESS_LOG_ERROR, "batch ended, but its completion job cannot be submitted",
               CRESS_KV("batch", completion->batch), CRESS_KV_ERROR(err));
-    note(completion);
+    note(completion, true);
 }
 
 static void submitted_cb(const struct cress_record *record, const struct cress_error *err,
@@ -59,7 +60,7 @@ static void submitted_cb(const struct cress_record *record, const struct cress_e
     struct completion *completion = arg;
     if (!err ||
         err->status == CRESS_CONFLICT) { /* in conflict with itself: it was submitted before */
-        note(completion);
+        note(completion, false);
     } else if (is_hopeless(err)) {
         give_up(completion, err);
     } else {
@@ -82,6 +83,11 @@ static void submit(struct completion *completion, const char *request_text)
     json_decref(request);
 }
 
+static bool is_wanted(const struct cress_batch *batch)
+{
+    return !batch->cancel_requested && (!batch->if_succeeded || batch->succeeded == batch->total);
+}
+
 static void read_cb(const struct cress_batch *batch, const struct cress_error *err, void *arg)
 {
     struct completion *completion = arg;
@@ -89,10 +95,10 @@ static void read_cb(const struct cress_batch *batch, const struct cress_error *e
         end(completion, err);
     } else if (err || batch->completed) {
         end(completion, NULL);
-    } else if (batch->completion) {
+    } else if (batch->completion && is_wanted(batch)) {
         submit(completion, batch->completion);
     } else {
-        note(completion);
+        note(completion, batch->completion != NULL);
     }
 }
 

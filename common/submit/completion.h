@@ -5,8 +5,8 @@
 
 #include "common/submit/submit.h"
 
-/* Submits the completion job of `batch`, whose jobs have all ended, and notes that in the batch;
- * does nothing when that was done before. The completion job's id is in the batch's request, which
+/* Submits the completion job of `batch`, whose jobs have all ended, unless it is not to run, and
+ * notes that in the batch; does nothing when that was done before. The completion job's id is in the batch's request, which
  * makes a second submission harmless. `options` is copied. After an error it is worth another try;
  * `done` is called once, never from within. */
 void cress_completion_submit(const struct cress_submit_options *options, const char *batch,

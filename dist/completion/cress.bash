@@ -26,6 +26,14 @@ _cress() {
     wait:--timeout) return ;;
     cancel:--reason) return ;;
     logs:--attempt) return ;;
+    batch:--jsonl) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    batch:--then) return ;;
+    batch:--then-payload) return ;;
+    batch:--then-queue) words=$(cress queues --connect-timeout 1s 2>/dev/null | cut -f 1) ;;
+    batch:--complete-on) words='ended succeeded' ;;
+    batch:--id) return ;;
+    batch:--timeout) return ;;
+    batch:--reason) return ;;
     prerender:--to) return ;;
     prerender:--queue) words=$(cress queues --connect-timeout 1s 2>/dev/null | cut -f 1) ;;
     prerender:--cache-control) return ;;
@@ -55,7 +63,7 @@ _cress() {
     *:--connect-timeout) return ;;
     *:--color) words='auto always never' ;;
     *) case $verb in
-        '') words='enqueue status wait cancel result explain logs prerender send receive queues limits pause resume dead worker workers cron config doctor completion version help' ;;
+        '') words='enqueue status wait cancel result explain logs batch prerender send receive queues limits pause resume dead worker workers cron config doctor completion version help' ;;
         enqueue) words=' --queue --delay --at --priority --max-attempts --backoff --backoff-base --backoff-cap --timeout --expires --id --key --unique --unique-for --after --after-any --wait --jsonl --json --connect-timeout --color --help' ;;
         status) words=' --attempts --watch --json --connect-timeout --color --help' ;;
         wait) words=' --timeout --any --json --connect-timeout --color --help' ;;
@@ -63,6 +71,7 @@ _cress() {
         result) words=' --json --connect-timeout --color --help' ;;
         explain) words=' --json --connect-timeout --color --help' ;;
         logs) words=' --attempt --follow --json --connect-timeout --color --help' ;;
+        batch) words='create add close status wait results cancel --jsonl --then --then-payload --then-queue --complete-on --id --open --watch --timeout --reason --json --connect-timeout --color --help' ;;
         prerender) words=' --to --queue --cache-control --max-attempts --wait --max-failures --json --connect-timeout --color --help' ;;
         send) words=' --json --connect-timeout --color --help' ;;
         receive) words=' --count --timeout --json --connect-timeout --color --help' ;;

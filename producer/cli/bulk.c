@@ -57,13 +57,16 @@ struct cress_bulk {
     struct cress_submit_options submit;
     struct slot *ring;
     size_t head, count;
-    bool input_ended, stopping;
+    bool input_ended, stopping, finished;
     struct cress_error input_failure;
     int64_t started_ms, last_line;
     int64_t accepted, bad, refused;
     struct cress_buf out;
     size_t out_written;
     uv_timer_t out_retry;
+    const char *batch; /* of all jobs; NULL: none */
+    void (*then)(int exit_code, void *arg);
+    void *then_arg;
 };
 
 /* --- outcomes
@@ -101,6 +104,9 @@ static bool write_out(struct cress_bulk *bulk)
 static void print_outcome(struct cress_bulk *bulk, const struct slot *slot)
 {
     struct cress_buf *out = &bulk->out;
+    if (bulk->batch) {
+        return;
+    }
     if (!cress_cli_json(bulk->cli)) {
         if (!slot->err) {
             cress_buf_add_text(out, slot->id);
@@ -183,13 +189,18 @@ static void finish(struct cress_bulk *bulk)
                      "%" PRId64 " accepted, %" PRId64 " bad, %" PRId64 " refused in %s (%.0f/s)",
                      bulk->accepted, bulk->bad, bulk->refused, cress_span_format(took_ms, span),
                      (double)bulk->accepted * 1000 / (double)(took_ms > 0 ? took_ms : 1));
-    cress_cli_end(bulk->cli, exit_code(bulk));
+    bulk->finished = true;
+    if (bulk->then) {
+        bulk->then(exit_code(bulk), bulk->then_arg);
+    } else {
+        cress_cli_end(bulk->cli, exit_code(bulk));
+    }
 }
 
 /* Called after everything that may have finished a slot or made room. */
 static void advance(struct cress_bulk *bulk)
 {
-    if (cress_cli_over(bulk->cli)) {
+    if (cress_cli_over(bulk->cli) || bulk->finished) {
         return;
     }
     print_done(bulk);
@@ -221,6 +232,14 @@ static void fail_slot(struct slot *slot, const struct cress_error *err)
     slot->done = true;
 }
 
+/* Whether the job is in the batch already, from an earlier try. */
+static bool is_member(const struct cress_bulk *bulk, const struct cress_record *record,
+                      const struct cress_error *err)
+{
+    return bulk->batch && record && record->batch && strcmp(err->code, "job_exists") == 0 &&
+           strcmp(record->batch, bulk->batch) == 0;
+}
+
 static void on_submitted(const struct cress_record *record, const struct cress_error *err,
                          void *arg)
 {
@@ -228,7 +247,7 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
     if (cress_cli_over(slot->bulk->cli) || slot->done) {
         return;
     }
-    if (err) {
+    if (err && !is_member(slot->bulk, record, err)) {
         fail_slot(slot, err);
     } else {
         snprintf(slot->id, sizeof slot->id, "%s", record->id);
@@ -252,6 +271,7 @@ static enum cress_status submit_line(struct slot *slot, const char *line, size_t
     const enum cress_status status =
         cress_job_from_request(request, cress_clock_wall_ms(), &job, &payload, err);
     if (status == CRESS_OK) {
+        job.batch = slot->bulk->batch;
         cress_submit(&slot->bulk->submit, &job, on_submitted, slot);
         free(payload);
     }
@@ -329,6 +349,19 @@ enum cress_status cress_bulk_new(struct cress_cli *cli, const char *path, struct
     bulk->ring = cress_alloc(WINDOW * sizeof *bulk->ring);
     *out = bulk;
     return CRESS_OK;
+}
+
+void cress_bulk_into(struct cress_bulk *bulk, const char *batch,
+                     void (*then)(int exit_code, void *arg), void *arg)
+{
+    bulk->batch = batch;
+    bulk->then = then;
+    bulk->then_arg = arg;
+}
+
+bool cress_bulk_is_running(const struct cress_bulk *bulk)
+{
+    return bulk->lines != NULL;
 }
 
 void cress_bulk_run(struct cress_bulk *bulk)

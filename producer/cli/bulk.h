@@ -5,12 +5,22 @@
 
 #include "common/base/status.h"
 
+#include <stdbool.h>
+
 struct cress_bulk;
 struct cress_cli;
 
 /* Opens `path` ("-": stdin). */
 CRESS_MUST_CHECK enum cress_status cress_bulk_new(struct cress_cli *cli, const char *path,
                                                   struct cress_bulk **out, struct cress_error *err);
+
+/* Before it runs: its jobs belong to batch `batch` (borrowed). Nothing is printed of those that are
+ * accepted, and `then` is called with the exit code in place of the verb's end. */
+void cress_bulk_into(struct cress_bulk *bulk, const char *batch,
+                     void (*then)(int exit_code, void *arg), void *arg);
+
+/* Whether it has begun. */
+bool cress_bulk_is_running(const struct cress_bulk *bulk);
 
 /* Submits every line; the verb's end is its own. */
 void cress_bulk_run(struct cress_bulk *bulk);

@@ -47,12 +47,12 @@ struct cress_verb {
     void (*release)(struct cress_cli *cli);
 };
 
-extern const struct cress_verb cress_verb_enqueue, cress_verb_status, cress_verb_wait,
-    cress_verb_cancel, cress_verb_result, cress_verb_explain, cress_verb_logs, cress_verb_prerender,
-    cress_verb_send, cress_verb_receive, cress_verb_queues, cress_verb_limits, cress_verb_pause,
-    cress_verb_resume, cress_verb_dead, cress_verb_worker, cress_verb_workers, cress_verb_cron,
-    cress_verb_config, cress_verb_doctor, cress_verb_completion, cress_verb_version,
-    cress_verb_help;
+extern const struct cress_verb cress_verb_enqueue, cress_verb_batch, cress_verb_status,
+    cress_verb_wait, cress_verb_cancel, cress_verb_result, cress_verb_explain, cress_verb_logs,
+    cress_verb_prerender, cress_verb_send, cress_verb_receive, cress_verb_queues, cress_verb_limits,
+    cress_verb_pause, cress_verb_resume, cress_verb_dead, cress_verb_worker, cress_verb_workers,
+    cress_verb_cron, cress_verb_config, cress_verb_doctor, cress_verb_completion,
+    cress_verb_version, cress_verb_help;
 
 /* In the order of --help; ends with NULL. */
 extern const struct cress_verb *const cress_verbs[];

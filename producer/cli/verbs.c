@@ -8,12 +8,31 @@
 #include <string.h>
 
 const struct cress_verb *const cress_verbs[] = {
-    &cress_verb_enqueue,    &cress_verb_status,  &cress_verb_wait,   &cress_verb_cancel,
-    &cress_verb_result,     &cress_verb_explain, &cress_verb_logs,   &cress_verb_prerender,
-    &cress_verb_send,       &cress_verb_receive, &cress_verb_queues, &cress_verb_limits,
-    &cress_verb_pause,      &cress_verb_resume,  &cress_verb_dead,   &cress_verb_worker,
-    &cress_verb_workers,    &cress_verb_cron,    &cress_verb_config, &cress_verb_doctor,
-    &cress_verb_completion, &cress_verb_version, &cress_verb_help,   NULL,
+    &cress_verb_enqueue,
+    &cress_verb_status,
+    &cress_verb_wait,
+    &cress_verb_cancel,
+    &cress_verb_result,
+    &cress_verb_explain,
+    &cress_verb_logs,
+    &cress_verb_batch,
+    &cress_verb_prerender,
+    &cress_verb_send,
+    &cress_verb_receive,
+    &cress_verb_queues,
+    &cress_verb_limits,
+    &cress_verb_pause,
+    &cress_verb_resume,
+    &cress_verb_dead,
+    &cress_verb_worker,
+    &cress_verb_workers,
+    &cress_verb_cron,
+    &cress_verb_config,
+    &cress_verb_doctor,
+    &cress_verb_completion,
+    &cress_verb_version,
+    &cress_verb_help,
+    NULL,
 };
 
 static const char *const colour_words[] = {"auto", "always", "never", NULL};

@@ -1,44 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batches over HTTP: GET /v1/batches/{id}.
-#include "producer/gateway/gateway.h"
-
-#include "common/base/clock.h"
+// Batches over HTTP: how far one is, its results, closing and cancelling it. They are made in
+// batch_jobs.c. See docs/http-api.md.
+#include "producer/batches.h"
 #include "common/base/id.h"
+#include "common/base/mem.h"
+#include "common/base/text.h"
+#include "common/submit/cancel_batch.h"
+#include "common/submit/completion.h"
+#include "producer/gateway/gateway.h"
+#include "producer/gateway/params.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
-/* The id in the stored request of the completion job. */
-static void add_completion_id(struct cress_buf *page, const char *completion)
+enum { RESULTS_DEFAULT = 100, RESULTS_MAX = 1000, NUMBER_MAX = 32 };
+
+/* A request about one batch, in the request's memory. */
+struct inquiry {
+    struct cress_request *request;
+    char id[CRESS_ID_MAX + 1];
+    int64_t offset, limit; /* results */
+    bool exists;
+};
+
+static struct inquiry *begin(struct cress_request *request, const char *id)
 {
-    json_t *request = completion != NULL ? json_loads(completion, 0, NULL) : NULL;
-    const char *id = json_string_value(json_object_get(request, "id"));
-    if (id != NULL) {
-        cress_buf_add_json(page, id, strlen(id));
-    } else {
-        cress_buf_add_text(page, "null");
+    if (!cress_id_is_valid(id)) {
+        cress_gateway_problem(request, 404, "unknown_batch", "this is no batch id", NULL);
+        return NULL;
     }
-    json_decref(request);
+    struct inquiry *inquiry = cress_request_alloc(request, sizeof *inquiry);
+    inquiry->request = request;
+    snprintf(inquiry->id, sizeof inquiry->id, "%s", id);
+    return inquiry;
 }
 
-static void write_batch(const struct cress_batch *batch, struct cress_buf *page)
-{
-    const int64_t ended = batch->succeeded + batch->failed + batch->cancelled + batch->expired;
-    char created[CRESS_TIME_TEXT_MAX];
-    cress_buf_add_text(page, "{\"id\":");
-    cress_buf_add_json(page, batch->id, strlen(batch->id));
-    cress_buf_printf(page,
-                     ",\"total\":%" PRId64 ",\"succeeded\":%" PRId64 ",\"failed\":%" PRId64
-                     ",\"cancelled\":%" PRId64 ",\"expired\":%" PRId64,
-                     batch->total, batch->succeeded, batch->failed, batch->cancelled,
-                     batch->expired);
-    cress_buf_printf(page, ",\"done\":%s,\"closed\":%s,\"completed\":%s,\"completion_id\":",
-                     batch->closed && ended >= batch->total ? "true" : "false",
-                     batch->closed ? "true" : "false", batch->completed ? "true" : "false");
-    add_completion_id(page, batch->completion);
-    cress_buf_printf(page, ",\"created_at\":\"%s\"}",
-                     cress_time_format(batch->created_ms, created));
-}
+/* --- the batch --- */
 
 static void on_batch(const struct cress_batch *batch, const struct cress_error *err, void *arg)
 {
@@ -53,17 +51,146 @@ static void on_batch(const struct cress_batch *batch, const struct cress_error *
                               NULL);
         return;
     }
-    write_batch(batch, cress_gateway_page(cress_gateway_of(request)));
+    struct cress_buf *page = cress_gateway_page(cress_gateway_of(request));
+    cress_batch_begin_json(batch, page);
+    cress_buf_add_char(page, '}');
     struct cress_response response = {.status = 200};
     cress_response_add(&response, "Cache-Control", "private, no-cache");
+    if (!cress_batch_is_done(batch)) {
+        cress_response_add(&response, "Retry-After", "1");
+    }
     cress_gateway_respond_page(request, &response);
 }
 
 void cress_gateway_get_batch(struct cress_request *request, const char *param)
 {
-    if (!cress_id_is_valid(param)) {
-        cress_gateway_problem(request, 404, "unknown_batch", "this is no batch id", NULL);
+    const struct inquiry *inquiry = begin(request, param);
+    if (inquiry != NULL) {
+        cress_store_batch_get(cress_gateway_of(request)->store, inquiry->id, on_batch, request);
+    }
+}
+
+/* --- results --- */
+
+static void on_results(const char *const *results, size_t count, const struct cress_error *err,
+                       void *arg)
+{
+    const struct inquiry *inquiry = arg;
+    if (err != NULL) {
+        cress_gateway_error(inquiry->request, err);
         return;
     }
-    cress_store_batch_get(cress_gateway_of(request)->store, param, on_batch, request);
+    struct cress_buf *page = cress_gateway_page(cress_gateway_of(inquiry->request));
+    cress_buf_printf(page, "{\"offset\":%" PRId64 ",\"next\":%" PRId64 ",\"results\":[",
+                     inquiry->offset, inquiry->offset + (int64_t)count);
+    for (size_t i = 0; i < count; i++) {
+        cress_buf_add_text(page, i > 0 ? "," : "");
+        cress_buf_add_text(page, results[i]);
+    }
+    cress_buf_add_text(page, "]}");
+    struct cress_response response = {.status = 200};
+    cress_response_add(&response, "Cache-Control", "private, no-cache");
+    cress_gateway_respond_page(inquiry->request, &response);
+}
+
+static void on_found(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+{
+    struct inquiry *inquiry = arg;
+    if (err != NULL || batch == NULL) {
+        on_batch(batch, err, inquiry->request);
+        return;
+    }
+    cress_store_batch_results(cress_gateway_of(inquiry->request)->store, inquiry->id,
+                              inquiry->offset, inquiry->limit, on_results, inquiry);
+}
+
+/* A number of the query, from `min` to `max`; `*number` stays when it is not there. */
+static bool read_number(const struct cress_request *request, const char *name, int64_t min,
+                        int64_t max, int64_t *number)
+{
+    char text[NUMBER_MAX];
+    return !cress_params_query(request->query, name, text, sizeof text) ||
+           (cress_text_to_int(text, number) && *number >= min && *number <= max);
+}
+
+void cress_gateway_get_batch_results(struct cress_request *request, const char *param)
+{
+    struct inquiry *inquiry = begin(request, param);
+    if (inquiry == NULL) {
+        return;
+    }
+    inquiry->limit = RESULTS_DEFAULT;
+    if (!read_number(request, "offset", 0, INT32_MAX, &inquiry->offset) ||
+        !read_number(request, "limit", 1, RESULTS_MAX, &inquiry->limit)) {
+        cress_gateway_problem(request, 400, "bad_range",
+                              "offset is a number from 0, limit one from 1 to 1000", NULL);
+        return;
+    }
+    cress_store_batch_get(cress_gateway_of(request)->store, inquiry->id, on_found, inquiry);
+}
+
+/* --- closing --- */
+
+static void on_completed(const struct cress_error *err, void *arg)
+{
+    const struct inquiry *inquiry = arg;
+    (void)err; /* what could not be done the workers do */
+    cress_store_batch_get(cress_gateway_of(inquiry->request)->store, inquiry->id, on_batch,
+                          inquiry->request);
+}
+
+static void on_closed(bool follow, const struct cress_error *err, void *arg)
+{
+    struct inquiry *inquiry = arg;
+    if (err != NULL) {
+        cress_gateway_error(inquiry->request, err);
+    } else if (follow) {
+        const struct cress_submit_options options =
+            cress_gateway_submit_options(cress_gateway_of(inquiry->request));
+        cress_completion_submit(&options, inquiry->id, on_completed, inquiry);
+    } else {
+        on_completed(NULL, inquiry);
+    }
+}
+
+void cress_gateway_close_batch(struct cress_request *request, const char *param)
+{
+    struct inquiry *inquiry = begin(request, param);
+    if (inquiry != NULL) {
+        cress_store_batch_close(cress_gateway_of(request)->store, inquiry->id, on_closed, inquiry);
+    }
+}
+
+/* --- cancelling --- */
+
+static void on_cancelled(const struct cress_batch_cancel *counts, const struct cress_error *err,
+                         void *arg)
+{
+    (void)counts; /* the batch says more */
+    const struct inquiry *inquiry = arg;
+    if (err != NULL) {
+        cress_gateway_error(inquiry->request, err);
+        return;
+    }
+    cress_store_batch_get(cress_gateway_of(inquiry->request)->store, inquiry->id, on_batch,
+                          inquiry->request);
+}
+
+void cress_gateway_cancel_batch(struct cress_request *request, const char *param)
+{
+    struct inquiry *inquiry = begin(request, param);
+    if (inquiry == NULL) {
+        return;
+    }
+    json_t *body;
+    const char *reason;
+    struct cress_error err;
+    if (cress_gateway_reason(request, &body, &reason, &err) != CRESS_OK) {
+        cress_gateway_error(request, &err);
+    } else {
+        const struct cress_submit_options options =
+            cress_gateway_submit_options(cress_gateway_of(request));
+        cress_cancel_batch(&options, inquiry->id, reason, on_cancelled, inquiry);
+    }
+    json_decref(body);
 }

@@ -33,11 +33,18 @@ void cress_gateway_get_job(struct cress_request *request, const char *param);   
 void cress_gateway_get_result(struct cress_request *request, const char *param); /* jobs.c */
 void cress_gateway_get_logs(struct cress_request *request, const char *param);   /* logs.c */
 void cress_gateway_get_explanation(struct cress_request *request,
-                                   const char *param);                             /* explain.c */
-void cress_gateway_cancel_job(struct cress_request *request, const char *param);   /* jobs.c */
-void cress_gateway_get_batch(struct cress_request *request, const char *param);    /* batches.c */
-void cress_gateway_get_queues(struct cress_request *request, const char *param);   /* queues.c */
-void cress_gateway_pause_queue(struct cress_request *request, const char *param);  /* queues.c */
+                                   const char *param);                           /* explain.c */
+void cress_gateway_cancel_job(struct cress_request *request, const char *param); /* jobs.c */
+void cress_gateway_get_batch(struct cress_request *request, const char *param);  /* batches.c */
+void cress_gateway_get_batch_results(struct cress_request *request,
+                                     const char *param);                           /* batches.c */
+void cress_gateway_close_batch(struct cress_request *request, const char *param);  /* batches.c */
+void cress_gateway_cancel_batch(struct cress_request *request, const char *param); /* batches.c */
+void cress_gateway_post_batch(struct cress_request *request, const char *param); /* batch_jobs.c */
+void cress_gateway_post_batch_jobs(struct cress_request *request,
+                                   const char *param);                            /* batch_jobs.c */
+void cress_gateway_get_queues(struct cress_request *request, const char *param);  /* queues.c */
+void cress_gateway_pause_queue(struct cress_request *request, const char *param); /* queues.c */
 void cress_gateway_resume_queue(struct cress_request *request, const char *param); /* queues.c */
 void cress_gateway_get_schedules(struct cress_request *request,
                                  const char *param); /* schedules.c */
@@ -65,6 +72,19 @@ cress_gateway_submit_options(const struct cress_gateway *gateway)
         .timeout_ms = gateway->config->gateway_backend_timeout_ms,
     };
 }
+
+/* --- bodies: body.c --- */
+
+/* The body as JSON; the caller releases it. NULL: CRESS_MALFORMED says why, and of an empty body
+ * what was expected. */
+json_t *cress_gateway_body(const struct cress_request *request, const char *expected,
+                           struct cress_error *err);
+
+/* The text of {"reason": …}, or NULL when there is no body. The caller releases `*body`, from which
+ * it borrows, in any case. CRESS_MALFORMED, CRESS_INVALID. */
+CRESS_MUST_CHECK enum cress_status cress_gateway_reason(const struct cress_request *request,
+                                                        json_t **body, const char **reason,
+                                                        struct cress_error *err);
 
 /* --- answering: reply.c --- */
 

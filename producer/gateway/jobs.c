@@ -317,21 +317,6 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
     }
 }
 
-/* Duplicate members and anything after the value are refused: two readers must not see two jobs. */
-static json_t *parse_body(const struct cress_request *request, struct cress_error *err)
-{
-    json_error_t where;
-    json_t *json = json_loadb(request->body, request->body_size, JSON_REJECT_DUPLICATES, &where);
-    if (json == NULL && request->body_size == 0) {
-        cress_error_set(err, CRESS_MALFORMED, "bad_json",
-                        "the body is empty; expected {\"task\": …, \"payload\": …}");
-    } else if (json == NULL) {
-        cress_error_set(err, CRESS_MALFORMED, "bad_json", "line %d, column %d: %s", where.line,
-                        where.column, where.text);
-    }
-    return json;
-}
-
 /* A digest of the request, however its members are ordered and spaced. */
 static void digest(const json_t *json, char text[CRESS_SHA256_TEXT_SIZE])
 {
@@ -382,7 +367,7 @@ void cress_gateway_post_job(struct cress_request *request, const char *param)
         cress_gateway_error(request, &err);
         return;
     }
-    json_t *json = parse_body(request, &err);
+    json_t *json = cress_gateway_body(request, "{\"task\": …, \"payload\": …}", &err);
     if (json == NULL) {
         cress_gateway_error(request, &err);
         return;
@@ -417,46 +402,21 @@ static void on_cancelled(enum cress_state state, const struct cress_error *err, 
     }
 }
 
-/* The reason in the body, if there is one: {"reason": "…"}. */
-static enum cress_status read_reason(const json_t *body, const char **reason,
-                                     struct cress_error *err)
-{
-    json_error_t problem;
-    *reason = NULL;
-    if (body != NULL &&
-        json_unpack_ex((json_t *)body, &problem, JSON_STRICT, "{s?s}", "reason", reason) != 0) {
-        return cress_error_set(err, CRESS_INVALID, "invalid",
-                               "the body is {\"reason\": text}, or empty: %s", problem.text);
-    }
-    return *reason != NULL ? cress_cancel_check_reason(*reason, err) : CRESS_OK;
-}
-
-static void cancel(struct inquiry *inquiry, const json_t *body)
-{
-    struct cress_request *request = inquiry->request;
-    const struct cress_submit_options options =
-        cress_gateway_submit_options(cress_gateway_of(request));
-    const char *reason;
-    struct cress_error err;
-    if (read_reason(body, &reason, &err) != CRESS_OK) {
-        cress_gateway_error(request, &err);
-    } else {
-        cress_cancel_job(&options, inquiry->id, reason, on_cancelled, inquiry);
-    }
-}
-
 void cress_gateway_cancel_job(struct cress_request *request, const char *param)
 {
     struct inquiry *inquiry = begin_inquiry(request, param, answer_cancel);
     if (inquiry == NULL) {
         return;
     }
+    json_t *body;
+    const char *reason;
     struct cress_error err;
-    json_t *body = request->body_size > 0 ? parse_body(request, &err) : NULL;
-    if (request->body_size > 0 && body == NULL) {
+    if (cress_gateway_reason(request, &body, &reason, &err) != CRESS_OK) {
         cress_gateway_error(request, &err);
-        return;
+    } else {
+        const struct cress_submit_options options =
+            cress_gateway_submit_options(cress_gateway_of(request));
+        cress_cancel_job(&options, inquiry->id, reason, on_cancelled, inquiry);
     }
-    cancel(inquiry, body);
     json_decref(body);
 }

@@ -153,9 +153,10 @@ void cress_store_batch_get(struct cress_store *store, const char *id, cress_stor
     remember(BATCH_GET, (void (*)(void))done, arg);
 }
 
-void cress_store_batch_complete(struct cress_store *store, const char *id, cress_store_done_cb done,
-                                void *arg)
+void cress_store_batch_complete(struct cress_store *store, const char *id, bool skipped,
+                                cress_store_done_cb done, void *arg)
 {
+    (void)skipped;
     (void)store;
     (void)id;
     note("batch_complete");

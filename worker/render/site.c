@@ -462,8 +462,8 @@ static void site_start(struct cress_run *run)
     }
     char *completion =
         cress_publish_request(site->publish_id, run->job.queue, run->job.id, site->url, site->to);
-    cress_store_batch_open(run->services->store, run->job.id, completion, cress_clock_wall_ms(),
-                           on_batch_open, site);
+    cress_store_batch_open(run->services->store, run->job.id, completion, false,
+                           cress_clock_wall_ms(), on_batch_open, site);
     free(completion);
 }
 

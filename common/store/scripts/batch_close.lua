@@ -4,4 +4,9 @@ if redis.call('EXISTS', BATCH .. ARGV[1]) == 0 then
     return -1
 end
 redis.call('HSET', BATCH .. ARGV[1], 'closed', 1)
-return is_complete(ARGV[1]) and FOLLOW or 0
+redis.call('PUBLISH', BATCH .. ARGV[1], 'closed')
+if not is_complete(ARGV[1]) then
+    return 0
+end
+redis.call('RPUSH', AFTER, 'batch ' .. ARGV[1]) -- should the caller die now
+return FOLLOW

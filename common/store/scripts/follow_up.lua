@@ -4,23 +4,13 @@
 -- Returns 1 or 0 (there is more: call again), then any number of 'job ID OTHER' (publish the message of job ID) and
 -- 'batch ID' (submit its completion job).
 --
--- The list AFTER holds it all, so whoever calls this once more, because somebody died in between, finds what is left. A
+-- The list AFTER of the job holds it all, so whoever calls this once more, because somebody died in between, finds what is left. A
 -- job that is cancelled here, or was before, adds to the list what waits for it, by an entry 'after ID': so the longest
--- chain is a loop of short calls.
+-- chain is a loop of short calls. The list of no job (an empty id) has what nobody's message would lead to: what follows
+-- when a job is cancelled, or a batch closed.
 local job, ttl, now = KEYS[1], ARGV[1], ARGV[2]
 local list = AFTER .. id_of(job)
 local CHUNK = 64
-
--- `other` has ended: what waits for that is to be done from this list.
-local function adopt(other, flags)
-    if has(flags, FLAG_AWAITED) then
-        redis.call('RPUSH', list, 'after ' .. id_of(other))
-    end
-    local batch = batch_of(other, flags)
-    if is_complete(batch) then
-        redis.call('RPUSH', list, 'batch ' .. batch)
-    end
-end
 
 -- The last of the jobs that `waiting` waits for has ended, or only one of them. True: its message is to be published.
 local function release(waiting, version, attempt, crashes, flags, started, worker, other)
@@ -41,7 +31,7 @@ local function end_wait(waiting, other)
         return false
     end
     if is_terminal(state) then
-        adopt(waiting, flags)
+        add_follow_up(list, waiting, flags)
         return false
     end
     if state ~= 'waiting' then
@@ -52,7 +42,7 @@ local function end_wait(waiting, other)
         return release(waiting, version, attempt, crashes, flags, started, worker, other)
     end
     cancel_for(waiting, other, how, now, ttl)
-    adopt(waiting, flags)
+    add_follow_up(list, waiting, flags)
     return false
 end
 

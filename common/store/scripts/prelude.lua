@@ -108,10 +108,11 @@ local function batch_of(job, flags)
     return batch and redis.call('EXISTS', BATCH .. batch) == 1 and batch or nil
 end
 
--- One end more, or one less, of the kind `state`.
+-- One end more, or one less, of the kind `state`. Wakes those who follow the batch.
 local function count(batch, state, by)
     redis.call('HINCRBY', BATCH .. batch, state, by)
     redis.call('HINCRBY', BATCH .. batch, 'done', by)
+    redis.call('PUBLISH', BATCH .. batch, state)
 end
 
 -- An explicit retry of a failed job: it begins anew, is open again in its batch, and has its unique key again unless
@@ -128,6 +129,12 @@ local function reopen(job, state, flags, attempt, started, worker)
     local batch = batch_of(job, flags)
     if batch then
         count(batch, state, -1)
+        if redis.call('HDEL', BATCH .. batch, 'skipped') == 1 then -- it may succeed as a whole yet
+            redis.call('HDEL', BATCH .. batch, 'completed')
+            for _, prefix in ipairs({BATCH, RESULTS, MEMBERS}) do
+                redis.call('PERSIST', prefix .. batch)
+            end
+        end
     end
     return has(flags, FLAG_CANCEL) and flags - FLAG_CANCEL or flags
 end
@@ -149,6 +156,17 @@ end
 -- FOLLOW when something is to be done after the end of `job`, see follow_up.lua; else 0.
 local function follow(job, flags)
     return (is_awaited(job, flags) or is_complete(batch_of(job, flags))) and FOLLOW or 0
+end
+
+-- Adds to `list` what follows the end of `job`; see follow_up.lua.
+local function add_follow_up(list, job, flags)
+    if is_awaited(job, flags) then
+        redis.call('RPUSH', list, 'after ' .. id_of(job))
+    end
+    local batch = batch_of(job, flags)
+    if is_complete(batch) then
+        redis.call('RPUSH', list, 'batch ' .. batch)
+    end
 end
 
 -- How a job ended, as clients see it; `state` nil: nobody knows. `field` is that of its outcome, `result`, `error` or empty.
@@ -204,4 +222,35 @@ end
 local function redis_now()
     local time = redis.call('TIME')
     return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Cancels a job, or asks the worker that runs it to do so; see cancel.lua. What follows is also left to the workers, which
+-- look at the list AFTER of no job now and then: whoever cancels has no message that would come again if they died.
+local function cancel_job(job, reason, now, ttl, keep)
+    local state, version, attempt, crashes, flags, started, worker = read_status(job)
+    if not state then
+        return {MISSING, ''}
+    end
+    if is_terminal(state) then
+        return {TERMINAL + follow(job, flags), state}
+    end
+    if state == 'running' then
+        if not has(flags, FLAG_CANCEL) then
+            set_status(job, state, version, attempt, crashes, flags + FLAG_CANCEL, started, worker, 'cancel', reason)
+        end
+        redis.call('PUBLISH', CONTROL, 'cancel ' .. id_of(job))
+        return {APPLIED, state}
+    end
+    if state == 'waiting' then -- it has no message yet
+        redis.call('DEL', PENDING .. id_of(job))
+    else
+        -- One that was handed back returns as the same attempt, one that waits for its next attempt as that.
+        local awaited = state == 'queued' and attempt ~= '0' and attempt or attempt + 1
+        note_cancelled(job, awaited, redis.call('HGET', job, 'run_at_ms') or 0, now, keep)
+    end
+    flags = leave_limits(job, state, flags, started)
+    set_status(job, 'cancelled', version, attempt, crashes, flags, started, worker, 'error', reason, 'finished_ms', now)
+    local follows = end_job(job, 'cancelled', flags, 'error', reason, ttl)
+    add_follow_up(AFTER, job, flags)
+    return {APPLIED + follows, 'cancelled'}
 end

@@ -834,7 +834,7 @@ static void test_many_at_once(void **state)
 static void batch_open(const char *id)
 {
     expect_call();
-    cress_store_batch_open(store, id, "{\"task\":\"site.publish\"}", 1234, done_cb, NULL);
+    cress_store_batch_open(store, id, "{\"task\":\"site.publish\"}", false, 1234, done_cb, NULL);
     wait_for_success();
 }
 
@@ -898,7 +898,7 @@ static void test_batch(void **state)
     assert_int_equal(command("PTTL", "cress:results:b", NULL, NULL), -1);
 
     expect_call();
-    cress_store_batch_complete(store, "b", done_cb, NULL);
+    cress_store_batch_complete(store, "b", false, done_cb, NULL);
     wait_for_success();
     assert_true(batch_get("b")->completed);
     assert_in_range(command("PTTL", "cress:batch:b", NULL, NULL), 50000, 60000);
@@ -1325,10 +1325,10 @@ static void test_presence(void **state)
 {
     (void)state;
     expect_call();
-    cress_store_beat(store, "w1", "{\"w\":1}", 60000, done_cb, NULL);
+    cress_store_beat(store, "w1", "{\"w\":1}", 60000, close_cb, NULL);
     wait_for_success();
     expect_call();
-    cress_store_beat(store, "w2", "{\"w\":2}", 1, done_cb, NULL);
+    cress_store_beat(store, "w2", "{\"w\":2}", 1, close_cb, NULL);
     wait_for_success();
     while (command("EXISTS", "cress:worker:w2", NULL, NULL) == 1) {
     }
@@ -1338,7 +1338,7 @@ static void test_presence(void **state)
     assert_int_equal(last.count, 1);
     assert_string_equal(last.texts[0], "{\"w\":1}");
     expect_call();
-    cress_store_beat(store, "w1", "{\"w\":1}", 60000, done_cb, NULL);
+    cress_store_beat(store, "w1", "{\"w\":1}", 60000, close_cb, NULL);
     wait_for_success();
     assert_int_equal(command("ZCARD", "cress:workers", NULL, NULL), 1); /* w2 was pruned */
     expect_call();

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// cress batch create, add, close: jobs into a batch.
+//
+// The batch is closed only when every line was accepted: nothing that follows from its end may
+// begin while a part of it is missing.
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/base/text.h"
+#include "common/submit/completion.h"
+#include "producer/cli/batch.h"
+#include "producer/cli/bulk.h"
+#include "producer/cli/input.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A payload on the command line or in a file. */
+#define PAYLOAD_MAX_BYTES ((size_t)128 << 20)
+
+static void print_id(struct cress_cli *cli)
+{
+    const struct cress_batch_run *run = cli->state;
+    if (cress_cli_json(cli)) {
+        printf("{\"id\":\"%s\"}\n", run->id); /* an id needs no escape */
+    } else {
+        puts(run->id);
+    }
+}
+
+/* --- closing --- */
+
+static void on_completed(const struct cress_error *err, void *arg)
+{
+    struct cress_cli *cli = arg;
+    (void)err; /* what could not be done the workers do */
+    if (!cress_cli_over(cli)) {
+        print_id(cli);
+        cress_cli_end(cli, 0);
+    }
+}
+
+static void on_closed(bool follow, const struct cress_error *err, void *arg)
+{
+    struct cress_cli *cli = arg;
+    const struct cress_batch_run *run = cli->state;
+    if (cress_cli_failed(cli, err)) {
+        return;
+    }
+    if (!follow) {
+        on_completed(NULL, cli);
+        return;
+    }
+    const struct cress_submit_options options = {.broker = cli->broker,
+                                                 .store = cli->store,
+                                                 .config = cli->config,
+                                                 .timeout_ms = CRESS_CLI_CONFIRM_MS};
+    cress_completion_submit(&options, run->id, on_completed, cli);
+}
+
+static void close_batch(struct cress_cli *cli)
+{
+    const struct cress_batch_run *run = cli->state;
+    cress_store_batch_close(cli->store, run->id, on_closed, cli);
+}
+
+const struct cress_batch_verb cress_batch_close = {
+    .name = "close", .flags = "", .run = close_batch};
+
+/* --- adding --- */
+
+static void on_added(int exit_code, void *arg)
+{
+    struct cress_cli *cli = arg;
+    const struct cress_batch_run *run = cli->state;
+    if (exit_code == 0 && !cress_args_has(&cli->args, "open")) {
+        close_batch(cli);
+        return;
+    }
+    if (exit_code != 0) {
+        cress_output_say(&cli->output,
+                         "the batch is still open: cress batch add %s --jsonl FILE with the rest, "
+                         "or cress batch close %s",
+                         run->id, run->id);
+    }
+    print_id(cli);
+    cress_cli_end(cli, exit_code);
+}
+
+static enum cress_status prepare_jobs(struct cress_cli *cli, struct cress_error *err)
+{
+    struct cress_batch_run *run = cli->state;
+    if (!cress_args_has(&cli->args, "jsonl")) {
+        return CRESS_OK;
+    }
+    return cress_bulk_new(cli, cress_args_text(&cli->args, "jsonl"), &run->bulk, err);
+}
+
+static enum cress_status prepare_add(struct cress_cli *cli, struct cress_error *err)
+{
+    if (!cress_args_has(&cli->args, "jsonl")) {
+        return cress_error_set(err, CRESS_USAGE, "missing_option",
+                               "batch add wants the jobs: --jsonl FILE");
+    }
+    return prepare_jobs(cli, err);
+}
+
+static void run_add(struct cress_cli *cli)
+{
+    struct cress_batch_run *run = cli->state;
+    cress_bulk_into(run->bulk, run->id, on_added, cli);
+    cress_bulk_run(run->bulk);
+}
+
+const struct cress_batch_verb cress_batch_add = {
+    .name = "add", .flags = "jsonl open", .prepare = prepare_add, .run = run_add};
+
+/* --- creating --- */
+
+static enum cress_status read_payload(const char *text, json_t **payload, struct cress_error *err)
+{
+    struct cress_buf file = cress_buf_make(PAYLOAD_MAX_BYTES);
+    json_error_t why;
+    if (text[0] == '@' && cress_input_read(text + 1, &file, err) != CRESS_OK) {
+        cress_buf_free(&file);
+        return err->status;
+    }
+    *payload = json_loads(text[0] == '@' ? cress_buf_text(&file) : text, JSON_DECODE_ANY, &why);
+    cress_buf_free(&file);
+    return *payload ? CRESS_OK
+                    : cress_error_set(err, CRESS_MALFORMED, "bad_json",
+                                      "the payload is not JSON: %s (line %d, column %d)", why.text,
+                                      why.line, why.column);
+}
+
+/* --then, --then-payload, --then-queue */
+static enum cress_status prepare_completion(struct cress_cli *cli, struct cress_error *err)
+{
+    struct cress_batch_run *run = cli->state;
+    const struct cress_args *args = &cli->args;
+    if (!cress_args_has(args, "then")) {
+        return CRESS_OK;
+    }
+    json_t *request = json_pack("{s:s}", "task", cress_args_text(args, "then"));
+    if (cress_args_has(args, "then-queue")) {
+        json_object_set_new(request, "queue", json_string(cress_args_text(args, "then-queue")));
+    }
+    json_t *payload = NULL;
+    enum cress_status status = CRESS_OK;
+    if (cress_args_has(args, "then-payload")) {
+        status = read_payload(cress_args_text(args, "then-payload"), &payload, err);
+        json_object_set_new(request, "payload", payload);
+    }
+    if (status == CRESS_OK) {
+        status = cress_batch_completion(run->id, request, &run->completion, err);
+    }
+    json_decref(request);
+    return status;
+}
+
+static enum cress_status prepare_create(struct cress_cli *cli, struct cress_error *err)
+{
+    const enum cress_status status = prepare_completion(cli, err);
+    return status == CRESS_OK ? prepare_jobs(cli, err) : status;
+}
+
+static void on_open(const struct cress_error *err, void *arg)
+{
+    struct cress_cli *cli = arg;
+    const struct cress_batch_run *run = cli->state;
+    if (cress_cli_failed(cli, err)) {
+        return;
+    }
+    if (run->bulk) {
+        run_add(cli);
+    } else {
+        print_id(cli);
+        cress_cli_end(cli, 0);
+    }
+}
+
+static void run_create(struct cress_cli *cli)
+{
+    const struct cress_batch_run *run = cli->state;
+    const char *when = cress_args_text(&cli->args, "complete-on");
+    cress_store_batch_open(cli->store, run->id, run->completion,
+                           when && strcmp(when, "succeeded") == 0, cress_clock_wall_ms(), on_open,
+                           cli);
+}
+
+const struct cress_batch_verb cress_batch_create = {
+    .name = "create",
+    .flags = "jsonl open then then-payload then-queue complete-on id",
+    .prepare = prepare_create,
+    .run = run_create,
+};
