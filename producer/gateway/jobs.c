@@ -398,7 +398,8 @@ static void on_cancelled(enum cress_state state, const struct cress_error *err, 
     } else if (err != NULL) {
         cress_gateway_error(inquiry->request, err);
     } else {
-        wait_for_job(inquiry); /* also for no time at all: it reads what a replica may not know yet */
+        wait_for_job(
+            inquiry); /* also for no time at all: it reads what a replica may not know yet */
     }
 }
 
