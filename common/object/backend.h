@@ -7,6 +7,7 @@
 #ifndef CRESS_OBJECT_BACKEND_H
 #define CRESS_OBJECT_BACKEND_H
 
+#include "common/base/list.h"
 #include "common/object/digest.h"
 #include "common/object/object.h"
 
@@ -21,6 +22,7 @@ struct cress_object_found {
 };
 
 struct cress_object_op {
+    struct cress_list node; /* of its store, until it has ended */
     struct cress_object_store *store;
     void *state; /* the backend's, as its `open` made it */
     enum cress_object_verb verb;
@@ -30,6 +32,9 @@ struct cress_object_op {
     bool has_digest;
     struct cress_object_found found; /* HEAD: filled by the backend */
     struct cress_error error;        /* of this attempt; CRESS_OK: it succeeded */
+
+    struct cress_http_call *call; /* for the backend: what can be broken off, or NULL */
+    bool abandoned;               /* to be broken off; it is not tried again */
 
     char *owned_key;
     int attempts;
@@ -53,6 +58,8 @@ struct cress_object_backend {
                               struct cress_error *err);
     void (*close)(void *state);
     void (*start)(struct cress_object_op *op); /* must end in cress_object_op_end(), later */
+    /* Breaks off the attempt, if it can; it ends as it would. NULL: it never can. */
+    void (*abandon)(struct cress_object_op *op);
     enum cress_status (*run)(struct cress_object_op *op, struct cress_error *err);
 };
 
@@ -68,5 +75,8 @@ static inline bool cress_part_is_dots(const char *part, size_t length)
 
 /* The attempt is over, `error` says how. Loop thread. */
 void cress_object_op_end(struct cress_object_op *op);
+
+/* The same when it was broken off. */
+void cress_object_op_abandoned(struct cress_object_op *op);
 
 #endif

@@ -32,7 +32,8 @@ struct cress_object_store {
     uv_loop_t *loop;
     int64_t max_attempts;
     struct cress_log_limit retry_log;
-    int holds; /* one for the owner until it closes, and one for each op */
+    struct cress_list ops; /* under way */
+    int holds;             /* one for the owner until it closes, and one for each op */
 };
 
 /* ---- stores ---- */
@@ -88,6 +89,7 @@ enum cress_status cress_object_store_open(uv_loop_t *loop, struct cress_http *ht
     store->loop = loop;
     store->max_attempts = config->s3_attempts;
     store->holds = 1;
+    cress_list_init(&store->ops);
     *out = store;
     return CRESS_OK;
 }
@@ -228,6 +230,10 @@ static void attempt_cb(uv_timer_t *timer)
         cress_object_op_end(op); /* it was refused before the first attempt */
         return;
     }
+    if (op->abandoned) {
+        cress_object_op_abandoned(op);
+        return;
+    }
     op->attempts++;
     op->error = (struct cress_error){.status = CRESS_OK};
     if (store->backend->start) {
@@ -241,7 +247,7 @@ static void attempt_cb(uv_timer_t *timer)
 static bool may_try_again(const struct cress_object_op *op)
 {
     enum cress_status status = op->error.status;
-    return op->attempts > 0 && op->attempts < op->store->max_attempts &&
+    return op->attempts > 0 && op->attempts < op->store->max_attempts && !op->abandoned &&
            (status == CRESS_UNAVAILABLE || status == CRESS_TIMEOUT || status == CRESS_TEMPORARY);
 }
 
@@ -249,6 +255,7 @@ void cress_object_op_end(struct cress_object_op *op)
 {
     struct cress_object_store *store = op->store;
     if (!may_try_again(op)) {
+        cress_list_remove(&op->node);
         uv_close((uv_handle_t *)&op->timer, op_closed_cb);
         report(op);
         return;
@@ -264,6 +271,25 @@ void cress_object_op_end(struct cress_object_op *op)
     uv_timer_start(&op->timer, attempt_cb, (uint64_t)wait_ms, 0);
 }
 
+void cress_object_op_abandoned(struct cress_object_op *op)
+{
+    cress_error_set(&op->error, CRESS_CANCELLED, NULL, "broken off");
+    cress_object_op_end(op);
+}
+
+void cress_object_store_abandon(struct cress_object_store *store)
+{
+    for (struct cress_list *at = store->ops.next; at != &store->ops; at = at->next) {
+        struct cress_object_op *op = CRESS_CONTAINER(at, struct cress_object_op, node);
+        op->abandoned = true;
+        if (uv_is_active((uv_handle_t *)&op->timer)) {
+            uv_timer_start(&op->timer, attempt_cb, 0, 0);
+        } else if (store->backend->abandon) {
+            store->backend->abandon(op);
+        }
+    }
+}
+
 static struct cress_object_op *op_begin(struct cress_object_store *store,
                                         enum cress_object_verb verb, const char *key)
 {
@@ -277,6 +303,7 @@ static struct cress_object_op *op_begin(struct cress_object_store *store,
     op->key = op->owned_key;
     op->work.data = op;
     store->holds++;
+    cress_list_append(&store->ops, &op->node);
     uv_timer_init(store->loop, &op->timer);
     op->timer.data = op;
     uv_timer_start(&op->timer, attempt_cb, 0, 0);

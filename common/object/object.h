@@ -33,6 +33,10 @@ cress_object_store_open(uv_loop_t *loop, struct cress_http *http, const struct c
 /* Lets go of it; what is under way still ends and calls back. */
 void cress_object_store_close(struct cress_object_store *store);
 
+/* Breaks off what is under way where that can be done: requests over HTTP and the waits between
+ * attempts; nothing is tried again. Each still calls back, as a rule with CRESS_CANCELLED. */
+void cress_object_store_abandon(struct cress_object_store *store);
+
 enum { CRESS_OBJECT_META_MAX = 8, CRESS_OBJECT_KEY_MAX = 1024 };
 
 struct cress_object_meta {

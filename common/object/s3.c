@@ -133,6 +133,7 @@ static void answered(const struct cress_http_response *response, const struct cr
                      void *arg)
 {
     struct cress_object_op *op = arg;
+    op->call = NULL;
     if (err) {
         op->error = *err;
     } else {
@@ -212,7 +213,7 @@ static void start_call(struct cress_object_op *op, const struct headers *headers
         request.body_size = op->object.size;
         request.body_fd = op->object.fd;
     }
-    cress_http_start(s3->http, &request, answered, op);
+    op->call = cress_http_start(s3->http, &request, answered, op);
     free(url);
 }
 
@@ -285,7 +286,9 @@ static void hashed_cb(uv_work_t *work, int status)
 {
     (void)status;
     struct cress_object_op *op = work->data;
-    if (op->has_digest) {
+    if (op->abandoned) {
+        cress_object_op_abandoned(op);
+    } else if (op->has_digest) {
         send_op(op);
     } else {
         cress_object_op_end(op);
@@ -303,8 +306,16 @@ static void s3_start(struct cress_object_op *op)
     }
 }
 
+static void s3_abandon(struct cress_object_op *op)
+{
+    if (op->call) {
+        cress_http_cancel(op->call);
+    }
+}
+
 const struct cress_object_backend cress_object_s3 = {
     .open = s3_open,
     .close = s3_close,
     .start = s3_start,
+    .abandon = s3_abandon,
 };

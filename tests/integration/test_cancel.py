@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cancelling jobs, in each state that they can be in: what the record says, and that they do not run."""
 
+import http.server
 import json
 import os
 import re
 import socket
 import tempfile
+import threading
 import time
 import unittest
 
@@ -148,6 +150,43 @@ class Stalling:
             connection.close()
 
 
+class Bucket(http.server.ThreadingHTTPServer):
+    """An origin with one page, and an S3 server that never finishes an upload."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        bucket = self
+        self.uploading, self.over = threading.Event(), threading.Event()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
+                self.end_headers()
+                self.wfile.write(b"<p>hello")
+
+            def do_HEAD(self):
+                self.send_response(404)
+                self.end_headers()
+
+            def do_PUT(self):
+                bucket.uploading.set()
+                bucket.over.wait(cresstest.DEADLINE)
+
+            def log_message(self, *_):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.address = "127.0.0.1:%d" % self.server_port
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.over.set()
+        self.shutdown()
+        self.server_close()
+
+
 class Running(CancelTest):
     def setUp(self):
         super().setUp()
@@ -269,6 +308,30 @@ class Running(CancelTest):
         server.wait_connected()
         self.cancel(job)
         server.wait_left()
+
+    def render_to(self, bucket, *args):
+        """A page whose upload hangs."""
+        self.run_worker(CRESS_RENDER_ALLOW=bucket.address, CRESS_S3_ENDPOINT="http://" + bucket.address,
+                        CRESS_WORKER_HEARTBEAT="100ms")
+        job = self.running("page.render", json.dumps(
+            {"url": "http://%s/" % bucket.address, "to": "s3://bucket/prefix"}), *args)
+        self.assertTrue(bucket.uploading.wait(cresstest.DEADLINE))
+        return job
+
+    def test_page_that_is_uploaded(self):
+        bucket = Bucket()
+        self.addCleanup(bucket.close)
+        self.cancel(self.render_to(bucket))
+
+    def test_upload_at_the_timeout(self):
+        """It is broken off, too: s3.timeout and its attempts would take minutes."""
+        bucket = Bucket()
+        self.addCleanup(bucket.close)
+        began = time.monotonic()
+        job = self.render_to(bucket, "--timeout", "1s", "--max-attempts", "1")
+        self.wait_state(job, "failed")
+        self.assertEqual(self.error(job)["code"], "timeout")
+        self.assertLess(time.monotonic() - began, 15)
 
     def test_prerender(self):
         server = self.stalling()

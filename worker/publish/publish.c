@@ -292,9 +292,11 @@ void cress_publish_start(struct cress_run *run)
 
 void cress_publish_stop(struct cress_run *run, enum cress_stop_reason reason)
 {
-    (void)reason;
     struct publish *publish = run->state;
     publish->stopped = true; /* seen between two chunks */
+    if (reason != CRESS_STOP_SHUTDOWN) {
+        cress_object_store_abandon(publish->objects);
+    }
 }
 
 char *cress_publish_request(const char *id, const char *queue, const char *batch, const char *site,

@@ -274,13 +274,13 @@ static void page_start(struct cress_run *run)
 
 static void page_stop(struct cress_run *run, enum cress_stop_reason reason)
 {
-    (void)reason;
     struct page *page = run->state;
     page->stopped = true;
     if (page->fetch) {
         cress_http_cancel(page->fetch);
-    }
-    /* an upload under way goes on to its own deadline: half an upload helps nobody */
+    } else if (reason != CRESS_STOP_SHUTDOWN) {
+        cress_object_store_abandon(page->objects);
+    } /* else an upload that is under way may still make it */
 }
 
 enum cress_status cress_page_payload_read(json_t *payload, const char **url, const char **to,
