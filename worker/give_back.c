@@ -3,6 +3,7 @@
 #include "worker/give_back.h"
 
 #include "common/broker/topology.h"
+#include "worker/lease.h"
 #include "worker/outgoing.h"
 
 enum {
@@ -25,13 +26,15 @@ static void published_cb(const struct cress_error *err, void *arg)
 static void publish_again(struct cress_attempt *attempt)
 {
     struct cress_worker *worker = attempt->worker;
+    /* Once it has begun here it is no guard of another worker any more. */
+    const char *lease = attempt->start.job ? NULL : cress_lease_of(attempt);
     struct cress_outgoing out;
     attempt->phase = CRESS_ATTEMPT_SETTLING;
     cress_attempt_stop_waiting(attempt);
     cress_list_remove(&attempt->node);
     cress_list_append(&worker->active, &attempt->node);
     cress_outgoing_again(&out, attempt->delivery->message, attempt->queue->name,
-                         attempt->delivery->priority, cress_was_delivered(attempt));
+                         attempt->delivery->priority, lease);
     cress_broker_publish(worker->services.broker, &out.message, CONFIRM_MS, published_cb, attempt);
 }
 

@@ -90,18 +90,14 @@ static void begin_copy(struct cress_outgoing *out, const struct cress_message *o
 }
 
 void cress_outgoing_again(struct cress_outgoing *out, const struct cress_message *original,
-                          const char *queue, enum cress_priority priority, bool was_delivered)
+                          const char *queue, enum cress_priority priority, const char *lease)
 {
-    const struct cress_header *lease = cress_message_header(original, CRESS_HEADER_LEASE);
     cress_route_queue_name(queue, priority, out->route.routing_key);
     begin_copy(out, original);
-    if (was_delivered) {
-        add_header(out, (struct cress_header){.name = CRESS_HEADER_REDELIVERED,
-                                              .kind = CRESS_HEADER_BOOL,
-                                              .number = 1});
-    }
+    add_header(out, (struct cress_header){
+                        .name = CRESS_HEADER_REDELIVERED, .kind = CRESS_HEADER_BOOL, .number = 1});
     if (lease) {
-        add_header(out, *lease);
+        add_header(out, (struct cress_header){.name = CRESS_HEADER_LEASE, .text = lease});
     }
     carry_headers(out, original);
 }

@@ -43,9 +43,11 @@ void cress_outgoing_later(struct cress_outgoing *out, const struct cress_job *jo
 void cress_outgoing_guard(struct cress_outgoing *out, const struct cress_job *job,
                           const struct cress_message *original, const char *lease, int64_t now_ms);
 
-/* A copy of `original`, a message of `queue` with `priority`, for the same queue. */
+/* A copy of `original`, a message of `queue` with `priority`, for the same queue. As the original
+ * would be, it is redelivered. With
+ * `lease` it is the guard of that worker. */
 void cress_outgoing_again(struct cress_outgoing *out, const struct cress_message *original,
-                          const char *queue, enum cress_priority priority, bool was_delivered);
+                          const char *queue, enum cress_priority priority, const char *lease);
 
 /* A copy of `original`, a message of queue `queue` with `priority`, for its dead-letter queue, with
  * the reason in its headers: see common/broker/letter.h. */

@@ -81,6 +81,18 @@ class LeaseTest(cresstest.TestCase):
         self.assertEqual(self.attempts(job), [(1, "crashed"), (1, "succeeded")])
         self.assertEqual(record["crashes"], "1")
 
+    def test_who_took_over_may_die_too(self):
+        first = self.run_worker()
+        job = self.publish("cress.sleep", {"ms": 3000})
+        first.wait_log("it goes on without its delivery")
+        first.kill()
+        second = self.run_worker(lease="1h")  # which holds the guard, as any delivery
+        wait_for(lambda: self.redis().record(job)["worker"].endswith(":%d" % second.pid), "the second worker")
+        second.kill()
+        self.run_worker()
+        self.wait_state(job, "succeeded")
+        self.assertEqual(self.attempts(job), [(1, "crashed"), (1, "crashed"), (1, "succeeded")])
+
     def test_what_is_handed_back_does_not_wait_for_the_guard(self):
         first = self.run_worker(lease="500ms", CRESS_WORKER_DRAIN="0s")
         job = self.publish("cress.sleep", {"ms": 2000})

@@ -50,11 +50,9 @@ local function start(job, attempt, worker, now, redelivered, lease, max_crashes,
     -- The same call again, whose answer was lost on the way, is neither a copy nor a crash.
     local is_repeat = has_begun and runner == worker and
         (started == now or limits ~= '' and redis.call('HGET', job, 'call') == now)
-    -- A guard: the worker that runs it has acknowledged its message.
-    if lease ~= '' and has_begun and not is_repeat then
-        if runner ~= lease then
-            return STALE -- it began again elsewhere, with a message of its own
-        end
+    -- A guard: the worker that runs it has acknowledged its message. If another runs it now, that one took it with this
+    -- message, when it is redelivered, or has one of its own.
+    if lease ~= '' and has_begun and not is_repeat and runner == lease then
         -- One of our name that does not run it, or we would know, was before us.
         if runner ~= worker and redis.call('EXISTS', WORKER .. runner) == 1 then
             return LEASED
