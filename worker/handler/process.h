@@ -4,7 +4,7 @@
 //
 // DESIGN
 //
-//   worker --fork--> warden --vfork, limits, exec--> program --> whatever it starts
+//   worker --fork--> warden --clone, limits, exec--> program --> whatever it starts
 //     ^                |
 //     +---- reports ---+    {started, pid}, then {ended, wait status, time, memory}
 //

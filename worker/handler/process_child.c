@@ -2,12 +2,13 @@
 // The warden of a program, and the program until exec; see process.h. From the fork on, nothing
 // here may allocate, lock or use stdio: other threads of the worker may have held any lock when it
 // was forked. Linux only: subreapers, close_range(), /proc.
-#define _GNU_SOURCE /* vfork, close_range, getdents64 */
+#define _GNU_SOURCE /* clone, close_range, getdents64 */
 #include "worker/handler/process_child.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,6 +19,7 @@ enum {
     REPORT_FD = CRESS_PROCESS_FDS,
     HIGH_FD = 16,       /* above all that descriptors are moved to */
     FAMILY_MAX = 32768, /* processes looked at in one pass; the next pass sees the others */
+    STACK_BYTES = 64 * 1024,
     EXEC_FAILED = 127,
 };
 
@@ -106,8 +108,7 @@ static void reset_signals(void)
     }
 }
 
-/* --- the program: between vfork() and execve(), when the warden stands still and its memory is
- * ours: nothing is changed but locals --- */
+/* --- the program, until execve() --- */
 
 static bool apply_limits(const struct cress_warden_plan *plan)
 {
@@ -126,8 +127,9 @@ static bool apply_limits(const struct cress_warden_plan *plan)
     return true;
 }
 
-static _Noreturn void become_program(const struct cress_warden_plan *plan)
+static _Noreturn int become_program(void *arg)
 {
+    const struct cress_warden_plan *plan = arg;
     const struct cress_process_spec *spec = plan->spec;
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* should someone kill the warden */
@@ -140,6 +142,16 @@ static _Noreturn void become_program(const struct cress_warden_plan *plan)
     const struct cress_process_report failure = {.pid = getpid(), .end.exec_errno = errno};
     report(&failure);
     _exit(EXEC_FAILED);
+}
+
+/* As posix_spawn(3) does, which knows no resource limits: the program's process uses the warden's
+ * memory, with a stack of its own, and the warden stands still until it has executed. A second copy
+ * of the worker's memory map would cost as much as all the rest together. */
+static pid_t start_program(const struct cress_warden_plan *plan)
+{
+    static char stack[STACK_BYTES] __attribute__((aligned(16)));
+    return clone(become_program, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD,
+                 (void *)plan);
 }
 
 /* --- killing a family --- */
@@ -322,11 +334,7 @@ _Noreturn void cress_warden_run(const struct cress_warden_plan *plan)
         give_up(); /* it died before the first of these two lines */
     }
     arrange_descriptors(plan);
-    /* a second copy of the worker's memory map would cost as much as all the rest together */
-    struct warden warden = {.program = vfork()};
-    if (warden.program == 0) {
-        become_program(plan);
-    }
+    struct warden warden = {.program = start_program(plan)};
     if (warden.program < 0) {
         const struct cress_process_report failure = {.ended = true, .end.exec_errno = errno};
         report(&failure);
