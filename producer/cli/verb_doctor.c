@@ -11,6 +11,7 @@
 #include "common/object/object.h"
 #include "producer/cli/cli.h"
 #include "producer/cli/repair.h"
+#include "producer/schedules.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -23,8 +24,17 @@ enum { LOOK_MS = 20, URL_TEXT_MAX = 256, CONNECTIONS = 2, REPAIR_TEXT_MAX = 4096
 enum verdict { PENDING, GOOD, DOUBTFUL, BAD };
 static const char *const verdict_words[] = {"pending", "ok", "warn", "fail"};
 
-enum check { CHECK_BROKER, CHECK_LEASE, CHECK_STORE, CHECK_WORKERS, CHECK_OBJECTS, CHECK_COUNT };
-static const char *const check_names[] = {"broker", "lease", "store", "workers", "objects"};
+enum check {
+    CHECK_BROKER,
+    CHECK_LEASE,
+    CHECK_STORE,
+    CHECK_WORKERS,
+    CHECK_SCHEDULES,
+    CHECK_OBJECTS,
+    CHECK_COUNT
+};
+static const char *const check_names[] = {"broker",  "lease",     "store",
+                                          "workers", "schedules", "objects"};
 
 struct doctor {
     struct cress_cli *cli;
@@ -236,14 +246,47 @@ static void on_workers(const char *const *reports, size_t count, const struct cr
     }
 }
 
+static void on_schedules(const struct cress_schedule_record *schedules, size_t count,
+                         const struct cress_error *err, void *arg)
+{
+    struct doctor *doctor = arg;
+    size_t counts[CRESS_SCHEDULE_GONE + 1] = {0};
+    const char *gone = "";
+    if (err) {
+        judge(doctor, CHECK_SCHEDULES, BAD, "%s", err->message);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const enum cress_schedule_status status =
+            cress_schedules_status(&schedules[i], cress_clock_wall_ms());
+        counts[status]++;
+        gone = status == CRESS_SCHEDULE_GONE ? schedules[i].name : gone;
+    }
+    if (counts[CRESS_SCHEDULE_GONE] > 0) {
+        judge(
+            doctor, CHECK_SCHEDULES, DOUBTFUL,
+            "%zu that no worker has any more, such as %s: start one that does; see cress cron list",
+            counts[CRESS_SCHEDULE_GONE], gone);
+    } else {
+        judge(doctor, CHECK_SCHEDULES, GOOD, "%zu active, %zu paused",
+              counts[CRESS_SCHEDULE_ACTIVE], counts[CRESS_SCHEDULE_PAUSED]);
+    }
+}
+
+static void lose_store(struct doctor *doctor, const struct cress_error *err)
+{
+    judge(doctor, CHECK_STORE, BAD, "%s", err->message);
+    judge(doctor, CHECK_WORKERS, DOUBTFUL, "unknown without the store");
+    judge(doctor, CHECK_SCHEDULES, DOUBTFUL, "unknown without the store");
+}
+
 static void on_server(const char *version, const struct cress_error *err, void *arg)
 {
     struct doctor *doctor = arg;
     char url[URL_TEXT_MAX];
     cress_text_redact_url(doctor->cli->config->store_url, url, sizeof url);
     if (err) {
-        judge(doctor, CHECK_STORE, BAD, "%s", err->message);
-        judge(doctor, CHECK_WORKERS, DOUBTFUL, "unknown without the store");
+        lose_store(doctor, err);
     } else {
         judge(doctor, CHECK_STORE, GOOD, "Redis %s at %s, answers within %.1f ms", version, url,
               (double)((int64_t)uv_hrtime() - doctor->asked_ms) / 1e6);
@@ -261,12 +304,12 @@ static void look_at_store(struct doctor *doctor)
         doctor->asked_ms = (int64_t)uv_hrtime();
         cress_store_server(doctor->cli->store, on_server, doctor);
         cress_store_workers(doctor->cli->store, on_workers, doctor);
+        cress_store_schedules(doctor->cli->store, NULL, on_schedules, doctor);
         return;
     }
     const int64_t took_ms = cress_clock_mono_ms() - doctor->started_ms;
     if (!cress_status_is_temporary(why.status) || took_ms >= doctor->cli->connect_timeout_ms) {
-        judge(doctor, CHECK_STORE, BAD, "%s", why.message);
-        judge(doctor, CHECK_WORKERS, DOUBTFUL, "unknown without the store");
+        lose_store(doctor, &why);
     }
 }
 
@@ -370,7 +413,7 @@ static const struct cress_flag flags[] = {
 const struct cress_verb cress_verb_doctor = {
     .name = "doctor",
     .operands = "",
-    .summary = "check broker, store, workers and object store",
+    .summary = "check broker, store, workers, schedules and object store",
     .about = "One line a check: ok, warn or fail, and what to do. Exit code 69 when one fails.\n"
              "\n"
              "--fix also looks for queues whose arguments are not those that Cress wants, for jobs "

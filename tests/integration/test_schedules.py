@@ -214,6 +214,24 @@ class CronTest(cresstest.TestCase):
         wait_for(lambda: int(self.field("done_ms")) > (time.time() - 60) * 1000, "the schedule to begin")
         self.assertEqual([job for job in self.jobs() if tick_of(job) < time.time() - 60], [])
 
+    def doctor(self):
+        rows = json.loads(cresstest.run("cress", "doctor", "--json").stdout)
+        return next(row for row in rows if row["check"] == "schedules")
+
+    def test_a_schedule_that_no_worker_has(self):
+        self.ticking(self.config(cron="@yearly")).stop()
+        self.assertEqual(self.listed()["status"], "active")
+        # others' schedules may be gone as well
+        self.store.command("ZADD", "cress:schedules", int(time.time() - 100) * 1000, self.name)
+        row = self.listed()
+        self.assertEqual((row["status"], row["next_tick_at"]), ("gone", None))
+        self.assertEqual(self.doctor()["status"], "warn")
+        self.store.command("DEL", "cress:schedules")
+        self.ticking(self.config(cron="@yearly"))
+        wait_for(self.listed, "the schedule in the list")
+        self.assertEqual(self.listed()["status"], "active")
+        self.assertRegex(self.doctor()["detail"], r"^\d+ active, \d+ paused$")
+
     def test_run_now(self):
         path = self.config(cron="@yearly")
         self.ticking(path)
