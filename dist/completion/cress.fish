@@ -20,7 +20,7 @@ complete -c cress -n __fish_use_subcommand -f -a worker -d 'run a worker, straig
 complete -c cress -n __fish_use_subcommand -f -a workers -d 'list the workers that are alive'
 complete -c cress -n __fish_use_subcommand -f -a cron -d 'list, pause and run schedules, and see when they are due'
 complete -c cress -n __fish_use_subcommand -f -a config -d 'show the configuration in effect, or check it'
-complete -c cress -n __fish_use_subcommand -f -a doctor -d 'check broker, store, workers and object store'
+complete -c cress -n __fish_use_subcommand -f -a doctor -d 'check broker, store, workers, schedules and object store'
 complete -c cress -n __fish_use_subcommand -f -a completion -d 'print a shell'\''s completion script'
 complete -c cress -n __fish_use_subcommand -f -a version -d 'print the version'
 complete -c cress -n __fish_use_subcommand -f -a help -d 'explain the program or a verb'

@@ -246,6 +246,7 @@ class CronTest(cresstest.TestCase):
         self.ticking(self.config())
         self.wait_state(self.wait_jobs(1)[0], "succeeded")
         gateway = self.start("cress-gateway", "--listen", "127.0.0.1:0").wait_log("ready on ")
+        gateway.wait_log("store connected").wait_log("broker connected")
         base = gateway.log().split("ready on ")[1].split()[0] + "/v1/schedules"
         one = base + "/" + self.name
         self.assertIn(self.name, [row["name"] for row in cresstest.http("GET", base).json()])

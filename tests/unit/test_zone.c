@@ -125,9 +125,10 @@ static size_t make_file(unsigned char file[FILE_MAX], const char *rule)
                                                           0,  0, 0x0E, 0x10, 0,    0, /* 3600 */
                                                           0,  0, 0x1C, 0x20, 1,    0, /* 7200 */
                                                           'X'};
+    static const unsigned char magic[] = {'T', 'Z', 'i', 'f', '2'};
     memset(file, 0, FILE_MAX);
-    memcpy(file, "TZif2", 5);
-    memcpy(file + SECOND_AT, "TZif2", 5);
+    memcpy(file, magic, sizeof magic);
+    memcpy(file + SECOND_AT, magic, sizeof magic);
     file[SECOND_AT + 35] = 1; /* changes */
     file[SECOND_AT + 39] = 2; /* kinds */
     file[SECOND_AT + 43] = 2; /* bytes of names */
