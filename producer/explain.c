@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts about a job gathered; see explain.h. What follows from them is in explain_decide.c.
 //
-// record -> [reports of the workers -> paused queues -> what waits in its queue] -> explanation
+// record -> the jobs that it waits for                                        -> explanation
+//        -> workers' reports -> paused queues -> what waits in its queue        -> explanation
+
 #include "producer/explain.h"
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/broker/topology.h"
+#include "common/job/after.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* Their results come along, which may be large. */
+enum { AWAITED_MAX = 16 };
 
 struct inquiry {
     struct cress_explain_options options;
@@ -18,6 +24,7 @@ struct inquiry {
     char *id;
     struct cress_record *record; /* owned */
     json_t *workers;
+    json_t *awaited;
     int64_t paused_ms;
 };
 
@@ -32,6 +39,7 @@ static void finish(struct inquiry *inquiry, const struct cress_queue_stats *queu
             .workers = inquiry->workers,
             .queues = queues,
             .paused_ms = inquiry->paused_ms,
+            .awaited = inquiry->awaited,
             .now_ms = cress_clock_wall_ms(),
         };
         struct cress_explanation explanation;
@@ -39,10 +47,45 @@ static void finish(struct inquiry *inquiry, const struct cress_queue_stats *queu
         inquiry->done(&explanation, NULL, inquiry->arg);
     }
     json_decref(inquiry->workers);
+    json_decref(inquiry->awaited);
     free(inquiry->record);
     free(inquiry->id);
     free(inquiry);
 }
+
+static json_t *parse_all(const char *const *texts, size_t count)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(all, json_loads(texts[i], 0, NULL));
+    }
+    return all;
+}
+
+/* --- the jobs that it waits for --- */
+
+static void on_outcomes(const char *const *outcomes, size_t count, const struct cress_error *err,
+                        void *arg)
+{
+    struct inquiry *inquiry = arg;
+    inquiry->awaited = parse_all(outcomes, count);
+    finish(inquiry, NULL, err);
+}
+
+static void ask_for_awaited(struct inquiry *inquiry)
+{
+    char ids[AWAITED_MAX][CRESS_ID_MAX + 1];
+    const char *list[AWAITED_MAX];
+    const char *rest = inquiry->record->after ? inquiry->record->after : "";
+    size_t count = 0;
+    while (count < AWAITED_MAX && cress_after_next(&rest, ids[count])) {
+        list[count] = ids[count];
+        count++;
+    }
+    cress_store_outcomes(inquiry->options.store, list, count, on_outcomes, inquiry);
+}
+
+/* --- its queue --- */
 
 static void on_stats(const struct cress_queue_stats *stats, size_t count,
                      const struct cress_error *err, void *arg)
@@ -82,10 +125,7 @@ static void on_workers(const char *const *reports, size_t count, const struct cr
         finish(inquiry, NULL, err);
         return;
     }
-    inquiry->workers = json_array();
-    for (size_t i = 0; i < count; i++) {
-        json_array_append_new(inquiry->workers, json_loads(reports[i], 0, NULL));
-    }
+    inquiry->workers = parse_all(reports, count);
     cress_store_paused(inquiry->options.store, on_paused, inquiry);
 }
 
@@ -103,7 +143,9 @@ static void on_record(const struct cress_record *record, const struct cress_erro
         return;
     }
     inquiry->record = cress_record_clone(record);
-    if (cress_explain_needs_more(record, cress_clock_wall_ms())) {
+    if (record->state == CRESS_STATE_WAITING) {
+        ask_for_awaited(inquiry);
+    } else if (cress_explain_needs_more(record, cress_clock_wall_ms())) {
         cress_store_workers(inquiry->options.store, on_workers, inquiry);
     } else {
         finish(inquiry, NULL, NULL);

@@ -22,6 +22,8 @@ struct cress_explain_facts {
     const json_t *workers;                  /* array of reports; NULL: not asked for */
     const struct cress_queue_stats *queues; /* by priority; NULL: not asked for */
     int64_t paused_ms;                      /* since when its queue is paused; 0: it is not */
+    const json_t
+        *awaited; /* WAITING: {"id", "state"} of the first jobs that it names; NULL: none */
     int64_t now_ms;
 };
 

@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/job/after.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -142,6 +143,36 @@ static void explain_time(struct cress_explanation *explanation)
     }
 }
 
+/* --- what waits for other jobs --- */
+
+static bool has_ended(const json_t *job)
+{
+    const char *word = json_string_value(json_object_get(job, "state"));
+    enum cress_state state;
+    return !word || (cress_state_parse(word, &state) && cress_state_is_terminal(state));
+}
+
+static void explain_after(const struct cress_explain_facts *facts,
+                          struct cress_explanation *explanation)
+{
+    const size_t all = cress_after_count(facts->record->after);
+    const size_t known = json_array_size(facts->awaited);
+    size_t open = 0, used = 0;
+    char names[CRESS_EXPLANATION_MAX / 2] = "";
+    for (size_t i = 0; i < known; i++) {
+        const json_t *job = json_array_get(facts->awaited, i);
+        if (!has_ended(job) && open++ < 3) {
+            used +=
+                (size_t)snprintf(names + used, sizeof names - used, "%s%s (%s)", used ? ", " : "",
+                                 json_string_value(json_object_get(job, "id")),
+                                 json_string_value(json_object_get(job, "state")));
+        }
+    }
+    say(explanation, CRESS_REASON_WAITING,
+        "it waits for the end of %zu%s of the %zu jobs that it comes after%s%s", open,
+        all > known ? " or more" : "", all, open ? ": " : "", names);
+}
+
 /* --- what waits in a queue --- */
 
 static int64_t sum(const struct cress_queue_stats *queues, bool consumers)
@@ -236,6 +267,8 @@ void cress_explain_decide(const struct cress_explain_facts *facts,
         explain_end(explanation);
     } else if (record->state == CRESS_STATE_RUNNING) {
         explain_running(facts, explanation);
+    } else if (record->state == CRESS_STATE_WAITING) {
+        explain_after(facts, explanation);
     } else if (is_ahead_of_time(record, facts->now_ms)) {
         explain_time(explanation);
     } else {

@@ -41,6 +41,7 @@ struct cress_call {
         cress_store_mend_cb mend;
         cress_store_scan_jobs_cb scan_jobs;
         cress_store_scan_batches_cb scan_batches;
+        cress_store_scan_awaited_cb scan_awaited;
         cress_store_pause_cb pause;
         cress_store_paused_cb paused;
         cress_store_close_cb close;

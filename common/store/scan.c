@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// All job records and all batches, page by page; see store.h.
+// All of a kind, page by page: job records, batches, what is awaited; see store.h.
 #include "common/store/internal.h"
 
 #include "common/base/mem.h"
@@ -57,8 +57,8 @@ static void on_jobs(struct cress_redis_request *request, const redisReply *reply
 void cress_store_scan_jobs(struct cress_store *store, const char *cursor,
                            cress_store_scan_jobs_cb done, void *arg)
 {
-    static const char *const fields[] = {"status",   "task",       "queue",
-                                         "priority", "created_ms", "run_at_ms"};
+    static const char *const fields[] = {"status",     "task",      "queue",  "priority",
+                                         "created_ms", "run_at_ms", "blocked"};
     struct cress_call *call = cress_call_new(store, on_jobs, arg);
 
     call->then.scan_jobs = done;
@@ -93,4 +93,45 @@ void cress_store_scan_batches(struct cress_store *store, const char *cursor,
 
     call->then.scan_batches = done;
     send_scan(call, cursor, CRESS_KEY_BATCH, fields, CRESS_COUNT(fields));
+}
+
+/* --- jobs that are awaited --- */
+
+static void on_awaited(struct cress_redis_request *request, const redisReply *reply,
+                       const struct cress_error *err)
+{
+    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
+    const size_t count = err ? 0 : reply->elements - 1;
+    const char **ids = cress_alloc((count + 1) * sizeof *ids);
+
+    for (size_t i = 0; i < count; i++) {
+        ids[i] = reply->element[i + 1]->element[0]->str;
+    }
+    call->then.scan_awaited(ids, count, err ? NULL : next_cursor(reply), err, call->arg);
+    free(ids);
+    cress_call_free(call);
+}
+
+void cress_store_scan_awaited(struct cress_store *store, const char *cursor,
+                              cress_store_scan_awaited_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, on_awaited, arg);
+
+    call->then.scan_awaited = done;
+    send_scan(call, cursor, CRESS_KEY_AFTER, NULL, 0);
+}
+
+/* --- places in limits --- */
+
+void cress_store_slots(struct cress_store *store, bool free_them, cress_store_results_cb done,
+                       void *arg)
+{
+    struct cress_call *call = cress_call_new(store, cress_call_on_texts, arg);
+    struct cress_redis_args args;
+
+    cress_redis_args_init(&args);
+    call->then.results = done;
+    cress_call_script(call, CRESS_SCRIPT_SLOTS, 0, &args);
+    cress_redis_add(&args, free_them ? "1" : "0");
+    cress_call_send(call, &args);
 }

@@ -22,6 +22,7 @@
     X(REQUEUE, requeue)                     \
     X(MEND, mend)                           \
     X(SCAN, scan)                           \
+    X(SLOTS, slots)                         \
     X(FOLLOW_UP, follow_up)                 \
     X(OUTCOMES, outcomes)                   \
     X(BATCH_OPEN, batch_open)               \

@@ -399,6 +399,17 @@ typedef void (*cress_store_scan_batches_cb)(const struct cress_batch *batches, s
 void cress_store_scan_batches(struct cress_store *store, const char *cursor,
                               cress_store_scan_batches_cb done, void *arg);
 
+/* The same for jobs that others wait for, or whose batch is to be completed: ids. */
+typedef void (*cress_store_scan_awaited_cb)(const char *const *ids, size_t count, const char *next,
+                                            const struct cress_error *err, void *arg);
+void cress_store_scan_awaited(struct cress_store *store, const char *cursor,
+                              cress_store_scan_awaited_cb done, void *arg);
+
+/* The ids of jobs that hold a place in the limits of their tasks and do not run; if `free_them` the
+ * places are free from now on. */
+void cress_store_slots(struct cress_store *store, bool free_them, cress_store_results_cb done,
+                       void *arg);
+
 /* Before the message of a job is sent again that is lost, or whose worker is: its record becomes
  * queued, due now, if its version still is `version`; `done` tells whether it was. */
 typedef void (*cress_store_mend_cb)(bool mended, const struct cress_error *err, void *arg);

@@ -2,13 +2,15 @@
 // The course of a repair; see repair.h.
 //
 //   queues and what they hold -> workers -> delay queues -> arguments of each queue
-//   -> records, to learn -> records, to act -> batches -> done
+//   -> records, to learn -> records, to act -> batches -> what waits for jobs -> places in limits
+//   -> done
 #include "producer/cli/repair.h"
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/broker/topology.h"
 #include "common/submit/completion.h"
+#include "common/submit/follow_up.h"
 #include "producer/queues.h"
 
 #include <inttypes.h>
@@ -41,6 +43,7 @@ struct fixing {
     struct cress_repair *repair;
     enum cress_repair_kind kind;
     char *name;
+    bool is_found; /* it counts as wrong */
 };
 
 /* --- findings --- */
@@ -88,7 +91,7 @@ static void finish_fixing(struct fixing *fixing, bool fixed, const struct cress_
     struct cress_repair *repair = fixing->repair;
     add_outcome(repair, fixing->kind, fixing->name, fixed, err);
     /* it has ended or gone on by itself meanwhile: there was nothing wrong */
-    repair->findings[fixing->kind].found -= !fixed && !err;
+    repair->findings[fixing->kind].found -= fixing->is_found && !fixed && !err;
     free(fixing->name);
     free(fixing);
     release(repair);
@@ -99,9 +102,14 @@ static struct fixing *begin_fixing(struct cress_repair *repair, enum cress_repai
 {
     struct fixing *fixing = CRESS_NEW(struct fixing);
     *fixing = (struct fixing){.repair = repair, .kind = kind, .name = cress_strdup(name)};
-    add_found(repair, kind, name);
     repair->open++;
     return fixing;
+}
+
+static void count_fixing(struct fixing *fixing)
+{
+    fixing->is_found = true;
+    add_found(fixing->repair, fixing->kind, fixing->name);
 }
 
 static void keep_cursor(struct cress_repair *repair, const char *next)
@@ -110,20 +118,88 @@ static void keep_cursor(struct cress_repair *repair, const char *next)
     repair->cursor = cress_strdup(next);
 }
 
-/* --- batches --- */
+/* --- places in limits --- */
 
-static void scan_batches(struct cress_repair *repair);
+static void slots_cb(const char *const *ids, size_t count, const struct cress_error *err, void *arg)
+{
+    struct cress_repair *repair = arg;
+    for (size_t i = 0; i < count; i++) {
+        add_found(repair, CRESS_REPAIR_LIMITS, ids[i]);
+        add_outcome(repair, CRESS_REPAIR_LIMITS, ids[i], true, NULL);
+    }
+    end(repair, err);
+}
+
+/* --- what waits for jobs --- */
+
+static void scan_awaited(struct cress_repair *repair);
 
 static void followed_cb(const struct cress_error *err, void *arg)
 {
     finish_fixing(arg, err == NULL, err);
 }
 
+static void awaited_read_cb(const struct cress_record *record, const struct cress_error *err,
+                            void *arg)
+{
+    struct fixing *fixing = arg;
+    const struct cress_repair *repair = fixing->repair;
+    if (err || !cress_repair_is_overdue(record, cress_clock_wall_ms())) {
+        finish_fixing(fixing, false, err);
+        return;
+    }
+    count_fixing(fixing);
+    if (repair->dry_run) {
+        finish_fixing(fixing, true, NULL);
+        return;
+    }
+    const struct cress_submit_options options = {
+        .broker = repair->cli->broker, .store = repair->cli->store, .config = repair->cli->config};
+    cress_follow_up(&options, fixing->name, followed_cb, fixing);
+}
+
+static void next_awaited(struct cress_repair *repair)
+{
+    if (repair->cursor) {
+        scan_awaited(repair);
+    } else {
+        cress_store_slots(repair->cli->store, !repair->dry_run, slots_cb, repair);
+    }
+}
+
+static void awaited_cb(const char *const *ids, size_t count, const char *next,
+                       const struct cress_error *err, void *arg)
+{
+    struct cress_repair *repair = arg;
+    if (err) {
+        end(repair, err);
+        return;
+    }
+    keep_cursor(repair, next);
+    repair->next = next_awaited;
+    repair->open = 1;
+    for (size_t i = 0; i < count; i++) {
+        cress_store_get(repair->cli->store, ids[i], awaited_read_cb,
+                        begin_fixing(repair, CRESS_REPAIR_WAITING, ids[i]));
+    }
+    release(repair);
+}
+
+static void scan_awaited(struct cress_repair *repair)
+{
+    cress_store_scan_awaited(repair->cli->store, repair->cursor, awaited_cb, repair);
+}
+
+/* --- batches --- */
+
+static void scan_batches(struct cress_repair *repair);
+
 static void fix_batch(struct cress_repair *repair, const struct cress_batch *batch)
 {
     const struct cress_submit_options options = {
         .broker = repair->cli->broker, .store = repair->cli->store, .config = repair->cli->config};
     struct fixing *fixing = begin_fixing(repair, CRESS_REPAIR_BATCHES, batch->id);
+    count_fixing(fixing);
     if (repair->dry_run) {
         finish_fixing(fixing, true, NULL);
     } else {
@@ -136,7 +212,7 @@ static void next_batches(struct cress_repair *repair)
     if (repair->cursor) {
         scan_batches(repair);
     } else {
-        end(repair, NULL);
+        scan_awaited(repair);
     }
 }
 
@@ -189,6 +265,7 @@ static void fix_job(struct cress_repair *repair, const struct cress_record *reco
                     enum cress_repair_kind kind)
 {
     struct fixing *fixing = begin_fixing(repair, kind, record->id);
+    count_fixing(fixing);
     if (repair->dry_run) {
         finish_fixing(fixing, true, NULL);
     } else {

@@ -54,6 +54,9 @@ struct cress_repair_queue {
 /* What a record says about its queue: when it is one that was started. */
 void cress_repair_learn(struct cress_repair_queue *queue, const struct cress_record *record);
 
+/* Whether what follows the end of a job should have happened: `record` is NULL when it is gone. */
+bool cress_repair_is_overdue(const struct cress_record *record, int64_t now_ms);
+
 /* What is wrong with `record`, if anything. `queue` may be NULL: not known. `worker_is_alive`: the
  * one that runs it reports. `delays_are_empty`: no delay queue holds a message. Counts in
  * queue->unresolved. */

@@ -77,6 +77,12 @@ static bool is_gone(const struct cress_record *record, struct cress_repair_queue
     return false;
 }
 
+bool cress_repair_is_overdue(const struct cress_record *record, int64_t now_ms)
+{
+    return !record ||
+           (cress_state_is_terminal(record->state) && record->finished_ms + GRACE_MS < now_ms);
+}
+
 enum cress_repair_kind cress_repair_judge(const struct cress_record *record,
                                           struct cress_repair_queue *queue, bool worker_is_alive,
                                           bool delays_are_empty, int64_t now_ms)

@@ -414,19 +414,16 @@ const struct cress_verb cress_verb_doctor = {
     .name = "doctor",
     .operands = "",
     .summary = "check broker, store, workers, schedules and object store",
-    .about = "One line a check: ok, warn or fail, and what to do. Exit code 69 when one fails.\n"
-             "\n"
-             "--fix also looks for queues whose arguments are not those that Cress wants, for jobs "
-             "whose\n"
-             "message is gone (queued, due or waiting for their time), for jobs that run at "
-             "workers that\n"
-             "are gone, and for batches whose completion job was never submitted; repairs them, "
-             "and says\n"
-             "what it did not repair and why. What is younger than a minute is not judged. A "
-             "message that\n"
-             "turns out to be the second one of its job does no harm. Exit code 1 when something "
-             "is wrong\n"
-             "and not repaired.\n",
+    .about =
+        "One line a check: ok, warn or fail, and what to do. Exit code 69 when one fails.\n"
+        "\n"
+        "--fix also looks for queues whose arguments are not those that Cress wants, for jobs\n"
+        "whose message is gone (queued, due or waiting for their time), for jobs that run at\n"
+        "workers that are gone, for batches whose completion job was never submitted, for\n"
+        "jobs that wait for others which have ended, and for places in limits whose jobs do\n"
+        "not run; repairs them, and says what it did not repair and why. What is younger than\n"
+        "a minute is not judged. A message that turns out to be the second one of its job\n"
+        "does no harm. Exit code 1 when something is wrong and not repaired.\n",
     .examples = "  cress doctor\n"
                 "  cress doctor --to s3://bucket --connect-timeout 3s\n"
                 "  cress doctor --fix --dry-run\n",

@@ -2,6 +2,8 @@
 """Why is this job not running? The same answer from `cress explain` and GET /v1/jobs/{id}/explain."""
 
 import json
+import os
+import tempfile
 import time
 import unittest
 
@@ -61,6 +63,27 @@ class ExplainTest(TestCase):
         later = self.enqueue("cress.echo", "1", "--delay", "1h")
         self.assertIsNotNone(self.wait_reason(later, "scheduled")["until"])
         self.wait_reason(self.enqueue("cress.fail", "{}", "--max-attempts", "3"), "retrying")
+
+    def test_waiting_for_another_job(self):
+        self.run_worker()
+        first = self.enqueue("cress.sleep", '{"ms": 60000}')
+        second = self.enqueue("cress.echo", "1", "--after", first)
+        self.assertIn(first + " (", self.wait_reason(second, "waiting")["message"])
+
+    def test_held_back_by_a_limit(self):
+        config = os.path.join(self.folder(), "cress.conf")
+        with open(config, "w", encoding="ascii") as file:
+            file.write("[task cress.sleep]\nkey_concurrency = 1\n")
+        self.run_worker("--config", config)
+        key = unique("tenant")
+        self.wait_state(self.enqueue("cress.sleep", '{"ms": 60000}', "--key", key), "running")
+        second = self.enqueue("cress.sleep", '{"ms": 60000}', "--key", key)
+        self.assertIn("key " + key, self.wait_reason(second, "limited")["message"])
+
+    def folder(self):
+        folder = tempfile.TemporaryDirectory(prefix="cresstest-")
+        self.addCleanup(folder.cleanup)
+        return folder.name
 
     def test_no_worker_has_the_task(self):
         self.run_worker("--concurrency", "1")

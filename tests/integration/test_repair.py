@@ -161,6 +161,37 @@ class RepairTest(TestCase):
         self.assertEqual(self.store.command("HGET", "cress:batch:" + batch, "completed"), "1")
         self.assertEqual(self.doctor()["batches"]["found"], 0)
 
+    def test_a_job_that_waits_for_one_that_has_ended(self):
+        self.run_worker()
+        first = self.record("succeeded", attempt=1, started=OLD, worker="w:1", finished_ms=OLD + 1, result="1")
+        self.store.command("HSET", "cress:job:" + first, "status", "succeeded 3 1 0 16 %d w:1" % OLD)
+        second = self.record("waiting", after=first)
+        self.store.command("RPUSH", "cress:after:" + first, "job %s %s" % (second, first))
+        self.store.command("SADD", "cress:pending:" + second, first)
+        self.assertEqual(self.doctor("--dry-run", code=1)["waiting"]["found"], 1)
+        self.assertEqual(self.state(second), "waiting")
+        self.assertEqual(self.doctor()["waiting"]["fixed"], 1)
+        self.wait_succeeded(second)
+        self.assertEqual(self.doctor()["waiting"]["found"], 0)
+
+    def test_a_job_that_waits_for_one_that_runs_is_left_alone(self):
+        self.run_worker()
+        words = ("--queue", self.queue)
+        first = run("cress", "enqueue", "cress.sleep", '{"ms": 60000}', *words, CRESS_STORE_URL=self.url).stdout.strip()
+        second = run("cress", "enqueue", "cress.echo", *words, "--after", first, CRESS_STORE_URL=self.url)
+        self.assertEqual(second.returncode, 0, second.stderr)
+        self.assertEqual(self.doctor()["waiting"]["found"], 0)
+        self.assertEqual(self.state(second.stdout.strip()), "waiting")
+
+    def test_places_in_limits(self):
+        ended = self.record("failed", key="k")
+        self.store.command("SADD", "cress:limits", "cress.echo")
+        for key in ("cress:limit:cress.echo:running", "cress:limit:cress.echo:running:k"):
+            self.store.command("ZADD", key, OLD, ended)
+        self.assertEqual(self.doctor("--dry-run", code=1)["limits"]["found"], 1)
+        self.assertEqual(self.doctor()["limits"]["fixed"], 1)
+        self.assertEqual(self.store.command("KEYS", "cress:limit:cress.echo:running*"), [])
+
     def test_queues(self):
         self.queue_without_worker()
         other = unique("classic")

@@ -197,6 +197,24 @@ static void test_paused(void **state)
     json_decref(workers);
 }
 
+static void test_waiting_for_others(void **state)
+{
+    (void)state;
+    const struct cress_record record = {
+        .id = "job-1", .queue = "mail", .state = CRESS_STATE_WAITING, .after = "a,b,c,d"};
+    json_t *awaited = json_loads("[{\"id\":\"a\",\"state\":\"failed\"},"
+                                 "{\"id\":\"b\",\"state\":\"running\"},"
+                                 "{\"id\":\"c\",\"state\":null}]",
+                                 0, NULL);
+    const struct cress_explain_facts all = {.record = &record, .awaited = awaited, .now_ms = NOW};
+    struct cress_explanation explanation;
+    cress_explain_decide(&all, &explanation);
+    assert_string_equal(cress_reason_word(explanation.reason), "waiting");
+    assert_string_equal(explanation.text, "it waits for the end of 1 or more of the 4 jobs that it "
+                                          "comes after: b (running)");
+    json_decref(awaited);
+}
+
 static void test_json(void **state)
 {
     (void)state;
@@ -226,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_paused),
+        cmocka_unit_test(test_waiting_for_others),
         cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

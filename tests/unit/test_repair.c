@@ -86,6 +86,7 @@ static const struct {
      CRESS_REPAIR_NONE,
      0},
     {{.state = CRESS_STATE_SCHEDULED, .run_at_ms = NOW + 1}, 0, 0, 0, 1, CRESS_REPAIR_NONE, 0},
+    {{.state = CRESS_STATE_WAITING, .created_ms = OLD}, 0, 0, 0, 1, CRESS_REPAIR_NONE, 0},
     /* running at a worker that is gone */
     {{.state = CRESS_STATE_RUNNING, .started_ms = OLD}, 5, 0, 0, 0, CRESS_REPAIR_RUNNING, 0},
     {{.state = CRESS_STATE_RUNNING, .started_ms = OLD}, 0, 0, 1, 0, CRESS_REPAIR_NONE, 0},
@@ -129,6 +130,18 @@ static void test_learning(void **state)
     }
 }
 
+static void test_follow_ups(void **state)
+{
+    (void)state;
+    const struct cress_record runs = {.state = CRESS_STATE_RUNNING};
+    const struct cress_record ended = {.state = CRESS_STATE_FAILED, .finished_ms = OLD};
+    const struct cress_record ends = {.state = CRESS_STATE_FAILED, .finished_ms = NOW - MINUTE};
+    assert_true(cress_repair_is_overdue(NULL, NOW));
+    assert_true(cress_repair_is_overdue(&ended, NOW));
+    assert_false(cress_repair_is_overdue(&ends, NOW));
+    assert_false(cress_repair_is_overdue(&runs, NOW));
+}
+
 static void test_descriptions(void **state)
 {
     (void)state;
@@ -150,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_judging),
         cmocka_unit_test(test_learning),
+        cmocka_unit_test(test_follow_ups),
         cmocka_unit_test(test_descriptions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

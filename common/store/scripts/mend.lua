@@ -9,5 +9,6 @@ end
 if state == 'running' then
     add_attempt(job, attempt, worker, started, now, 'crashed', '')
 end
+flags = leave_limits(job, state, flags, started)
 set_status(job, 'queued', version, attempt, crashes, flags, started, worker, 'run_at_ms', now)
 return 1
