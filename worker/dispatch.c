@@ -236,13 +236,15 @@ static void record_running(struct cress_attempt *attempt);
 static void hold_back(struct cress_attempt *attempt, int64_t wait_ms)
 {
     cress_attempt_leave_place(attempt);
+    attempt->phase = CRESS_ATTEMPT_WAITING;
     if (wait_ms >= CRESS_DELAY_MIN_MS) {
         cress_settle_send_back(attempt, wait_ms);
-        return;
+    } else if (must_go_back(attempt)) {
+        cress_give_back(attempt); /* what waited has been given back already */
+    } else {
+        cress_ids_remove(&attempt->worker->ids, &attempt->by_id);
+        cress_attempt_wait(attempt, wait_ms, again_step);
     }
-    attempt->phase = CRESS_ATTEMPT_WAITING;
-    cress_ids_remove(&attempt->worker->ids, &attempt->by_id);
-    cress_attempt_wait(attempt, wait_ms, again_step);
 }
 
 static bool is_held_back(const struct cress_attempt *attempt, const char *task)

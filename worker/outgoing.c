@@ -65,9 +65,13 @@ void cress_outgoing_later(struct cress_outgoing *out, const struct cress_job *jo
                           const struct cress_message *original, int64_t wait_ms, int64_t now_ms)
 {
     struct cress_job later = *job;
-    cress_route_job(job->queue, job->priority, wait_ms, &out->route);
-    later.not_before_ms = now_ms + out->route.delay_ms;
+    struct cress_route route;
+    cress_route_job(job->queue, job->priority, wait_ms, &route);
+    later.not_before_ms = now_ms + route.delay_ms;
     cress_outgoing_job(out, &later, original, now_ms);
+    out->route = route;
+    out->message.exchange = out->route.exchange;
+    out->message.due_ms = 0; /* it keeps this delay, however late it is sent */
 }
 
 void cress_outgoing_guard(struct cress_outgoing *out, const struct cress_job *job,

@@ -34,8 +34,8 @@ struct cress_outgoing {
 void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
                         const struct cress_message *original, int64_t now_ms);
 
-/* The same, on its way back to its queue after `wait_ms` or somewhat sooner: through the longest
- * single delay queue that is not longer, so that it is looked at when it comes out. */
+/* The same, on its way back to its queue after about `wait_ms`: through one delay queue, and due
+ * when it comes out of it. */
 void cress_outgoing_later(struct cress_outgoing *out, const struct cress_job *job,
                           const struct cress_message *original, int64_t wait_ms, int64_t now_ms);
 

@@ -299,6 +299,20 @@ class Fairness(LimitsTest):
         self.records(few)
         return self.states(many).count("succeeded")
 
+    def test_a_key_has_no_more_than_its_part_while_another_waits(self):
+        """However long its jobs hold their places."""
+        self.set_limits("concurrency = 4")
+        self.workers(2)
+        slow = self.enqueue(16, ms=400, key="slow")
+        wait_for(lambda: len(self.running()) == 4, "slow jobs in all places")  # nobody else wants one
+        quick = spans_of(self.records(self.enqueue(100, ms=20, key="quick")))
+        first, last = quick[0][0], quick[-1][0]
+        slow = spans_of(self.records(slow))
+        shared = [start for start, _ in slow if first < start < last]
+        self.assertGreater(len(shared), 0)
+        for start in shared:
+            self.assertLessEqual(sum(1 for other, end in slow if other <= start < end), 2)
+
     def test_of_places(self):
         self.assertLess(self.overtake("concurrency = 4", ms=20), 200)
 

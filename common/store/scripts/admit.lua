@@ -6,13 +6,15 @@
 -- room for those who stand before it. How long to stay away is guessed from the place in the line and from how fast
 -- that moves, so that a line of any length costs a few starts of this script for each job that it lets through.
 --
--- Fairness: of the rate and of the concurrency that the keys of a task share, a key has an equal part of what there is for all keys that
--- want to start something. A key that is alone has all.
+-- Fairness: a task's rate and concurrency are divided evenly between the keys that have somebody waiting. A key that is
+-- alone has everything.
 
--- Near the head of the line a job that waits for a place comes back early: a place may be free before its time.
-local EAGER = 0.7
--- The job at the head looks again after at most so many ms, or the 32nd part of the time between two starts if that is longer, so that
--- a limit that is raised, or a place that is free unexpectedly, is seen soon. Far behind, every READY-th place adds as much.
+-- A job comes back somewhat before its turn, so that there is always one at hand: for a place, which may be free at any
+-- moment, earlier than for a rate.
+local EAGER, PROMPT = 0.7, 0.9
+-- The job at the head looks again after LOOK_MIN ms at most, or the 32nd part of the time between two starts if that is
+-- longer, so that a limit that was raised, or a place that is free unexpectedly, is seen soon. Far behind, every
+-- READY-th place adds as much.
 local LOOK_MIN, LOOK_MAX, READY = 1000, 30000, 25
 -- A key wants more until so long after its next job should have come back.
 local GRACE = 2000
@@ -119,7 +121,7 @@ end
 local function stay_away(l, free)
     local step = pace(l)
     local look = math.min(math.max(step / 32, LOOK_MIN), LOOK_MAX) * math.max((l.ahead + 1) / READY, 1)
-    local guess = free and free + l.ahead * step or math.max((l.ahead + 1) * step * EAGER, 5)
+    local guess = free and free + l.ahead * step * PROMPT or math.max((l.ahead + 1) * step * EAGER, 5)
     return math.ceil(math.min(guess, look))
 end
 

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of worker/outgoing.h.
+#include "worker/outgoing.h"
+
+#include "common/base/mem.h"
+#include "tests/unit/unit.h"
+
+enum { NOW_MS = 1000000 };
+
+static const struct cress_job job = {.id = "j",
+                                     .task = "t",
+                                     .queue = "q",
+                                     .priority = CRESS_PRIORITY_HIGH,
+                                     .payload = "1",
+                                     .payload_size = 1,
+                                     .attempt = 2,
+                                     .not_before_ms = 5};
+
+/* A job that a limit holds back makes one hop, and may be judged as soon as it arrives. */
+static void test_later(void **state)
+{
+    (void)state;
+    static const int64_t waits_ms[] = {64, 100, 127, 1000, 5000, 100000};
+    static const struct cress_header carried = {.name = "mine", .text = "x"};
+    const struct cress_message original = {.headers = &carried, .header_count = 1};
+    for (size_t i = 0; i < CRESS_COUNT(waits_ms); i++) {
+        struct cress_outgoing out;
+        struct cress_route route;
+        cress_route_job("q", CRESS_PRIORITY_HIGH, waits_ms[i], &route);
+        cress_outgoing_later(&out, &job, &original, waits_ms[i], NOW_MS);
+        assert_string_equal(out.message.exchange, route.exchange);
+        assert_string_equal(out.message.routing_key, "q.high");
+        assert_int_equal(out.message.due_ms, 0);
+        assert_int_equal(cress_message_header(&out.message, "not_before_ms")->number,
+                         NOW_MS + route.delay_ms);
+        assert_int_equal(cress_message_header(&out.message, "attempt")->number, 2);
+        assert_non_null(cress_message_header(&out.message, "mine"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_later),
+    };
+    return cmocka_run_group_tests_name("outgoing", tests, NULL, NULL);
+}
