@@ -25,6 +25,7 @@ static void check_job(const struct cress_job *job)
     MUST_HOLD(!job->unique == !back.unique &&
               (!job->unique || strcmp(back.unique, job->unique) == 0));
     MUST_HOLD(back.unique_for_ms == job->unique_for_ms);
+    MUST_HOLD(!job->after == !back.after && (!job->after || strcmp(back.after, job->after) == 0));
     MUST_HOLD(back.max_attempts == job->max_attempts && back.timeout_ms == job->timeout_ms);
     MUST_HOLD(!back.backoff == !job->backoff && back.backoff_base_ms == job->backoff_base_ms);
     json_t *payload = json_loadb(job->payload, job->payload_size, JSON_DECODE_ANY, NULL);
