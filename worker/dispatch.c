@@ -10,6 +10,7 @@
 #include "worker/give_back.h"
 #include "worker/handler/tasks.h"
 #include "worker/lease.h"
+#include "worker/presence.h"
 #include "worker/settle.h"
 #include "worker/suspect.h"
 
@@ -269,6 +270,17 @@ void cress_dispatch_limit_freed(struct cress_worker *worker, const char *task)
     }
 }
 
+/* A worker that lives runs it. Asked again when that one, should it be dead, is known to be. */
+static void leave_alone(struct cress_attempt *attempt)
+{
+    if (cress_lease_of(attempt)) {
+        cress_lease_renew(attempt);
+    } else {
+        cress_attempt_leave_place(attempt);
+        cress_settle_send_back(attempt, cress_presence_ttl_ms(attempt->worker->config));
+    }
+}
+
 static void recorded_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
                         const struct cress_error *err, void *arg)
 {
@@ -289,7 +301,7 @@ static void recorded_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms
         fail_as_poison(attempt);
         break;
     case CRESS_VERDICT_LEASED:
-        cress_lease_renew(attempt);
+        leave_alone(attempt);
         break;
     case CRESS_VERDICT_CANCELLED:
         cress_settle_cancel(attempt);
@@ -323,6 +335,7 @@ void cress_dispatch_start(struct cress_attempt *attempt)
         .job = &attempt->run.job,
         .worker = attempt->worker->name,
         .redelivered = cress_was_delivered(attempt),
+        .patience_ms = cress_presence_ttl_ms(attempt->worker->config),
         .lease = cress_lease_of(attempt),
         .max_crashes = (int)attempt->worker->config->worker_max_crashes,
         .limits = attempt->limits,

@@ -29,6 +29,15 @@ static void add_header(struct cress_outgoing *out, struct cress_header header)
     }
 }
 
+static void add_delivered(struct cress_outgoing *out, bool was_delivered)
+{
+    if (was_delivered) {
+        add_header(out, (struct cress_header){.name = CRESS_HEADER_REDELIVERED,
+                                              .kind = CRESS_HEADER_BOOL,
+                                              .number = 1});
+    }
+}
+
 /* The original's headers, but for those that are set already. */
 static void carry_headers(struct cress_outgoing *out, const struct cress_message *original)
 {
@@ -62,13 +71,16 @@ void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
 }
 
 void cress_outgoing_later(struct cress_outgoing *out, const struct cress_job *job,
-                          const struct cress_message *original, int64_t wait_ms, int64_t now_ms)
+                          const struct cress_message *original, bool was_delivered, int64_t wait_ms,
+                          int64_t now_ms)
 {
     struct cress_job later = *job;
     struct cress_route route;
     cress_route_job(job->queue, job->priority, wait_ms, &route);
     later.not_before_ms = now_ms + route.delay_ms;
-    cress_outgoing_job(out, &later, original, now_ms);
+    begin_job(out, &later, original, now_ms);
+    add_delivered(out, was_delivered);
+    carry_headers(out, original);
     out->route = route;
     out->message.exchange = out->route.exchange;
     out->message.due_ms = 0; /* it keeps this delay, however late it is sent */
@@ -98,8 +110,7 @@ void cress_outgoing_again(struct cress_outgoing *out, const struct cress_message
 {
     cress_route_queue_name(queue, priority, out->route.routing_key);
     begin_copy(out, original);
-    add_header(out, (struct cress_header){
-                        .name = CRESS_HEADER_REDELIVERED, .kind = CRESS_HEADER_BOOL, .number = 1});
+    add_delivered(out, true);
     if (lease) {
         add_header(out, (struct cress_header){.name = CRESS_HEADER_LEASE, .text = lease});
     }

@@ -37,7 +37,8 @@ void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
 /* The same, on its way back to its queue after about `wait_ms`: through one delay queue, and due
  * when it comes out of it. */
 void cress_outgoing_later(struct cress_outgoing *out, const struct cress_job *job,
-                          const struct cress_message *original, int64_t wait_ms, int64_t now_ms);
+                          const struct cress_message *original, bool was_delivered, int64_t wait_ms,
+                          int64_t now_ms);
 
 /* The same, as the guard of worker `lease`, which runs the job. */
 void cress_outgoing_guard(struct cress_outgoing *out, const struct cress_job *job,

@@ -13,6 +13,11 @@
 
 enum { REPORT_MAX_BYTES = 1 << 20, BEATS_UNTIL_GONE = 5 };
 
+int64_t cress_presence_ttl_ms(const struct cress_config *config)
+{
+    return BEATS_UNTIL_GONE * config->worker_heartbeat_ms;
+}
+
 static void add_text(struct cress_buf *out, const char *text)
 {
     cress_buf_add_json(out, text, strlen(text));
@@ -101,7 +106,7 @@ void cress_presence_beat(struct cress_worker *worker)
     struct cress_buf report = cress_buf_make(REPORT_MAX_BYTES);
     write_report(worker, &report);
     cress_store_beat(worker->services.store, worker->name, cress_buf_text(&report),
-                     BEATS_UNTIL_GONE * worker->config->worker_heartbeat_ms, reported_cb, worker);
+                     cress_presence_ttl_ms(worker->config), reported_cb, worker);
     cress_buf_free(&report);
 }
 

@@ -12,6 +12,9 @@
 
 #include "worker/worker.h"
 
+/* After this a worker that reports no more counts as gone. */
+int64_t cress_presence_ttl_ms(const struct cress_config *config);
+
 void cress_presence_start(struct cress_worker *worker);
 
 /* Reports now, out of turn: something changed that people wait for. */

@@ -361,8 +361,8 @@ static void sent_back_cb(const struct cress_error *err, void *arg)
 static void send_back(struct cress_attempt *attempt)
 {
     struct cress_outgoing out;
-    cress_outgoing_later(&out, &attempt->run.job, attempt->delivery->message, attempt->wait_ms,
-                         cress_clock_wall_ms());
+    cress_outgoing_later(&out, &attempt->run.job, attempt->delivery->message,
+                         attempt->start.redelivered, attempt->wait_ms, cress_clock_wall_ms());
     cress_broker_publish(attempt->worker->services.broker, &out.message, 0, sent_back_cb, attempt);
 }
 

@@ -72,7 +72,7 @@ enum cress_verdict {
     CRESS_VERDICT_POISON,   /* start only: its workers died too often; it must be failed */
     CRESS_VERDICT_MISSING,  /* change and cancel only: there is no record */
     CRESS_VERDICT_DUPLICATE, /* start only: another job has its unique key; the record is queued */
-    CRESS_VERDICT_LEASED, /* start only: the worker that its lease names runs it: ask again later */
+    CRESS_VERDICT_LEASED,    /* start only: a worker that lives runs it: ask again later */
     CRESS_VERDICT_LIMITED,   /* start only: a limit forbids it for now */
     CRESS_VERDICT_SUSPECT,   /* start only: applied, but its workers died more than once: it should
                               run beside no other such job */
@@ -161,8 +161,9 @@ void cress_store_cancel(struct cress_store *store, const char *id, const char *e
 struct cress_start {
     const struct cress_job *job;
     const char *worker;
-    bool redelivered;  /* AMQP says so: the one sign that an earlier worker may have died with it */
-    const char *lease; /* the worker that ran it when the message, a guard, was made; NULL: none.
+    bool redelivered; /* AMQP says so: the one sign that an earlier worker may have died with it */
+    int64_t patience_ms; /* a run that is older than this is left alone while its worker lives */
+    const char *lease;   /* the worker that ran it when the message, a guard, was made; NULL: none.
                           Alone the end of that worker makes the guard start the job */
     int max_crashes;
     const char *limits; /* from cress_limits_text(); NULL: none */

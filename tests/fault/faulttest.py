@@ -46,6 +46,22 @@ def port_of(url):
     return int(re.search(r"127\.0\.0\.1:(\d+)", url).group(1))
 
 
+# The jobs of a queue whose records have not ended.
+OPEN_RECORDS = """local cursor, found = '0', {}
+repeat
+    local page = redis.call('SCAN', cursor, 'MATCH', 'cress:job:*', 'COUNT', 1000)
+    cursor = page[1]
+    for _, key in ipairs(page[2]) do
+        local record = redis.call('HMGET', key, 'queue', 'status')
+        local state = string.match(record[2] or '', '^%S+')
+        if record[1] == ARGV[1] and state and not string.find(' succeeded failed cancelled expired ', ' ' .. state .. ' ') then
+            found[#found + 1] = key .. ' ' .. state
+        end
+    end
+until cursor == '0'
+return found"""
+
+
 class StackServer:
     """A server of the test's stack: rabbitmq, redis or s3."""
 
@@ -267,6 +283,7 @@ class FaultCase(cresstest.TestCase):
         figures = self.figures(name, load)
         self.assertEqual(figures["lost"], 0, figures)
         self.assertEqual(unfinished, {}, "jobs that did not end well; %s" % figures)
+        self.assertEqual(redis.command("EVAL", OPEN_RECORDS, 0, self.queue), [], "records that are stuck")
         self.check_queues(broker)
         return figures
 

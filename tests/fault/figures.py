@@ -15,7 +15,7 @@ def main():
     print("|---|---|---|---|---|---|")
     if os.path.exists(sys.argv[1]):
         with open(sys.argv[1], encoding="utf-8") as file:
-            for row in map(json.loads, file):
+            for row in sorted(map(json.loads, file), key=lambda row: row["case"]):
                 print("| %s | %d | %d | %d | %s | %s |" % (
                     row["case"], row["jobs"], row["lost"], row["duplicates"], seconds(row.get("stall")),
                     seconds(row.get("recovery"))))

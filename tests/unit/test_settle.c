@@ -278,6 +278,7 @@ static int set_up(void **state)
         .worker_concurrency = 2,
         .worker_max_crashes = 3,
         .worker_lease_ms = 600000,
+        .worker_heartbeat_ms = 2000,
     };
     queue = (struct cress_worker_queue){.name = "q"};
     worker = (struct cress_worker){
@@ -831,6 +832,18 @@ static void guard_is_sent_on_while_its_worker_lives(void **state)
     assert_string_equal(last_lease, "there:2");
 }
 
+/* Its worker has lost the broker only: asked again later, and known then as what was delivered
+ * before. */
+static void redelivery_waits_while_a_worker_lives(void **state)
+{
+    (void)state;
+    const struct cress_message message = message_of("cress.noop", "{}");
+    start_verdict = CRESS_VERDICT_LEASED;
+    deliver(&message);
+    expect("start publish:delay>q ack");
+    assert_string_equal(last_lease, "");
+}
+
 static void guard_of_a_job_in_hand_is_sent_on(void **state)
 {
     (void)state;
@@ -928,6 +941,7 @@ int main(void)
         TEST(long_job_that_ends_before_its_guard_is_safe),
         TEST(long_job_that_is_handed_back_is_published),
         TEST(guard_is_sent_on_while_its_worker_lives),
+        TEST(redelivery_waits_while_a_worker_lives),
         TEST(guard_of_a_job_in_hand_is_sent_on),
         TEST(guard_that_runs_is_a_guard_no_more),
         TEST(what_waits_for_a_lease_is_returned),

@@ -766,6 +766,40 @@ static void test_poison_and_hand_back(void **state)
     assert_int_equal(change("j", CRESS_STATE_FAILED, 1), CRESS_VERDICT_APPLIED);
 }
 
+static enum cress_verdict redeliver(const char *id, int64_t now_ms)
+{
+    const struct cress_job job = make_job(id);
+    const struct cress_start start = {.job = &job,
+                                      .worker = "w",
+                                      .redelivered = true,
+                                      .patience_ms = 500,
+                                      .max_crashes = 2,
+                                      .now_ms = now_ms};
+    expect_call();
+    cress_store_start(store, &start, started_cb, NULL);
+    wait_for_success();
+    return last.verdict;
+}
+
+/* What has run for long is not begun again while its worker lives: it may have lost the broker. */
+static void test_redelivered_while_its_worker_lives(void **state)
+{
+    (void)state;
+    create("long");
+    create("short");
+    assert_int_equal(start_as("long", "alive", 1, false, 1000), CRESS_VERDICT_APPLIED);
+    assert_int_equal(start_as("short", "alive", 1, false, 1400), CRESS_VERDICT_APPLIED);
+    expect_call();
+    cress_store_beat(store, "alive", "{}", 60000, done_cb, NULL);
+    wait_for_success();
+    assert_int_equal(redeliver("long", 1600), CRESS_VERDICT_LEASED);
+    assert_int_equal(redeliver("short", 1600), CRESS_VERDICT_APPLIED);
+    expect_call();
+    cress_store_leave(store, "alive", done_cb, NULL);
+    wait_for_success();
+    assert_int_equal(redeliver("long", 1601), CRESS_VERDICT_APPLIED);
+}
+
 static int many_left;
 
 static void many_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
@@ -1713,6 +1747,7 @@ int main(void)
         TEST(test_start_verdicts),
         TEST(test_start_without_record),
         TEST(test_poison_and_hand_back),
+        TEST(test_redelivered_while_its_worker_lives),
         TEST(test_many_at_once),
         TEST(test_batch),
         TEST(test_batch_results),
