@@ -836,7 +836,8 @@ static void test_many_at_once(void **state)
     for (int i = 0; i < MANY; i++) {
         snprintf(ids[i], sizeof(ids[i]), "many-%d", i);
         jobs[i] = make_job(ids[i]);
-        starts[i] = (struct cress_start){.job = &jobs[i], .worker = "w", .now_ms = i + 1};
+        starts[i] = (struct cress_start){
+            .job = &jobs[i], .worker = "w", .max_crashes = 2, .now_ms = i + 1};
         if (i % 100 == 0) {
             create(ids[i]);
         }
