@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Deliveries become `running`. Returns a verdict for each, see script.c.
--- KEYS: jobs. ARGV: for each its attempt, worker, now, redelivered (0, or the age in ms from which on a run is left alone
+-- KEYS: jobs. ARGV: for each its attempt, worker, now, redelivered (0, or the age in ms from which a run is left alone
 -- while its worker lives), the worker that its lease names or '', the most crashes, its limits or ''.
 
 -- A limit forbids it: it goes on waiting. One whose worker died waits from now on.
@@ -58,7 +58,7 @@ local function start(job, attempt, worker, now, redelivered, lease, max_crashes,
             return LEASED
         end
         redelivered = '1'
-    elseif has_begun and not is_repeat and redelivered ~= '0' and runner ~= worker and
+    elseif lease == '' and has_begun and not is_repeat and redelivered ~= '0' and runner ~= worker and
         now - started >= tonumber(redelivered) and redis.call('EXISTS', WORKER .. runner) == 1 then
         -- Its worker may have lost the broker and not its life. One that has just died is known to be gone in a moment,
         -- which is short beside what would be done twice.
