@@ -100,7 +100,9 @@ static void reported_cb(bool follow, const struct cress_error *err, void *arg)
 
 void cress_presence_beat(struct cress_worker *worker)
 {
-    if (!cress_store_is_ready(worker->services.store, NULL)) {
+    /* one that is closing has said goodbye, or is about to, and its tasks are gone */
+    if (worker->phase == CRESS_WORKER_CLOSING ||
+        !cress_store_is_ready(worker->services.store, NULL)) {
         return;
     }
     struct cress_buf report = cress_buf_make(REPORT_MAX_BYTES);
