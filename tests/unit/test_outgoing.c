@@ -27,7 +27,8 @@ static void test_later(void **state)
         struct cress_outgoing out;
         struct cress_route route;
         cress_route_job("q", CRESS_PRIORITY_HIGH, waits_ms[i], &route);
-        cress_outgoing_later(&out, &job, &original, waits_ms[i], NOW_MS);
+        const bool was_delivered = i % 2;
+        cress_outgoing_later(&out, &job, &original, was_delivered, waits_ms[i], NOW_MS);
         assert_string_equal(out.message.exchange, route.exchange);
         assert_string_equal(out.message.routing_key, "q.high");
         assert_int_equal(out.message.due_ms, 0);
@@ -35,6 +36,7 @@ static void test_later(void **state)
                          NOW_MS + route.delay_ms);
         assert_int_equal(cress_message_header(&out.message, "attempt")->number, 2);
         assert_non_null(cress_message_header(&out.message, "mine"));
+        assert_int_equal(!!cress_message_header(&out.message, "redelivered"), was_delivered);
     }
 }
 
