@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzz target: a job as an AMQP message of a foreign client. An input is lines that make up a
+// Fuzz target: a message of a foreign client, read as a job and as a dead letter. An input is lines that make up a
 // message, then the body:
 //
 //   t TYPE   i MESSAGE_ID   c CONTENT_TYPE   b CORRELATION_ID   r REPLY_TO   d DEFAULT_TASK   s
@@ -7,9 +7,11 @@
 //   bool, another kind (an empty line) BODY
 #include "tests/fuzz/fuzz.h"
 
+#include "common/base/id.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
-#include "common/job/job.h"
+#include "common/broker/letter.h"
+#include "common/job/fingerprint.h"
 
 #include <string.h>
 
@@ -93,6 +95,26 @@ static void check_round_trip(const struct cress_job *job)
     MUST_HOLD(!back.traceparent == !job->traceparent && back.payload == job->payload);
 }
 
+/* A renewed letter says the same, and a revived one nothing of its past. */
+static void check_letter(const struct cress_message *message)
+{
+    struct cress_header headers[CRESS_LETTER_HEADER_MAX];
+    char routing_key[CRESS_ROUTE_NAME_MAX], mask[CRESS_MASK_MAX];
+    struct cress_letter letter, again;
+    struct cress_message copy;
+    cress_letter_read(message, "q", &letter);
+    MUST_HOLD(letter.attempt >= 1 && letter.died_ms >= 0 && cress_id_is_valid(letter.id));
+    cress_error_mask(letter.text, mask);
+    MUST_HOLD(strlen(mask) < CRESS_MASK_MAX && cress_text_is_utf8(mask, strlen(mask)));
+    cress_letter_renew(&letter, headers, routing_key, &copy);
+    cress_letter_read(&copy, "q", &again);
+    MUST_HOLD(strcmp(again.id, letter.id) == 0 && strcmp(again.code, letter.code) == 0);
+    MUST_HOLD(again.died_ms == letter.died_ms && again.priority == letter.priority);
+    cress_letter_revive(&letter, 0, headers, routing_key, &copy);
+    MUST_HOLD(!cress_message_header(&copy, CRESS_LETTER_CODE));
+    MUST_HOLD(cress_message_header(&copy, "attempt")->number == 1);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = cress_strndup((const char *)data, size);
@@ -119,6 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         MUST_HOLD(err.status == CRESS_MALFORMED && err.message[0] != '\0');
     }
+    check_letter(message);
     free(message);
     free(text);
     return 0;
