@@ -32,8 +32,8 @@ static bool print_json(struct cress_dead *dead, const struct cress_letter *lette
  * ---------------------------------------------------------------------------------------- */
 
 struct list {
-    int64_t limit; /* 0: none */
-    struct cress_table *table;
+    int64_t limit;             /* 0: none */
+    struct cress_table *table; /* NULL: no row yet */
     size_t rows;
     bool more; /* there are others */
 };
@@ -43,28 +43,29 @@ static const char *const people[] = {"ID",   "TASK", "QUEUE", ">ATTEMPT",
 static const char *const programs[] = {"id",   "task", "queue", "attempt",
                                        "died", "code", "error", NULL};
 
-static void begin_table(struct cress_dead *dead)
+static void print_table(struct cress_dead *dead)
 {
     struct list *list = dead->own;
-    list->table = cress_table_new(dead->cli->output.out_is_terminal ? people : programs);
-    list->rows = 0;
+    if (list->table) {
+        cress_table_print(list->table, &dead->cli->output);
+        list->table = NULL;
+        list->rows = 0;
+    }
 }
 
 static void begin_list(struct cress_dead *dead)
 {
     struct list *list = dead->own = CRESS_NEW(struct list);
     list->limit = cress_args_number(&dead->cli->args, "limit", LIST_LIMIT);
-    if (cress_cli_json(dead->cli)) {
-        putchar('[');
-    } else {
-        begin_table(dead);
-    }
 }
 
 static void add_row(struct cress_dead *dead, const struct cress_letter *letter)
 {
     struct list *list = dead->own;
     char attempt[16], died[CRESS_TIME_TEXT_MAX + CRESS_SPAN_TEXT_MAX] = "";
+    if (!list->table) {
+        list->table = cress_table_new(dead->cli->output.out_is_terminal ? people : programs);
+    }
     snprintf(attempt, sizeof attempt, "%d", letter->attempt);
     if (letter->died_ms && dead->cli->output.out_is_terminal) {
         cress_span_format(cress_clock_wall_ms() - letter->died_ms, died);
@@ -76,8 +77,7 @@ static void add_row(struct cress_dead *dead, const struct cress_letter *letter)
                                           died[0] ? died : NULL, letter->code, letter->text});
     /* A table is held until it is printed, and queues can be long. */
     if (++list->rows == ROWS_MAX) {
-        cress_table_print(list->table, &dead->cli->output);
-        begin_table(dead);
+        print_table(dead);
     }
 }
 
@@ -88,7 +88,7 @@ static void list_letter(struct cress_dead *dead, struct cress_dead_item *item)
         list->more = true;
         cress_dead_walk_stop(dead->walk, NULL);
     } else if (cress_cli_json(dead->cli)) {
-        fputs(dead->matched > 1 ? ",\n" : "", stdout);
+        fputs(dead->matched > 1 ? ",\n" : "[", stdout);
         print_json(dead, &item->letter, false, "");
     } else {
         add_row(dead, &item->letter);
@@ -100,9 +100,9 @@ static int end_list(struct cress_dead *dead)
 {
     const struct list *list = dead->own;
     if (cress_cli_json(dead->cli)) {
-        fputs("]\n", stdout);
+        fputs(dead->matched > 0 ? "]\n" : "[]\n", stdout);
     } else {
-        cress_table_print(list->table, &dead->cli->output);
+        print_table(dead);
     }
     if (list->more) {
         cress_output_say(&dead->cli->output,

@@ -11,7 +11,7 @@ import time
 import unittest
 
 import pika
-from cresstest import BUILD, DEADLINE, Program, TestCase, run, unique, wait_for
+from cresstest import BUILD, DEADLINE, Program, TestCase, env, run, unique, wait_for
 
 CRESS = os.path.join(BUILD, "cress")
 
@@ -133,13 +133,15 @@ class LookTest(DeadTest):
     def test_what_is_not_there(self):
         self.queues_without_worker()
         self.assertEqual(self.dead("list"), "")
+        self.assertEqual(self.dead_json("list"), [])
         self.assertEqual(self.dead_json("groups"), [])
         self.dead("show", "nobody", code=3)
         self.dead("show", code=2)
         self.dead("lost", code=2)
         self.assertIn("did you mean list", self.said)
         self.dead("list", "--rate", "3", code=2)
-        self.assertEqual(run("cress", "dead", "list", "--queue", unique("none")).returncode, 3)
+        done = run("cress", "dead", "list", "--queue", unique("none"), "--json")
+        self.assertEqual((done.returncode, done.stdout), (3, ""))
 
 
 class RequeueTest(DeadTest):
@@ -313,9 +315,10 @@ class BigTest(DeadTest):
         print("\n".join(["", *cls.figures]))
 
     def fill(self):
-        connection = pika.BlockingConnection(self.client.connection._impl.params)
+        self.bury("first", body=self.BODY, headers={"error_message": "no luck 0"})  # confirmed: the queue has a leader
+        connection = pika.BlockingConnection(pika.URLParameters(env("CRESS_BROKER_URL")))
         channel = connection.channel()
-        for n in range(self.LETTERS):
+        for n in range(1, self.LETTERS):
             channel.basic_publish("", self.queue + ".dead", self.BODY, pika.BasicProperties(
                 type="cress.echo", message_id="%s-%d" % (self.queue, n), delivery_mode=2,
                 headers={"error_code": "boom", "error_message": "no luck %d" % n}))
