@@ -820,6 +820,52 @@ static void many_started_cb(enum cress_verdict verdict, bool follow, int64_t wai
     many_cb(verdict, follow, err, arg);
 }
 
+static enum cress_verdict start_guard(const char *worker, const char *lease, bool redelivered)
+{
+    struct cress_job job = make_job("j");
+    const struct cress_start start = {.job = &job,
+                                      .worker = worker,
+                                      .redelivered = redelivered,
+                                      .lease = lease,
+                                      .max_crashes = 9,
+                                      .now_ms = 7000};
+    expect_call();
+    cress_store_start(store, &start, started_cb, NULL);
+    wait_for_success();
+    return last.verdict;
+}
+
+static void beat(const char *worker)
+{
+    expect_call();
+    cress_store_beat(store, worker, "{}", 60000, close_cb, NULL);
+    wait_for_success();
+}
+
+/* A guard names the worker that runs the job without a message; see worker/lease.h. */
+static void test_guards(void **state)
+{
+    (void)state;
+    create("j");
+    beat("a:1");
+    assert_int_equal(start_as("j", "a:1", 1, false, 5000), CRESS_VERDICT_APPLIED);
+    assert_int_equal(start_guard("b:2", "a:1", false), CRESS_VERDICT_LEASED);
+    assert_int_equal(start_guard("b:2", "a:1", true), CRESS_VERDICT_LEASED);
+    assert_int_equal(start_guard("b:2", "c:3", false), CRESS_VERDICT_STALE);
+
+    expect_call();
+    cress_store_leave(store, "a:1", done_cb, NULL);
+    wait_for_success();
+    assert_int_equal(start_guard("b:2", "a:1", false), CRESS_VERDICT_APPLIED);
+    assert_int_equal(start_guard("b:2", "a:1", false), CRESS_VERDICT_APPLIED); /* repeated */
+    assert_string_equal(get("j")->attempts, "0\n1 a:1 5000 7000 crashed \n");
+
+    /* b:2 runs it now: a second guard of a:1 is one too many, but the one that it took comes back
+     * when it dies */
+    assert_int_equal(start_guard("c:3", "a:1", false), CRESS_VERDICT_STALE);
+    assert_int_equal(start_guard("c:3", "a:1", true), CRESS_VERDICT_SUSPECT); /* and runs */
+}
+
 /* More than one bulk, records there and not, results of all sizes. */
 static void test_many_at_once(void **state)
 {
@@ -836,8 +882,8 @@ static void test_many_at_once(void **state)
     for (int i = 0; i < MANY; i++) {
         snprintf(ids[i], sizeof(ids[i]), "many-%d", i);
         jobs[i] = make_job(ids[i]);
-        starts[i] = (struct cress_start){
-            .job = &jobs[i], .worker = "w", .max_crashes = 2, .now_ms = i + 1};
+        starts[i] =
+            (struct cress_start){.job = &jobs[i], .worker = "w", .max_crashes = 2, .now_ms = i + 1};
         if (i % 100 == 0) {
             create(ids[i]);
         }
@@ -1749,6 +1795,7 @@ int main(void)
         TEST(test_start_without_record),
         TEST(test_poison_and_hand_back),
         TEST(test_redelivered_while_its_worker_lives),
+        TEST(test_guards),
         TEST(test_many_at_once),
         TEST(test_batch),
         TEST(test_batch_results),
