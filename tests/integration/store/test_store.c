@@ -181,6 +181,13 @@ static void texts_cb(const char *const *texts, size_t count, const struct cress_
     }
 }
 
+static void log_cb(const char *text, size_t size, const struct cress_error *err, void *arg)
+{
+    (void)arg;
+    note(err);
+    snprintf(last.texts[0], sizeof(last.texts[0]), "%.*s", (int)size, text ? text : "");
+}
+
 static void version_cb(const char *version, const struct cress_error *err, void *arg)
 {
     (void)arg;
@@ -1775,10 +1782,51 @@ static void test_close_while_busy(void **state)
     open_store(0);
 }
 
+/* --- logs --- */
+
+static void add_log(int attempt, const char *text, int64_t full_bytes, int64_t ttl_ms)
+{
+    const struct cress_log_piece piece = {.id = "j",
+                                          .attempt = attempt,
+                                          .text = text,
+                                          .size = strlen(text),
+                                          .full_bytes = full_bytes,
+                                          .ttl_ms = ttl_ms};
+    expect_call();
+    cress_store_log_add(store, &piece, done_cb, NULL);
+    wait_for_success();
+}
+
+static const char *get_log(int attempt, int64_t offset)
+{
+    expect_call();
+    cress_store_log_get(store, "j", attempt, offset, log_cb, NULL);
+    wait_for_success();
+    return last.texts[0];
+}
+
+static void test_logs_grow_until_they_are_full(void **state)
+{
+    (void)state;
+    assert_string_equal(get_log(1, 0), "");
+    add_log(1, "one\n", 6, 60000);
+    add_log(2, "other\n", 6, 0);
+    add_log(1, "two\n", 6, 60000);
+    add_log(1, "three\n", 6, 60000);
+    assert_string_equal(get_log(1, 0), "one\ntwo\n");
+    assert_string_equal(get_log(1, 4), "two\n");
+    assert_string_equal(get_log(1, 8), "");
+    assert_string_equal(get_log(1, 1000), "");
+    assert_string_equal(get_log(2, 0), "other\n");
+    assert_in_range(command("PTTL", "cress:log:j/1", NULL, NULL), 50000, 60000);
+    assert_int_equal(command("PTTL", "cress:log:j/2", NULL, NULL), -1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(test_logs_grow_until_they_are_full),
         TEST(test_create),
         TEST(test_discard),
         TEST(test_unique_until_the_end),
