@@ -175,7 +175,7 @@ static bool is_plain(const char *value)
     while (value[size] >= ' ' && value[size] <= '~') {
         size++;
     }
-    return value[size] == '\0' && size <= HEADER_VALUE_MAX;
+    return size <= HEADER_VALUE_MAX && value[size] == '\0';
 }
 
 /* What is wrong with the response, as an error; CRESS_OK when it is a page worth keeping. */
