@@ -227,6 +227,7 @@ static void on_cancel(struct cress_redis_request *request, const redisReply *rep
         const long long verdict = reply->element[0]->integer;
         answer.verdict = (enum cress_verdict)(verdict & ~(long long)CRESS_SCRIPT_FOLLOW);
         answer.follow = (verdict & CRESS_SCRIPT_FOLLOW) != 0;
+        answer.has_batch = reply->element[2]->integer != 0;
         cress_state_parse(reply->element[1]->str, &answer.state);
     }
     call->then.cancel(&answer, err, call->arg);

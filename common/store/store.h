@@ -145,6 +145,7 @@ struct cress_cancel_answer {
     enum cress_state state; /* that the job has now. APPLIED: CANCELLED, or RUNNING when the worker
                                that runs it has been asked to stop it */
     bool follow;            /* as in cress_store_change() */
+    bool has_batch;         /* it has made a batch under its own id, which goes on */
 };
 
 /* Cancels a job that waits, at once; asks the worker that runs it to stop it. `error` is the job's

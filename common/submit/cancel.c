@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
+#include "common/submit/cancel_batch.h"
 #include "common/submit/follow_up.h"
 
 #include <stdlib.h>
@@ -12,8 +13,8 @@
 
 struct cancellation {
     struct cress_submit_options options;
-    char *id;
-    enum cress_state state;
+    char *id, *reason; /* reason: NULL when none was given */
+    struct cress_cancel_answer answer;
     cress_cancel_cb done;
     void *arg;
 };
@@ -32,8 +33,9 @@ enum cress_status cress_cancel_check_reason(const char *reason, struct cress_err
 
 static void finish(struct cancellation *cancellation, const struct cress_error *err)
 {
-    cancellation->done(cancellation->state, err, cancellation->arg);
+    cancellation->done(cancellation->answer.state, err, cancellation->arg);
     free(cancellation->id);
+    free(cancellation->reason);
     free(cancellation);
 }
 
@@ -55,29 +57,55 @@ static void on_followed_up(const struct cress_error *err, void *arg)
 
 /* A job that is cancelled already is what the caller wanted, but an earlier one may have died before
  * it did what follows. */
+static void conclude(struct cancellation *cancellation)
+{
+    const struct cress_cancel_answer *answer = &cancellation->answer;
+    struct cress_error why;
+
+    if (answer->verdict == CRESS_VERDICT_TERMINAL && answer->state != CRESS_STATE_CANCELLED &&
+        !answer->has_batch) {
+        cress_error_set(&why, CRESS_CONFLICT, "job_ended", "job %s has ended already: it %s",
+                        cancellation->id, cress_state_word(answer->state));
+        finish(cancellation, &why);
+    } else if (answer->follow) {
+        cress_follow_up(&cancellation->options, cancellation->id, on_followed_up, cancellation);
+    } else {
+        finish(cancellation, NULL);
+    }
+}
+
+static void on_batch_cancelled(const struct cress_batch_cancel *counts,
+                               const struct cress_error *err, void *arg)
+{
+    (void)counts;
+    if (err && err->status != CRESS_CONFLICT) { /* that has ended meanwhile */
+        finish(arg, err);
+    } else {
+        conclude(arg);
+    }
+}
+
 static void on_answer(const struct cress_cancel_answer *answer, const struct cress_error *err,
                       void *arg)
 {
     struct cancellation *cancellation = arg;
     struct cress_error why;
 
-    cancellation->state = answer->state;
+    cancellation->answer = *answer;
     if (!err && answer->verdict == CRESS_VERDICT_MISSING) {
         cress_error_set(&why, CRESS_NOT_FOUND, "unknown_job",
                         "there is no job %s: it never existed, or its record has expired",
                         cancellation->id);
         err = &why;
-    } else if (!err && answer->state != CRESS_STATE_CANCELLED &&
-               answer->verdict == CRESS_VERDICT_TERMINAL) {
-        cress_error_set(&why, CRESS_CONFLICT, "job_ended", "job %s has ended already: it %s",
-                        cancellation->id, cress_state_word(answer->state));
-        err = &why;
     }
-    if (!err && answer->follow) {
-        cress_follow_up(&cancellation->options, cancellation->id, on_followed_up, cancellation);
-        return;
+    if (err) {
+        finish(cancellation, err);
+    } else if (answer->has_batch) {
+        cress_cancel_batch(&cancellation->options, cancellation->id, cancellation->reason,
+                           on_batch_cancelled, cancellation);
+    } else {
+        conclude(cancellation);
     }
-    finish(cancellation, err);
 }
 
 char *cress_cancel_error(const char *reason)
@@ -98,6 +126,7 @@ void cress_cancel_job(const struct cress_submit_options *options, const char *id
 
     cancellation->options = *options;
     cancellation->id = cress_strdup(id);
+    cancellation->reason = cress_strdup(reason);
     cancellation->done = done;
     cancellation->arg = arg;
     cress_store_cancel(options->store, id, error, cress_clock_wall_ms(), on_answer, cancellation);

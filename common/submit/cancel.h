@@ -4,7 +4,8 @@
 // A job that waits - queued, scheduled, retrying - is cancelled at once; its message is dropped when
 // it comes. A job that runs is asked to stop through the worker that has it: its record says
 // `cancelled` when it has. Whoever cancels is also the one who ends the job, and so does what
-// follows (follow_up.h). Loop thread only; nothing blocks.
+// follows (follow_up.h). A job that has made a batch under its own id, as site.prerender does, is
+// cancelled with that batch, also when it has ended itself. Loop thread only; nothing blocks.
 #ifndef CRESS_SUBMIT_CANCEL_H
 #define CRESS_SUBMIT_CANCEL_H
 
@@ -19,8 +20,8 @@ CRESS_MUST_CHECK enum cress_status cress_cancel_check_reason(const char *reason,
 /* The error, as JSON text, of a job that is cancelled for `reason`; free() it. */
 char *cress_cancel_error(const char *reason);
 
-/* How it ended. `err` NULL: the job is cancelled (`state` CANCELLED; it may have been so before), or
- * has been asked to stop (RUNNING). CRESS_CONFLICT "job_ended": it has ended otherwise, as `state`
+/* How it ended. `err` NULL: the job is cancelled (`state` CANCELLED; it may have been so before), has
+ * been asked to stop (RUNNING), or has ended, but its batch is cancelled. CRESS_CONFLICT "job_ended": it has ended otherwise, as `state`
  * says. CRESS_NOT_FOUND "unknown_job". After another error it is worth another try, as it is when
  * the job was cancelled but what follows could not be done. */
 typedef void (*cress_cancel_cb)(enum cress_state state, const struct cress_error *err, void *arg);

@@ -61,6 +61,18 @@ static void print_json(const struct cancelling *cancelling)
     json_decref(rows);
 }
 
+static const char *outcome(enum cress_state state)
+{
+    switch (state) {
+    case CRESS_STATE_CANCELLED:
+        return "cancelled";
+    case CRESS_STATE_RUNNING:
+        return "runs, and is asked to stop";
+    default:
+        return "has ended, its batch is cancelled";
+    }
+}
+
 static void print_for_people(const struct cancelling *cancelling)
 {
     for (size_t i = 0; i < cancelling->count; i++) {
@@ -68,9 +80,7 @@ static void print_for_people(const struct cancelling *cancelling)
         if (row->err.status != CRESS_OK) {
             cress_output_error(&cancelling->cli->output, &row->err);
         } else {
-            printf("%s %s\n", row->id,
-                   row->state == CRESS_STATE_CANCELLED ? "cancelled"
-                                                       : "runs, and is asked to stop");
+            printf("%s %s\n", row->id, outcome(row->state));
         }
     }
 }
@@ -152,6 +162,7 @@ const struct cress_verb cress_verb_cancel = {
         "that. A job that has ended is left as it is: the exit code is then 4, and 3 when an id "
         "is\n"
         "unknown; the other jobs are cancelled all the same. To cancel one twice does no harm.\n"
+        "A prerendering is cancelled with its pages, also when all are submitted already.\n"
         "With --json: {\"id\", \"state\", \"error\"}, an array of these for more than one id; the "
         "state\n"
         "is cancelled, or running when the job has been asked to stop.\n",

@@ -150,10 +150,15 @@ class Stalling:
             connection.close()
 
 
-class Bucket(http.server.ThreadingHTTPServer):
-    """An origin with one page, and an S3 server that never finishes an upload."""
-
+class WebServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        pass  # clients hang up: that is what is tested
+
+
+class Bucket(WebServer):
+    """An origin with one page, and an S3 server that never finishes an upload."""
 
     def __init__(self):
         bucket = self
@@ -340,6 +345,79 @@ class Running(CancelTest):
             {"url": "http://%s/sitemap.xml" % server.address, "to": "file://" + self.folder.name}))
         server.wait_connected()
         self.cancel(job)
+
+    def site(self, *stalled):
+        """A site whose pages never come, nor the maps in `stalled` before self.maps is set."""
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                if self.path.startswith("/page"):
+                    over.wait(cresstest.DEADLINE)
+                    return
+                if self.path in stalled:
+                    maps.wait(cresstest.DEADLINE)
+                parts = ["/part1.xml", "/part2.xml"] if self.path == "/sitemap.xml" else [
+                    "/page%s-%d" % (self.path[1:6], n) for n in range(5)]
+                kind, one = ("sitemapindex", "sitemap") if self.path == "/sitemap.xml" else ("urlset", "url")
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(("<%s>%s</%s>" % (kind, "".join(
+                    "<%s><loc>http://%s%s</loc></%s>" % (one, self.headers["Host"], part, one)
+                    for part in parts), kind)).encode())
+
+            def log_message(self, *_):
+                pass
+
+        over, maps = threading.Event(), threading.Event()
+        self.maps = maps
+        self.addCleanup(maps.set)
+        server = WebServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.addCleanup(over.set)
+        return "127.0.0.1:%d" % server.server_port
+
+    def batch(self, batch):
+        flat = self.store.command("HGETALL", "cress:batch:" + batch)
+        return dict(zip(flat[::2], flat[1::2]))
+
+    def prerender(self, site):
+        self.run_worker("--concurrency", "3", CRESS_RENDER_ALLOW=site, CRESS_WORKER_HEARTBEAT="100ms")
+        return self.enqueue("site.prerender", json.dumps(
+            {"url": "http://%s/sitemap.xml" % site, "to": "file://" + self.folder.name}))
+
+    def all_pages_cancelled(self, job, count):
+        wait_for(lambda: self.batch(job).get("cancelled") == str(count), "the pages to be cancelled")
+        self.assertEqual(self.batch(job)["total"], str(count))
+        wait_for(lambda: self.presence_unacked() == 0, "the messages to be gone")
+        self.assertEqual(self.client.ready(self.queue + ".dead"), 0)
+
+    def test_prerender_whose_pages_are_under_way(self):
+        """It has ended itself, but what it has begun has its id."""
+        job = self.prerender(self.site())
+        self.wait_state(job, "succeeded")
+        done = self.cress("cancel", job)
+        self.assertEqual(done.stdout, job + " has ended, its batch is cancelled\n")
+        self.all_pages_cancelled(job, 10)
+        self.assertIn("has ended already", self.cress("cancel", job, code=4).stderr)
+
+    def test_prerender_that_still_reads_its_maps(self):
+        job = self.prerender(self.site("/part2.xml"))
+        wait_for(lambda: self.batch(job).get("total") == "5", "the first pages")
+        self.cress("cancel", job, "--reason", "enough")
+        self.wait_state(job, "cancelled")
+        self.assertEqual(self.error(job)["message"], "enough")
+        self.all_pages_cancelled(job, 5)
+
+    def test_prerender_whose_batch_is_cancelled_while_it_adds_to_it(self):
+        job = self.prerender(self.site("/part2.xml"))
+        wait_for(lambda: self.batch(job).get("total") == "5", "the first pages")
+        self.cress("batch", "cancel", job)
+        self.assertEqual(self.store.record(job)["state"], "running")
+        self.maps.set()
+        self.wait_state(job, "cancelled")
+        self.assertEqual(self.error(job)["message"], "its batch was cancelled")
+        self.all_pages_cancelled(job, 5)
 
     def lost_cancel(self, job):
         """As cancel.lua writes it, but nobody hears of it."""

@@ -139,10 +139,29 @@ static void on_counted(const struct cress_batch *batch, const struct cress_error
     cress_store_batch_close(site->run->services->store, site->run->job.id, on_batch_closed, site);
 }
 
+/* A batch that takes no more pages may have been cancelled, and with it this job. */
+static void on_refused(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+{
+    struct site *site = arg;
+    if (err || !batch || !batch->cancel_requested) {
+        end_with_error(site, &site->failure);
+        return;
+    }
+    struct cress_run *run = site->run;
+    struct cress_outcome outcome = {.kind = CRESS_OUTCOME_CANCELLED};
+    cress_error_set(&outcome.error, CRESS_CANCELLED, NULL, "its batch was cancelled");
+    site_free(site);
+    cress_run_done(run, outcome);
+}
+
 /* Ends or goes on, once nothing is under way. */
 static void conclude(struct site *site)
 {
     if (site->in_flight > 0 || site->fetch) {
+        return;
+    }
+    if (strcmp(site->failure.code, "batch_closed") == 0) {
+        cress_store_batch_get(site->run->services->store, site->run->job.id, on_refused, site);
         return;
     }
     if (site->failure.status) {

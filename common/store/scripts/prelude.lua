@@ -218,12 +218,6 @@ local function note_cancelled(job, attempt, due, now, keep)
     redis.call('SET', CANCELLED_NOTE .. id_of(job), attempt, 'PX', (wait > 0 and wait or 0) + keep)
 end
 
--- Redis's own clock, in ms since 1970: those of the programs may differ.
-local function redis_now()
-    local time = redis.call('TIME')
-    return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
 -- Cancels a job, or asks the worker that runs it to do so; see cancel.lua. What follows is also left to the workers, which
 -- look at the list AFTER of no job now and then: whoever cancels has no message that would come again if they died.
 local function cancel_job(job, reason, now, ttl, keep)
