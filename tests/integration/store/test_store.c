@@ -618,6 +618,64 @@ static enum cress_state create_after(const char *id, const char *after, bool any
     return last.state;
 }
 
+static enum cress_verdict start_limited(const char *id, const char *limits, int64_t now_ms)
+{
+    struct cress_job job = make_job(id);
+    const struct cress_start begin = {
+        .job = &job, .worker = "w", .max_crashes = 2, .limits = limits, .now_ms = now_ms};
+
+    expect_call();
+    cress_store_start(store, &begin, started_cb, NULL);
+    wait_for_success();
+    return last.verdict;
+}
+
+/* Places in the line are in the order of coming, and what waits longer is told to stay longer. */
+static void test_limited_concurrency(void **state)
+{
+    static const char one[] = "0 0 1 0 0 0 60000 cress.echo ";
+
+    (void)state;
+    create("a");
+    assert_int_equal(start_limited("a", one, 1), CRESS_VERDICT_APPLIED);
+    assert_int_equal(start_limited("a", one, 1), CRESS_VERDICT_APPLIED); /* the answer was lost */
+    assert_int_equal(command("ZCARD", "cress:limit:cress.echo:running", NULL, NULL), 1);
+    assert_int_equal(start_limited("b", one, 2), CRESS_VERDICT_LIMITED); /* it had no record */
+    const int64_t wait_ms = last.wait_ms;
+    assert_true(wait_ms > 0);
+    assert_int_equal(get("b")->state, CRESS_STATE_QUEUED);
+    assert_string_equal(get("b")->blocked,
+                        "{\"limit\":\"concurrency\",\"task\":\"cress.echo\",\"key\":null}");
+    for (int i = 0; i < 20; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "c%d", i);
+        assert_int_equal(start_limited(id, one, 3), CRESS_VERDICT_LIMITED);
+    }
+    assert_true(last.wait_ms > wait_ms);
+    assert_int_equal(change("a", CRESS_STATE_SUCCEEDED, 1), CRESS_VERDICT_APPLIED);
+    assert_int_equal(start_limited("new", one, 4), CRESS_VERDICT_LIMITED); /* others were before */
+    assert_int_equal(start_limited("b", one, 5), CRESS_VERDICT_APPLIED);
+    assert_null(get("b")->blocked);
+    assert_int_equal(command("ZCARD", "cress:limit:cress.echo:line:", NULL, NULL), 21);
+}
+
+static void test_limited_rate(void **state)
+{
+    static const char two[] = "2 3600000 0 0 0 0 60000 cress.echo k";
+
+    (void)state;
+    assert_int_equal(start_limited("a", two, 1), CRESS_VERDICT_APPLIED);
+    assert_int_equal(change("a", CRESS_STATE_SUCCEEDED, 1), CRESS_VERDICT_APPLIED);
+    assert_int_equal(start_limited("b", two, 2), CRESS_VERDICT_APPLIED);
+    assert_int_equal(start_limited("c", two, 3), CRESS_VERDICT_LIMITED);
+    assert_in_range(last.wait_ms, 1000, 30000); /* an hour to go, but a limit may be raised */
+    /* a raised limit counts at once, and what started before counts as well */
+    assert_int_equal(start_limited("c", "3 3600000 0 0 0 0 60000 cress.echo k", 4),
+                     CRESS_VERDICT_APPLIED);
+    assert_int_equal(start_limited("d", "3 3600000 0 0 0 0 60000 cress.echo k", 5),
+                     CRESS_VERDICT_LIMITED);
+}
+
 /* Takes a new job to `state`. */
 static void bring_to(const char *id, enum cress_state state)
 {
@@ -1835,6 +1893,8 @@ int main(void)
         TEST(test_a_unique_key_without_its_record_is_free),
         TEST(test_idempotency),
         TEST(test_start_of_a_unique_job_without_record),
+        TEST(test_limited_concurrency),
+        TEST(test_limited_rate),
         TEST(test_every_pair),
         TEST(test_outcomes),
         TEST(test_explicit_retry),
