@@ -140,21 +140,24 @@ char **cress_url_hosts(const char *text)
     const char *scheme_end = strstr(text, "://");
     const char *authority = scheme_end ? scheme_end + 3 : text;
     const char *end = authority + strcspn(authority, "/?#");
-    const char *first = authority;
+    const char *host = authority;
     for (const char *at = authority; at < end; at++) {
-        first = *at == '@' ? at + 1 : first;
+        host = *at == '@' ? at + 1 : host;
     }
-    char **list = NULL;
+    const int before = (int)(host - text);
+    char **list = cress_realloc_array(NULL, 2, sizeof *list);
     size_t count = 0;
-    for (const char *host = first; host <= end;) {
-        size_t size = strcspn(host, ",");
-        size = host + size < end ? size : (size_t)(end - host);
-        list = cress_realloc_array(list, count + 2, sizeof *list);
-        list[count++] = cress_format("%.*s%.*s%s", (int)(first - text), text, (int)size, host, end);
+    for (;;) {
+        const size_t cut_at = strcspn(host, ",");
+        const int size = (int)(host + cut_at < end ? cut_at : (size_t)(end - host));
+        list[count++] = cress_format("%.*s%.*s%s", before, text, size, host, end);
+        list[count] = NULL;
+        if (host + size == end) {
+            return list;
+        }
         host += size + 1;
+        list = cress_realloc_array(list, count + 2, sizeof *list);
     }
-    list[count] = NULL;
-    return list;
 }
 
 static int hex_value(char c)

@@ -54,12 +54,9 @@ void cress_declarer_attach(struct cress_declarer *declarer, struct cress_connect
 {
     declarer->connection = connection;
     declarer->channel_is_open = false;
-    memset(declarer->has_delay, 0, sizeof declarer->has_delay);
     forget_known(declarer);
     for (struct cress_list *n = declarer->families.next; n != &declarer->families; n = n->next) {
-        struct cress_family *family = CRESS_CONTAINER(n, struct cress_family, node);
-        family->is_declared = false;
-        family->refused_until_ms = 0;
+        CRESS_CONTAINER(n, struct cress_family, node)->refused_until_ms = 0;
     }
 }
 

@@ -31,7 +31,9 @@ struct cress_declarer {
 void cress_declarer_init(struct cress_declarer *declarer);
 void cress_declarer_free(struct cress_declarer *declarer);
 
-/* A new connection: nothing is declared on it yet. */
+/* A new connection. What was declared on an earlier one is durable and counts as declared: asking a
+ * cluster that elects leaders at this moment can take half a minute. What is gone all the same is
+ * noticed when it is used. */
 void cress_declarer_attach(struct cress_declarer *declarer, struct cress_connection *connection);
 
 /* From now on publishing may declare the work queue `queue`. */

@@ -70,7 +70,7 @@ enum cress_status cress_endpoint_check(const char *url, struct cress_error *err)
 void cress_endpoint_set_url(struct cress_endpoint *endpoint, const char *url)
 {
     endpoint->urls = cress_url_hosts(url);
-    endpoint->count = 0;
+    endpoint->count = 1;
     while (endpoint->urls[endpoint->count]) {
         endpoint->count++;
     }

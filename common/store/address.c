@@ -80,7 +80,7 @@ static enum cress_status read_tcp(const struct cress_url *url, struct cress_redi
         status = read_db(*url->path ? url->path + 1 : "", out, err);
     }
     if (!status) {
-        char *peer = format_peer(out->host, out->port);
+        char *peer = format_peer(url->host, out->port);
         out->label = cress_format("%s/%d", peer, out->db);
         free(peer);
     }
@@ -124,7 +124,7 @@ static enum cress_status add_sentinel(const struct cress_url *url, struct cress_
     if (status) {
         return status;
     }
-    sentinel.label = format_peer(sentinel.host, sentinel.port);
+    sentinel.label = format_peer(url->host, sentinel.port);
     char *label = out->label ? cress_format("%s,%s", out->label, sentinel.label)
                              : cress_format("%s by Sentinel %s", out->master, sentinel.label);
     free(out->label);

@@ -854,6 +854,25 @@ static void test_a_deleted_queue_is_declared_again(void **state)
     rig_close(rig);
 }
 
+/* A new connection believes that what was declared on the last one is still there. */
+static void test_a_queue_deleted_while_away_is_declared_again(void **state)
+{
+    (void)state;
+    stack_folder();
+    struct rig *rig = rig_new();
+    rig_open(rig, CRESS_BROKER_PUBLISH | CRESS_BROKER_CONSUME);
+    publish(rig, 0);
+    assert_true(run_until_done(rig, 1));
+    rabbitmqctl("delete_queue", rig->queue);
+    rabbitmqctl("close_all_connections", "test");
+    publish(rig, 1);
+    assert_true(run_until_done(rig, 2));
+    assert_int_equal(rig->confirmed, 2);
+    consume(rig, 10);
+    assert_true(run_until(rig, &rig->seen[1], 1, PATIENCE_MS));
+    rig_close(rig);
+}
+
 /* The tests' queues go with one command, for each has a name of its own. */
 static int delete_queues(void **state)
 {
@@ -889,6 +908,7 @@ int main(void)
         cmocka_unit_test(test_an_alarm_blocks),
         cmocka_unit_test(test_a_queue_of_another_make_is_a_conflict),
         cmocka_unit_test(test_a_deleted_queue_is_declared_again),
+        cmocka_unit_test(test_a_queue_deleted_while_away_is_declared_again),
     };
     return cmocka_run_group_tests(tests, NULL, delete_queues);
 }
