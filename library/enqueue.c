@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "common/base/id.h"
 #include "common/base/mem.h"
+#include "common/base/text.h"
 #include "common/submit/submit.h"
 #include "library/client.h"
 
@@ -30,6 +31,18 @@ static void add_text(json_t *object, const char *member, const char *text)
     if (text) {
         json_object_set_new(object, member, json_string(text));
     }
+}
+
+/* "a,b" as an array */
+static void add_list(json_t *object, const char *member, const char *text)
+{
+    char **items = cress_text_split(text ? text : "");
+    json_t *list = json_array();
+    for (char **item = items; *item; item++) {
+        json_array_append_new(list, json_string(*item));
+    }
+    cress_text_list_free(items);
+    json_object_set_new(object, member, list);
 }
 
 static void add_number(json_t *object, const char *member, int64_t number)
@@ -66,6 +79,10 @@ static enum cress_status make_request(const struct cress_request *request, json_
     add_number(object, "backoff_cap_ms", request->backoff_cap_ms);
     add_text(object, "unique", request->unique);
     add_number(object, "unique_for_ms", request->unique_for_ms);
+    if (request->after) {
+        add_list(object, "after", request->after);
+        json_object_set_new(object, "after_any", json_boolean(request->after_any));
+    }
     *out = object;
     return CRESS_OK;
 }

@@ -39,20 +39,11 @@ static void finish(struct cancellation *cancellation, const struct cress_error *
     free(cancellation);
 }
 
+/* What could not be done the workers do: the store has noted it. */
 static void on_followed_up(const struct cress_error *err, void *arg)
 {
-    struct cancellation *cancellation = arg;
-    struct cress_error why;
-
-    if (err) {
-        why = *err;
-        cress_error_prefix(&why,
-                           "job %s is cancelled, but what follows from that is not done yet; "
-                           "cancel it once more",
-                           cancellation->id);
-        err = &why;
-    }
-    finish(cancellation, err);
+    (void)err;
+    finish(arg, NULL);
 }
 
 /* A job that is cancelled already is what the caller wanted, but an earlier one may have died before

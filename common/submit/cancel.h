@@ -21,9 +21,9 @@ CRESS_MUST_CHECK enum cress_status cress_cancel_check_reason(const char *reason,
 char *cress_cancel_error(const char *reason);
 
 /* How it ended. `err` NULL: the job is cancelled (`state` CANCELLED; it may have been so before), has
- * been asked to stop (RUNNING), or has ended, but its batch is cancelled. CRESS_CONFLICT "job_ended": it has ended otherwise, as `state`
- * says. CRESS_NOT_FOUND "unknown_job". After another error it is worth another try, as it is when
- * the job was cancelled but what follows could not be done. */
+ * been asked to stop (RUNNING), or has ended, but its batch is cancelled. CRESS_CONFLICT "job_ended":
+ * it has ended otherwise, as `state` says. CRESS_NOT_FOUND "unknown_job". After another error it is
+ * worth another try. What follows and could not be done now is no error: the workers do it. */
 typedef void (*cress_cancel_cb)(enum cress_state state, const struct cress_error *err, void *arg);
 
 /* Cancels job `id`; both texts are copied. `reason` (NULL: none) has been checked; it becomes the

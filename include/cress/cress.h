@@ -91,13 +91,17 @@ struct cress_request {
     const char
         *unique; /* 1 to 256 bytes: no second job is made while one has this key; NULL: none */
     int64_t unique_for_ms; /* the key is taken for so long; 0: until the job has ended */
+
+    const char *after; /* ids of jobs that it waits for, separated by commas; NULL: none */
+    bool after_any;    /* run it even if some of those do not succeed; else it is cancelled */
 };
 
 /* Enqueues one job. CRESS_OK: its record is stored and RabbitMQ has confirmed the message; the job
  * is safe, and `id` (may be NULL) holds its id, or that of the job that has its unique key. Else
  * nothing was queued, unless err->code is
  * "unconfirmed": then it may have been. To repeat without doubling, name the id in the request.
- * CRESS_MALFORMED, CRESS_INVALID, CRESS_TOO_LARGE: the request. CRESS_NOT_FOUND "unknown_queue".
+ * CRESS_MALFORMED, CRESS_INVALID, CRESS_TOO_LARGE: the request. CRESS_NOT_FOUND "unknown_queue",
+ * "unknown_job" (one that it was to wait for).
  * CRESS_CONFLICT "job_exists": the id is taken by a job that has begun, or is another one.
  * CRESS_UNAVAILABLE, CRESS_DENIED. Blocks up to the client's timeout. */
 CRESS_API CRESS_MUST_CHECK enum cress_status

@@ -10,6 +10,7 @@ import time
 import unittest
 
 import cresstest
+import faulttest
 from cresstest import unique, wait_for
 
 LONG = os.environ.get("CRESS_FAULT_LENGTH") == "long"
@@ -24,12 +25,6 @@ def broker_pid():
 
 
 class BatchFaultTest(cresstest.TestCase):
-    figures = []
-
-    @classmethod
-    def tearDownClass(cls):
-        print("\n".join(["", *cls.figures]))
-
     def setUp(self):
         super().setUp()
         self.queue = unique("fault")
@@ -63,6 +58,10 @@ class BatchFaultTest(cresstest.TestCase):
             counts[state] = counts.get(state, 0) + 1
         return counts
 
+    def begun_again(self, jobs):
+        """How many of `jobs` were begun more than once, for their worker died."""
+        return sum(self.status(job)[3] != "0" for job in jobs)
+
     def kill_until(self, ended, what):
         """Kills one of three workers again and again, at random, until `ended`. How often."""
         workers = [self.start_worker() for _ in range(3)]
@@ -84,7 +83,6 @@ class BatchFaultTest(cresstest.TestCase):
             self.assertEqual(self.store.command("EXISTS", "cress:after:" + job, "cress:pending:" + job), 0, job)
 
     def test_completions_while_workers_are_killed(self):
-        start = time.monotonic()
         batches = [self.batch([{"task": "cress.sleep", "payload": {"ms": self.random.randrange(200)}}] * JOBS)
                    for _ in range(BATCHES)]
         jobs = [self.completion(batch) for batch in batches]
@@ -95,13 +93,11 @@ class BatchFaultTest(cresstest.TestCase):
             self.assertEqual(counts, [str(JOBS), str(JOBS), str(JOBS), "1"])
             self.assertEqual(self.store.command("LLEN", "cress:results:" + batch), JOBS)
         self.assert_nothing_is_left(jobs)
-        again = sum(self.status(job)[3] != "0" for job in jobs)
-        self.figures.append("batches: jobs %d, completions %d, lost 0, begun again %d, kills %d, %.1f s" % (
-            BATCHES * JOBS, BATCHES, again, kills, time.monotonic() - start))
+        faulttest.note_figures("batches: workers killed %d times" % kills, jobs=BATCHES * (JOBS + 1), lost=0,
+                               duplicates=self.begun_again(jobs))
 
     def test_chains_while_workers_are_killed(self):
         """Each chain begins with two jobs, and ends with two that wait for its last."""
-        start = time.monotonic()
         jobs = []
         work = {"task": "cress.sleep", "payload": {"ms": 150}}
         heads = self.enqueue([work] * (2 * CHAINS))
@@ -115,8 +111,8 @@ class BatchFaultTest(cresstest.TestCase):
         kills = self.kill_until(lambda: set(self.states(jobs)) <= ENDED, "chains: %s" % self.states(jobs))
         self.assertEqual(self.states(jobs), {"succeeded": len(jobs)})
         self.assert_nothing_is_left(jobs)
-        self.figures.append("chains: jobs %d, lost 0, begun again %d, kills %d, %.1f s" % (
-            len(jobs), sum(self.status(job)[3] != "0" for job in jobs), kills, time.monotonic() - start))
+        faulttest.note_figures("chains: workers killed %d times" % kills, jobs=len(jobs), lost=0,
+                               duplicates=self.begun_again(jobs))
 
     def die_before_the_confirm(self, job, follower):
         """Kills the worker after the end of `job` is recorded, while what follows cannot be confirmed."""

@@ -36,7 +36,8 @@ class Request(ctypes.Structure):
                 ("expires_ms", ctypes.c_int64), ("timeout_ms", ctypes.c_int64),
                 ("max_attempts", ctypes.c_int), ("backoff", ctypes.c_char_p),
                 ("backoff_base_ms", ctypes.c_int64), ("backoff_cap_ms", ctypes.c_int64),
-                ("unique", ctypes.c_char_p), ("unique_for_ms", ctypes.c_int64)]
+                ("unique", ctypes.c_char_p), ("unique_for_ms", ctypes.c_int64),
+                ("after", ctypes.c_char_p), ("after_any", ctypes.c_bool)]
 
 
 ENQUEUED = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.POINTER(Error), ctypes.c_void_p)
@@ -252,6 +253,15 @@ class Calls(TestCase):
         client.enqueue_async(callback, unique=key)
         self.assertEqual(client.flush(), OK)
         self.assertEqual(told, [(first, False)])
+
+    def test_a_job_that_waits_for_others(self):
+        client = self.client()
+        first, second = client.enqueue(), client.enqueue()
+        last = client.enqueue(after=("%s,%s" % (first, second)).encode(), after_any=True)
+        record = client.record(last)
+        self.assertEqual((record["after"], record["after_any"]), ([first, second], True))
+        client.enqueue(after=unique("none").encode())
+        self.assertEqual((client.status, client.code()), (NOT_FOUND, "unknown_job"))
 
     def test_backoff_of_its_own(self):
         client = self.client()
