@@ -207,14 +207,36 @@ class RepairTest(TestCase):
         self.assertIn("queue %s exists with other arguments" % other, row["detail"])
         self.assertEqual(self.client.ready(self.queue + ".high"), 0)
 
-    def test_many_records_in_little_memory(self):
-        self.queue_without_worker()
-        count = 20000
+    def records(self, count):
+        """As many jobs that are queued without a message: many-1, many-2, …"""
         self.store.command("EVAL", """
             for n = 1, ARGV[1] do
                 redis.call('HSET', 'cress:job:many-' .. n, 'status', 'queued 1 0 0 0 0 ', 'task', 'cress.echo',
                     'queue', ARGV[2], 'created_ms', ARGV[3], 'payload', string.format('%q', string.rep('x', 2000)))
             end""", 0, count, self.queue, OLD)
+
+    def test_killed_half_way_it_can_be_repeated(self):
+        self.queue_without_worker()
+        count = 3000
+        self.records(count)
+        doctor = self.start("cress", "doctor", "--fix", CRESS_STORE_URL=self.url)
+        wait_for(lambda: self.client.ready(self.queue) > 100, "some of them", pause=0.001)
+        doctor.kill()
+        self.run_worker()
+        wait_for(lambda: self.client.ready(self.queue) == 0, "an empty queue")
+        states = [self.state("many-%d" % n) for n in range(1, count + 1)]
+        self.assertIn("queued", states)  # else it was not half-way
+        # what was to be published next counts as new for a minute
+        self.store.command("EVAL", "for n = 1, ARGV[1] do redis.call('HDEL', 'cress:job:many-' .. n, 'run_at_ms') end",
+                           0, count)
+        self.doctor()
+        wait_for(lambda: all(self.state("many-%d" % n) == "succeeded" for n in range(1, count + 1)),
+                 "every job to succeed")
+
+    def test_many_records_in_little_memory(self):
+        self.queue_without_worker()
+        count = 20000
+        self.records(count)
         program = Program("cress", "doctor", "--fix", "--json", CRESS_STORE_URL=self.url)
         self.programs.append(program)
         _, status, usage = os.wait4(program.pid, 0)
