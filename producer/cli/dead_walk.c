@@ -16,8 +16,10 @@ enum {
     /* Half of the 20 deliveries after which RabbitMQ drops a message. */
     DELIVERIES_MAX = 10,
     TICK_MS = 50,
-    /* Silence after which the queue is asked whether there are any more. */
+    /* Silence after which the queue is asked whether there are any more, and after which no is
+     * believed: RabbitMQ answers 0 when it cannot tell within a quarter of a second. */
     SILENCE_MS = 500,
+    EMPTY_MS = 5000,
 };
 
 struct dead_queue {
@@ -39,6 +41,7 @@ struct cress_dead_walk {
     int64_t in_hand;
     int64_t left;     /* since more was asked for */
     int64_t heard_ms; /* when the last letter came */
+    bool seems_empty; /* since then, all answers have said so */
     bool asking, stopping, ended;
     struct cress_error why; /* of stopping; CRESS_OK: all is well */
 };
@@ -73,6 +76,7 @@ static void proceed(struct cress_dead_walk *walk)
         if (++walk->at < walk->queue_count) {
             walk->left = 0;
             walk->heard_ms = cress_clock_mono_ms();
+            walk->seems_empty = true;
             cress_broker_more(walk->cli->broker, walk->queues[walk->at].dead_name);
         }
     }
@@ -195,6 +199,7 @@ static void deliveries_cb(struct cress_list *deliveries, void *arg)
     struct cress_dead_walk *walk = arg;
     struct cress_list *node;
     walk->heard_ms = cress_clock_mono_ms();
+    walk->seems_empty = true;
     while ((node = cress_list_shift(deliveries))) {
         take(walk, CRESS_CONTAINER(node, struct cress_delivery, node));
     }
@@ -225,11 +230,12 @@ static void asked_cb(const struct cress_queue_stats *stats, size_t count,
     }
     struct dead_queue *queue = &walk->queues[walk->at];
     struct cress_error late;
-    if (!err && stats[0].ready == 0) {
+    walk->seems_empty = walk->seems_empty && !err && stats[0].ready == 0;
+    if (walk->seems_empty && silent_ms >= EMPTY_MS) {
         walk->expected -= queue->expected - queue->received;
         queue->expected = queue->received;
         proceed(walk);
-    } else if (silent_ms >= walk->cli->connect_timeout_ms) {
+    } else if (!walk->seems_empty && silent_ms >= walk->cli->connect_timeout_ms) {
         cress_error_set(&late, CRESS_UNAVAILABLE, "no_letters",
                         "RabbitMQ sends nothing of queue %s", queue->dead_name);
         cress_dead_walk_stop(walk, &late);
@@ -290,6 +296,7 @@ static void begin(struct cress_dead_walk *walk)
     cress_broker_consume(walk->cli->broker, subscriptions, walk->queue_count, &consumer);
     free(subscriptions);
     walk->heard_ms = cress_clock_mono_ms();
+    walk->seems_empty = true;
     cress_broker_more(walk->cli->broker, walk->queues[0].dead_name);
     cress_cli_every(walk->cli, TICK_MS, tick_cb, walk);
 }

@@ -29,6 +29,7 @@ struct cress_repair {
     struct cress_repair_finding findings[CRESS_REPAIR_COUNT];
     struct cress_repair_queue *queues;
     size_t queue_count, queue_at;
+    bool surveyed;   /* once */
     json_t *workers; /* an object: their names are the keys */
     bool delays_are_empty;
     bool acts;                                 /* the second pass */
@@ -426,6 +427,23 @@ static void workers_cb(const char *const *reports, size_t count, const struct cr
     look_at_delays(repair);
 }
 
+static void survey(struct cress_repair *repair);
+
+/* RabbitMQ answers 0 for a queue that is too busy to answer: two answers are asked for, and the
+ * larger one is believed. */
+static void add_second_survey(struct cress_repair *repair, const struct cress_queue_summary *queues,
+                              size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct cress_repair_queue *queue = find_queue(repair, queues[i].name);
+        const int64_t messages = queues[i].ready + queues[i].unacked;
+        if (queue && queue->messages < messages) {
+            queue->messages = messages;
+        }
+    }
+    cress_store_workers(repair->cli->store, workers_cb, repair);
+}
+
 static void surveyed_cb(const struct cress_queue_summary *queues, size_t count,
                         const struct cress_error *err, void *arg)
 {
@@ -434,13 +452,27 @@ static void surveyed_cb(const struct cress_queue_summary *queues, size_t count,
         end(repair, err);
         return;
     }
+    if (repair->surveyed) {
+        add_second_survey(repair, queues, count);
+        return;
+    }
+    repair->surveyed = true;
     repair->queues = cress_alloc((count + 1) * sizeof *repair->queues);
     repair->queue_count = count;
     for (size_t i = 0; i < count; i++) {
         repair->queues[i].name = cress_strdup(queues[i].name);
         repair->queues[i].messages = queues[i].ready + queues[i].unacked;
     }
-    cress_store_workers(repair->cli->store, workers_cb, repair);
+    survey(repair);
+}
+
+static void survey(struct cress_repair *repair)
+{
+    const struct cress_queues_options options = {.broker = repair->cli->broker,
+                                                 .store = repair->cli->store,
+                                                 .config = repair->cli->config,
+                                                 .timeout_ms = repair->cli->connect_timeout_ms};
+    cress_queues_survey(&options, surveyed_cb, repair);
 }
 
 /* --- life --- */
@@ -458,16 +490,12 @@ struct cress_repair *cress_repair_start(struct cress_cli *cli, bool dry_run, cre
                                         void *arg)
 {
     struct cress_repair *repair = CRESS_NEW(struct cress_repair);
-    const struct cress_queues_options options = {.broker = cli->broker,
-                                                 .store = cli->store,
-                                                 .config = cli->config,
-                                                 .timeout_ms = cli->connect_timeout_ms};
     repair->cli = cli;
     repair->dry_run = dry_run;
     repair->done = done;
     repair->arg = arg;
     repair->workers = json_object();
-    cress_queues_survey(&options, surveyed_cb, repair);
+    survey(repair);
     cress_cli_every(cli, TICK_MS, tick_cb, repair);
     return repair;
 }
