@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Whether a job may start now within the limits of its task; stands in front of start.lua. The keys are in keys.h.
 --
--- Who may not waits in the line of its key, outside: its message goes to a delay queue, comes back after a while and is
--- judged again. Who comes back takes what is free, so nothing stays unused because of who is late; a newcomer must leave
--- room for those who stand before it. How long to stay away is guessed from the place in the line and from how fast
--- that moves, so that a line of any length costs a few starts of this script for each job that it lets through.
+-- Who may not waits in the line of its key: its message goes to a delay queue, comes back after a while and is judged
+-- again. Who comes back takes what is free, so nothing stays unused because of who is late; a newcomer must leave room
+-- for those who stand before it. How long to stay away is guessed from the place in the line and from how fast that
+-- moves, so that a line of any length costs a few starts of this script for each job that it lets through.
 --
 -- Fairness: a task's rate and concurrency are divided evenly between the keys that have somebody waiting. A key that is
 -- alone has everything.
@@ -31,7 +31,8 @@ local function read_limits(job, words)
         key_n = tonumber(key_n), key_period = tonumber(key_period), key_c = tonumber(key_c),
         timeout = tonumber(timeout), task = task, key = key, id = string.sub(job, #JOB + 1), now = redis_now(),
         base = base, keys = base .. ':keys', running = base .. ':running', starts = base .. ':starts',
-        line = base .. ':line:' .. key, key_running = base .. ':running:' .. key, key_starts = base .. ':starts:' .. key,
+        line = base .. ':line:' .. key,
+        key_running = base .. ':running:' .. key, key_starts = base .. ':starts:' .. key,
         words = string.match(words, '^%d+ %d+ %d+ %d+ %d+ %d+'),
     }
 end
