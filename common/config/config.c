@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Slots and sections -------------------------------------------------------------------------
- */
+/* --- slots and sections --- */
 
 struct cress_slot cress_config_slot(struct cress_config *config, size_t option)
 {
@@ -147,8 +146,7 @@ void cress_config_free(struct cress_config *config)
     free(config);
 }
 
-/* --- Queues and tasks ---------------------------------------------------------------------------
- */
+/* --- queues and tasks --- */
 
 const struct cress_queue_config *cress_config_queue(const struct cress_config *config,
                                                     const char *name)
@@ -231,8 +229,7 @@ struct cress_job_limits cress_config_limits(const struct cress_config *config,
     };
 }
 
-/* --- Flags --------------------------------------------------------------------------------------
- */
+/* --- flags --- */
 
 /* The flags as they came; they point into argv. NULL: not given. */
 struct flags {
@@ -348,8 +345,7 @@ static enum cress_status apply_flags(struct cress_config *config, const struct f
     return CRESS_OK;
 }
 
-/* --- Environment --------------------------------------------------------------------------------
- */
+/* --- environment --- */
 
 /* NULL when it is not set, or empty. */
 static const char *get_variable(const char *name)
@@ -376,8 +372,7 @@ static enum cress_status apply_environment(struct cress_config *config, struct c
     return CRESS_OK;
 }
 
-/* --- Files --------------------------------------------------------------------------------------
- */
+/* --- files --- */
 
 /* Reads the file at `path`; one that is not there is an error only if it `must_exist`. */
 static enum cress_status read_path(struct cress_config *config, const char *path, bool must_exist,

@@ -48,8 +48,7 @@ static bool fail(struct parse *parse, const char *format, ...)
     return false;
 }
 
-/* --- Sections -----------------------------------------------------------------------------------
- */
+/* --- sections --- */
 
 enum { SECTION_MAX = CRESS_OPTION_COUNT + CRESS_KIND_COUNT };
 
@@ -134,8 +133,7 @@ static bool take_header(struct parse *parse, const char *text)
     return good;
 }
 
-/* --- Lines --------------------------------------------------------------------------------------
- */
+/* --- lines --- */
 
 static bool take_line(struct parse *parse, const char *line)
 {
@@ -184,8 +182,7 @@ static char *read_line(char *line, int size, void *arg)
     return take_line(parse, line) ? line : NULL;
 }
 
-/* --- Keys ---------------------------------------------------------------------------------------
- */
+/* --- keys --- */
 
 /* The kind of the section that is being read; without options when it has no name. */
 static const struct cress_kind_table *current_kind(const struct parse *parse)

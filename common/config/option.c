@@ -135,8 +135,7 @@ static void store(const struct cress_slot *slot, union value value)
     memcpy(field_of(slot), &value, size_of(slot->option->type));
 }
 
-/* --- Writing ------------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 static char *format_bytes(int64_t bytes)
 {
@@ -262,8 +261,7 @@ char *cress_option_allowed(const struct cress_option *option)
     return text;
 }
 
-/* --- Reading ------------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 static bool is_one_of(const char *text, const char *const *words)
 {

@@ -48,8 +48,7 @@ void cress_config_show(const struct cress_config *config, show_cb each, void *ar
     }
 }
 
-/* --- Differences --------------------------------------------------------------------------------
- */
+/* --- differences --- */
 
 /* One of them may have no option: its section does not exist. */
 static void diff_slots(const struct cress_slot *before, const struct cress_slot *after,
@@ -123,8 +122,7 @@ void cress_config_diff(const struct cress_config *before, const struct cress_con
     }
 }
 
-/* --- Flags --------------------------------------------------------------------------------------
- */
+/* --- flags --- */
 
 static const char *placeholder(enum cress_option_type type)
 {
@@ -178,8 +176,7 @@ void cress_config_print_flags(enum cress_program program, FILE *out)
     }
 }
 
-/* --- The reference page -------------------------------------------------------------------------
- */
+/* --- the reference page --- */
 
 static const char introduction[] =
     "# Configuration\n"

@@ -90,7 +90,7 @@ struct cress_http_call {
     void *arg;
 };
 
-/* ---- the end of a call ---- */
+/* --- the end of a call --- */
 
 static void shut_down(struct cress_http *http);
 
@@ -271,7 +271,7 @@ static void transfer_ended(CURL *easy, CURLcode result)
     call_finish(call);
 }
 
-/* ---- the timer ---- */
+/* --- the timer --- */
 
 static void timer_cb(uv_timer_t *timer);
 
@@ -305,7 +305,7 @@ static void timer_cb(uv_timer_t *timer)
     }
 }
 
-/* ---- curl's callbacks ---- */
+/* --- curl's callbacks --- */
 
 static bool guard_permits(struct cress_http_call *call, const struct curl_sockaddr *address)
 {
@@ -423,7 +423,7 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
-/* ---- the request ---- */
+/* --- the request --- */
 
 static void set_limits(CURL *easy, const struct cress_http_request *request)
 {
@@ -637,7 +637,7 @@ const char *cress_http_header_value(const struct cress_http_response *response, 
     return NULL;
 }
 
-/* ---- opening and closing ---- */
+/* --- opening and closing --- */
 
 struct cress_http *cress_http_open(uv_loop_t *loop, int per_host)
 {

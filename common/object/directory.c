@@ -62,7 +62,7 @@ static enum cress_status set_errno(struct cress_error *err, int error, const cha
     return cress_error_set(err, status, NULL, "cannot %s %.200s: %s", what, path, strerror(error));
 }
 
-/* ---- opening ---- */
+/* --- opening --- */
 
 /* Takes repeated slashes and one at the end away. False when a part is "." or "..", or when it is
  * not absolute. */
@@ -170,7 +170,7 @@ static void directory_close(void *state)
     free(directory);
 }
 
-/* ---- walking down ---- */
+/* --- walking down --- */
 
 /* mkdir -p */
 static enum cress_status make_base(const char *base, struct cress_error *err)
@@ -289,7 +289,7 @@ static enum cress_status open_parent(const struct directory *directory, const ch
     return status;
 }
 
-/* ---- the three verbs ---- */
+/* --- the three verbs --- */
 
 static enum cress_status write_fully(int fd, const char *data, size_t size, struct cress_error *err)
 {

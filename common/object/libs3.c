@@ -135,7 +135,7 @@ static S3BucketContext bucket_context(const struct libs3 *libs3)
     };
 }
 
-/* ---- libs3's callbacks ---- */
+/* --- libs3's callbacks --- */
 
 struct request {
     struct cress_object_op *op;
@@ -203,7 +203,7 @@ static S3Status on_list(int is_truncated, const char *next_marker, int content_c
     return S3StatusOK;
 }
 
-/* ---- errors ---- */
+/* --- errors --- */
 
 static const struct connection_error {
     S3Status status;
@@ -272,7 +272,7 @@ static enum cress_status request_status(const struct libs3 *libs3, const struct 
     return status;
 }
 
-/* ---- the three verbs ---- */
+/* --- the three verbs --- */
 
 static void head(const struct libs3 *libs3, struct request *request)
 {

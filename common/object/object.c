@@ -36,7 +36,7 @@ struct cress_object_store {
     int holds;             /* one for the owner until it closes, and one for each op */
 };
 
-/* ---- stores ---- */
+/* --- stores --- */
 
 static enum cress_status choose_backend(const char *url, const struct cress_config *config,
                                         const struct cress_object_backend **out,
@@ -111,7 +111,7 @@ void cress_object_store_close(struct cress_object_store *store)
     }
 }
 
-/* ---- what a request must look like ---- */
+/* --- what a request must look like --- */
 
 static enum cress_status check_key(const char *key, const char *whole, struct cress_error *err)
 {
@@ -171,7 +171,7 @@ static enum cress_status check_object(const struct cress_object *object, struct 
     return CRESS_OK;
 }
 
-/* ---- one request ---- */
+/* --- one request --- */
 
 static void free_texts(struct cress_object *object)
 {

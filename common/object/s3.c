@@ -63,7 +63,7 @@ static void s3_close(void *state)
     free(s3);
 }
 
-/* ---- the answer ---- */
+/* --- the answer --- */
 
 /* An ETag is the MD5, unless the store encrypts with a key of its own or the customer's. */
 static bool etag_is_md5(const struct cress_http_response *response, const char *etag)
@@ -142,7 +142,7 @@ static void answered(const struct cress_http_response *response, const struct cr
     cress_object_op_end(op);
 }
 
-/* ---- the request ---- */
+/* --- the request --- */
 
 struct headers {
     struct cress_http_header list[MAX_HEADERS];

@@ -119,7 +119,7 @@ enum cress_status cress_s3_error_set(struct cress_error *err, int http, const ch
                            message ? message : "", hint ? "; " : "", hint ? hint : "");
 }
 
-/* ---- the error document ---- */
+/* --- the error document --- */
 
 static const struct entity {
     const char *text;

@@ -101,7 +101,7 @@ static enum cress_status read_unix(const struct cress_url *url, struct cress_red
     return read_db(url->query ? url->query + strlen("db=") : "", out, err);
 }
 
-/* --- Sentinels --- */
+/* --- sentinels --- */
 
 /* "/master" or "/master/db". */
 static enum cress_status read_master(const char *path, struct cress_redis_address *out,

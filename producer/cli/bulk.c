@@ -69,8 +69,7 @@ struct cress_bulk {
     void *then_arg;
 };
 
-/* --- outcomes
- * ------------------------------------------------------------------------------------- */
+/* --- outcomes --- */
 
 /* False: nobody reads stdout any more, and the verb has ended. */
 static bool write_out(struct cress_bulk *bulk)
@@ -156,8 +155,7 @@ static void print_done(struct cress_bulk *bulk)
     }
 }
 
-/* --- the end
- * -------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static int exit_code(const struct cress_bulk *bulk)
 {
@@ -222,8 +220,7 @@ static void out_retry_cb(uv_timer_t *timer)
     }
 }
 
-/* --- lines
- * ---------------------------------------------------------------------------------------- */
+/* --- lines --- */
 
 static void fail_slot(struct slot *slot, const struct cress_error *err)
 {
@@ -333,8 +330,7 @@ static void show_progress(void *arg)
     cress_output_progress(&bulk->cli->output, done, total, text);
 }
 
-/* --- the verb's steps
- * ----------------------------------------------------------------------------- */
+/* --- the verb's steps --- */
 
 enum cress_status cress_bulk_new(struct cress_cli *cli, const char *path, struct cress_bulk **out,
                                  struct cress_error *err)

@@ -20,8 +20,7 @@
 
 enum { CONNECT_TIMEOUT_MS = 10000 };
 
-/* --- the end
- * ------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 /* 0, or the exit code of a stdout that cannot be written. */
 static int flush_output(struct cress_output *output)
@@ -108,8 +107,7 @@ bool cress_cli_flush(struct cress_cli *cli)
     return code == 0;
 }
 
-/* --- stopping early
- * ------------------------------------------------------------------------------- */
+/* --- stopping early --- */
 
 static void stop(struct cress_cli *cli, const struct cress_error *why, int exit_code)
 {
@@ -140,8 +138,7 @@ static void on_signal(uv_signal_t *handle, int number)
     stop(cli, &why, 128 + number);
 }
 
-/* --- connecting
- * ----------------------------------------------------------------------------------- */
+/* --- connecting --- */
 
 static bool store_is_ready(const struct cress_cli *cli, struct cress_error *why)
 {
@@ -269,8 +266,7 @@ static enum cress_status connect_parts(struct cress_cli *cli, struct cress_error
     return status;
 }
 
-/* --- timers
- * --------------------------------------------------------------------------------------- */
+/* --- timers --- */
 
 static void deadline_cb(uv_timer_t *timer)
 {
@@ -307,8 +303,7 @@ bool cress_cli_json(const struct cress_cli *cli)
     return cress_args_has(&cli->args, "json");
 }
 
-/* --- one run
- * -------------------------------------------------------------------------------------- */
+/* --- one run --- */
 
 static void init_signal(struct cress_cli *cli, uv_signal_t *handle, int number)
 {

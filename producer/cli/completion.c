@@ -31,8 +31,7 @@ static void print_quoted(const char *text, const char *special, FILE *out)
     }
 }
 
-/* --- bash
- * ----------------------------------------------------------------------------------------- */
+/* --- bash --- */
 
 static void bash_flag_values(const struct cress_verb *verb, const struct cress_flag *flag,
                              FILE *out)
@@ -102,8 +101,7 @@ static void print_bash(FILE *out)
           out);
 }
 
-/* --- zsh
- * ------------------------------------------------------------------------------------------ */
+/* --- zsh --- */
 
 static void zsh_flags(const struct cress_flag *flag, FILE *out)
 {
@@ -169,8 +167,7 @@ static void print_zsh(FILE *out)
     fputs("    esac\n}\n_cress \"$@\"\n", out);
 }
 
-/* --- fish
- * ----------------------------------------------------------------------------------------- */
+/* --- fish --- */
 
 static void fish_flags(const char *condition, const struct cress_flag *flag, FILE *out)
 {

@@ -31,8 +31,7 @@ struct requeue {
     struct cress_error err;          /* the first; CRESS_OK: none */
 };
 
-/* --- one letter: `owner` is the struct cress_dead
- * ---------------------------------------------- */
+/* --- one letter: `owner` is the struct cress_dead --- */
 
 static void finish_requeued(struct cress_dead_item *item)
 {
@@ -187,8 +186,7 @@ static void begin_one(struct cress_dead_item *item)
     }
 }
 
-/* --- their rate
- * ----------------------------------------------------------------------------------- */
+/* --- their rate --- */
 
 static void begin_due(struct cress_dead *dead)
 {
@@ -228,8 +226,7 @@ static void stop_requeue(struct cress_dead *dead)
     }
 }
 
-/* --- what became of them
- * -------------------------------------------------------------------------- */
+/* --- what became of them --- */
 
 static int64_t count_left(const struct requeue *requeue, struct cress_buf *text)
 {
@@ -302,8 +299,7 @@ const struct cress_dead_verb cress_dead_requeue = {
     .release = release_requeue,
 };
 
-/* --- purge
- * --------------------------------------------------------------------------------------- */
+/* --- purge --- */
 
 static void purge_letter(struct cress_dead *dead, struct cress_dead_item *item)
 {

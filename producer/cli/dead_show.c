@@ -28,8 +28,7 @@ static bool print_json(struct cress_dead *dead, const struct cress_letter *lette
     return false;
 }
 
-/* --- list
- * ---------------------------------------------------------------------------------------- */
+/* --- list --- */
 
 struct list {
     int64_t limit;             /* 0: none */
@@ -126,8 +125,7 @@ const struct cress_dead_verb cress_dead_list = {
     .release = release_own,
 };
 
-/* --- show
- * ---------------------------------------------------------------------------------------- */
+/* --- show --- */
 
 static void print_line(const char *name, const char *value)
 {
@@ -198,8 +196,7 @@ const struct cress_dead_verb cress_dead_show = {
     .end = end_good,
 };
 
-/* --- export
- * -------------------------------------------------------------------------------------- */
+/* --- export --- */
 
 static void export_letter(struct cress_dead *dead, struct cress_dead_item *item)
 {

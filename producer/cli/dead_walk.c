@@ -46,8 +46,7 @@ struct cress_dead_walk {
     struct cress_error why; /* of stopping; CRESS_OK: all is well */
 };
 
-/* --- the end
- * --------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static void flushed_cb(void *arg)
 {
@@ -94,8 +93,7 @@ void cress_dead_walk_stop(struct cress_dead_walk *walk, const struct cress_error
     }
 }
 
-/* --- letters
- * --------------------------------------------------------------------------------------- */
+/* --- letters --- */
 
 static void release(struct cress_dead_item *item)
 {
@@ -214,8 +212,7 @@ static void problem_cb(const char *queue, const struct cress_error *err, void *a
     }
 }
 
-/* --- silence: someone else has taken letters that were expected
- * ------------------------------------ */
+/* --- silence: someone else has taken letters that were expected --- */
 
 static void asked_cb(const struct cress_queue_stats *stats, size_t count,
                      const struct cress_error *err, void *arg)
@@ -264,8 +261,7 @@ static void tick_cb(void *arg)
     }
 }
 
-/* --- beginning
- * ------------------------------------------------------------------------------------- */
+/* --- beginning --- */
 
 static void add_queue(struct cress_dead_walk *walk, const char *name, int64_t dead)
 {

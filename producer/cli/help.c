@@ -32,8 +32,7 @@ static const char program_examples[] =
     "  cress send hello 'Hello World!'; cress receive hello --count 1\n"
     "  cress doctor                                           is everything there?\n";
 
-/* --- --help
- * --------------------------------------------------------------------------------------- */
+/* --- --help --- */
 
 /* "--name VALUE" as it is typed. The caller frees. */
 static char *flag_usage(const struct cress_flag *flag)
@@ -111,8 +110,7 @@ void cress_help_verb(const struct cress_verb *verb, FILE *out)
     print_common(out);
 }
 
-/* --- the manual page
- * ------------------------------------------------------------------------------ */
+/* --- the manual page --- */
 
 /* Text for man(7): backslashes, dashes and lines that would be requests are protected. */
 static void roff(const char *text, FILE *out)

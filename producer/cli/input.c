@@ -76,8 +76,7 @@ enum cress_status cress_input_read(const char *path, struct cress_buf *out, stru
     return status;
 }
 
-/* --- line by line
- * --------------------------------------------------------------------------------- */
+/* --- line by line --- */
 
 struct cress_lines {
     struct cress_lines_options options;

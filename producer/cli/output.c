@@ -29,8 +29,7 @@ enum {
     GAP = 2
 };
 
-/* --- streams
- * -------------------------------------------------------------------------------------- */
+/* --- streams --- */
 
 static bool is_set(const char *name)
 {
@@ -100,8 +99,7 @@ static size_t bytes_for(const char *text, size_t width)
     return i;
 }
 
-/* --- progress
- * ------------------------------------------------------------------------------------- */
+/* --- progress --- */
 
 void cress_output_progress(struct cress_output *output, int64_t done, int64_t total,
                            const char *text)
@@ -135,8 +133,7 @@ void cress_output_progress_end(struct cress_output *output)
     }
 }
 
-/* --- text
- * ----------------------------------------------------------------------------------------- */
+/* --- text --- */
 
 void cress_text_sanitise(const char *text, struct cress_buf *out)
 {
@@ -173,8 +170,7 @@ const char *cress_span_format(int64_t ms, char text[CRESS_SPAN_TEXT_MAX])
     return text;
 }
 
-/* --- tables
- * --------------------------------------------------------------------------------------- */
+/* --- tables --- */
 
 struct cress_table {
     const char *const *columns;

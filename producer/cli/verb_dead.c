@@ -17,8 +17,7 @@ static const struct cress_dead_verb *const verbs[] = {
 };
 static const char *const words[] = {"list", "show", "groups", "requeue", "purge", "export", NULL};
 
-/* --- what the user gave
- * ------------------------------------------------------------------------- */
+/* --- what the user gave --- */
 
 static const struct cress_dead_verb *find_verb(const char *word, struct cress_error *err)
 {
@@ -135,8 +134,7 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
     return status == CRESS_OK ? confirm(cli, verb, err) : status;
 }
 
-/* --- the walk
- * ------------------------------------------------------------------------------------ */
+/* --- the walk --- */
 
 static void letter_cb(struct cress_dead_item *item, void *arg)
 {

@@ -51,8 +51,7 @@ struct doctor {
     const struct cress_repair_finding *findings; /* NULL: not looked for */
 };
 
-/* --- verdicts
- * ------------------------------------------------------------------------------------- */
+/* --- verdicts --- */
 
 /* A repair's row: ok, fixed, or fail when something is wrong that was not fixed. */
 static const char *finding_word(const struct doctor *doctor,
@@ -177,8 +176,7 @@ static void judge(struct doctor *doctor, enum check check, enum verdict verdict,
     conclude(doctor);
 }
 
-/* --- broker
- * --------------------------------------------------------------------------------------- */
+/* --- broker --- */
 
 /* Dead letters that are passed on at least once, and TTLs in quorum queues, came with 3.10. */
 static bool is_too_old(const char *server)
@@ -230,8 +228,7 @@ static void look_at_lease(struct doctor *doctor)
           cress_duration_format(lease_ms, lease), is_long ? ": lower the lease or raise it" : "");
 }
 
-/* --- store
- * ---------------------------------------------------------------------------------------- */
+/* --- store --- */
 
 static void on_workers(const char *const *reports, size_t count, const struct cress_error *err,
                        void *arg)
@@ -313,8 +310,7 @@ static void look_at_store(struct doctor *doctor)
     }
 }
 
-/* --- object store
- * --------------------------------------------------------------------------------- */
+/* --- object store --- */
 
 static void on_objects(const struct cress_error *err, void *arg)
 {
@@ -348,8 +344,7 @@ static void look_at_objects(struct doctor *doctor)
     free(url);
 }
 
-/* --- the verb
- * ------------------------------------------------------------------------------------- */
+/* --- the verb --- */
 
 static void look(void *arg)
 {

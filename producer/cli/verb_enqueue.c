@@ -24,8 +24,7 @@ struct enqueue {
     struct cress_bulk *bulk; /* not NULL: --jsonl */
 };
 
-/* --- what the user gave
- * --------------------------------------------------------------------------- */
+/* --- what the user gave --- */
 
 static enum cress_status parse_payload(const char *text, size_t size, json_t **payload,
                                        struct cress_error *err)
@@ -166,8 +165,7 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
     return (cress_args_has(&cli->args, "jsonl") ? prepare_bulk : prepare_job)(cli, enqueue, err);
 }
 
-/* --- one job
- * --------------------------------------------------------------------------------------- */
+/* --- one job --- */
 
 static void on_changed(const struct cress_record *record, void *arg)
 {

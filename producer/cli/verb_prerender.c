@@ -37,8 +37,7 @@ struct prerender {
     bool reading_batch;
 };
 
-/* --- what the user gave
- * --------------------------------------------------------------------------- */
+/* --- what the user gave --- */
 
 static enum cress_status check_url(const char *text, const char *const *schemes,
                                    struct cress_error *err)
@@ -173,8 +172,7 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
     return check_size(cli, prerender, err);
 }
 
-/* --- --wait
- * --------------------------------------------------------------------------------------- */
+/* --- --wait --- */
 
 static void on_batch(const struct cress_batch *batch, const struct cress_error *err, void *arg)
 {
@@ -293,8 +291,7 @@ static void wait_for(struct prerender *prerender)
     cress_follow(cli, prerender->id, on_root_changed, prerender);
 }
 
-/* --- the verb
- * ------------------------------------------------------------------------------------- */
+/* --- the verb --- */
 
 static void on_submitted(const struct cress_record *record, const struct cress_error *err,
                          void *arg)

@@ -23,8 +23,7 @@ struct receiving {
     int exit_code;
 };
 
-/* --- printing
- * ------------------------------------------------------------------------------------- */
+/* --- printing --- */
 
 static void print_json(const struct cress_delivery *delivery)
 {
@@ -60,8 +59,7 @@ static void print_body(const struct cress_message *message)
     }
 }
 
-/* --- ending
- * --------------------------------------------------------------------------------------- */
+/* --- ending --- */
 
 static void on_flushed(void *arg)
 {
@@ -107,8 +105,7 @@ static void stop(struct cress_cli *cli, const struct cress_error *why)
     cress_cli_end(cli, cli->exit_code);
 }
 
-/* --- receiving
- * ------------------------------------------------------------------------------------ */
+/* --- receiving --- */
 
 static void await_more(struct receiving *receiving)
 {

@@ -52,8 +52,7 @@ static void keep(struct row *row, const struct cress_record *record)
     row->answered = true;
 }
 
-/* --- once
- * ----------------------------------------------------------------------------------------- */
+/* --- once --- */
 
 static void on_record(const struct cress_record *record, const struct cress_error *err, void *arg)
 {
@@ -73,8 +72,7 @@ static void on_record(const struct cress_record *record, const struct cress_erro
     }
 }
 
-/* --- --watch
- * -------------------------------------------------------------------------------------- */
+/* --- --watch --- */
 
 /* A terminal shows one table, redrawn; else each change is a line (or a JSON document) of its
  * own. */
@@ -116,8 +114,7 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
     return cress_records_check_ids(cli, err);
 }
 
-/* --- the verb
- * ------------------------------------------------------------------------------------- */
+/* --- the verb --- */
 
 static void run(struct cress_cli *cli)
 {

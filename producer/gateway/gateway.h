@@ -23,8 +23,7 @@ struct cress_gateway {
     struct cress_buf page;     /* room to write a body in; used within one callback only */
 };
 
-/* --- handlers: each answers `request` once. `param` is what stands for {} in the route, decoded.
- * --- */
+/* --- handlers: each answers `request` once, `param` being what stands for {} in the route --- */
 
 typedef void (*cress_gateway_handler)(struct cress_request *request, const char *param);
 

@@ -41,8 +41,7 @@ struct job_fields {
     char location[LOCATION_MAX];
 };
 
-/* --- what the answers have in common
- * --------------------------------------------------------------- */
+/* --- what the answers have in common --- */
 
 /* When to look again: when it is due, or after a quarter of the job's age, so that short jobs are
  * seen to end quickly and long ones are not asked for in vain. */
@@ -158,8 +157,7 @@ static void wait_for_job(struct inquiry *inquiry)
     cress_waiter_start(&wait);
 }
 
-/* --- GET
- * ------------------------------------------------------------------------------------------- */
+/* --- GET --- */
 
 /* NULL: answered, for the id or the patience makes no sense. */
 static struct inquiry *begin_inquiry(struct cress_request *request, const char *id,
@@ -256,8 +254,7 @@ void cress_gateway_get_result(struct cress_request *request, const char *param)
     inquire(request, param, answer_result);
 }
 
-/* --- POST
- * ------------------------------------------------------------------------------------------ */
+/* --- POST --- */
 
 /* 200 when the job has ended within the client's patience, or was there already by its unique key;
  * else 202. A repeated request hears what the first one did. */
@@ -376,8 +373,7 @@ void cress_gateway_post_job(struct cress_request *request, const char *param)
     json_decref(json);
 }
 
-/* --- cancelling
- * ------------------------------------------------------------------------------------ */
+/* --- cancelling --- */
 
 /* 202 while the worker stops it. */
 static void answer_cancel(struct inquiry *inquiry, const struct cress_record *record)

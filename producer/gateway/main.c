@@ -46,8 +46,7 @@ static int fail(const struct cress_error *err)
     return cress_status_exit_code(err->status);
 }
 
-/* --- stopping ------------------------------------------------------------------------------------
- */
+/* --- stopping --- */
 
 static void on_part_closed(void *arg)
 {
@@ -108,8 +107,7 @@ static void close_parts(struct process *process)
     (void)busy;
 }
 
-/* --- starting ------------------------------------------------------------------------------------
- */
+/* --- starting --- */
 
 /* The first attempt that fails, and then one now and again. */
 static void log_away(struct cress_log_limit *limit, const char *message,
@@ -235,8 +233,7 @@ static int serve(struct process *process)
     return 0;
 }
 
-/* --- the command line ----------------------------------------------------------------------------
- */
+/* --- the command line --- */
 
 static void print_help(void)
 {

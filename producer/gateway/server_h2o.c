@@ -144,8 +144,7 @@ static void close_sending_side(struct conn *conn)
     shutdown(h2o_socket_get_fd(conn->sock), SHUT_WR);
 }
 
-/* --- refusing ------------------------------------------------------------------------------------
- */
+/* --- refusing --- */
 
 static void on_refusal_written(uv_write_t *write, int status)
 {
@@ -243,8 +242,7 @@ static void on_setup_ostream(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t *
     h2o_setup_next_ostream(req, slot);
 }
 
-/* --- reading -------------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 /* Empty lines before a request are skipped (RFC 9112, 2.2). */
 static void skip_empty_lines(h2o_buffer_t **input)
@@ -300,8 +298,7 @@ static void on_read(h2o_socket_t *sock, const char *err)
     }
 }
 
-/* --- requests ------------------------------------------------------------------------------------
- */
+/* --- requests --- */
 
 static const char *pool_text(h2o_req_t *req, const char *text, size_t size)
 {
@@ -396,8 +393,7 @@ void *cress_request_alloc(struct cress_request *request, size_t size)
     return memory;
 }
 
-/* --- watching for a client that leaves -----------------------------------------------------------
- */
+/* --- watching for a client that leaves --- */
 
 static void alloc_scratch(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
@@ -431,8 +427,7 @@ void cress_request_watch(struct cress_request *request,
     uv_read_start((uv_stream_t *)&exchange->conn->tcp, alloc_scratch, on_watch_read);
 }
 
-/* --- answering -----------------------------------------------------------------------------------
- */
+/* --- answering --- */
 
 void cress_response_add(struct cress_response *response, const char *name, const char *value)
 {
@@ -506,8 +501,7 @@ static void on_sent(h2o_generator_t *generator, h2o_req_t *req)
     }
 }
 
-/* --- connections ---------------------------------------------------------------------------------
- */
+/* --- connections --- */
 
 static void on_sweep_closed(uv_handle_t *handle)
 {
@@ -646,8 +640,7 @@ static void on_connection(uv_stream_t *stream, int status)
     }
 }
 
-/* --- the server ----------------------------------------------------------------------------------
- */
+/* --- the server --- */
 
 /* As many files as the system allows, and no more connections than files. */
 static int64_t limit_connections(int64_t wanted)

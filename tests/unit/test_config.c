@@ -14,8 +14,7 @@
 
 static const char reference_path[] = "docs/configuration.md";
 
-/* --- Where the tests run ------------------------------------------------------------------------
- */
+/* --- where the tests run --- */
 
 /* An empty folder without any of our variables, so that nobody's own configuration is in the way.
  */
@@ -95,8 +94,7 @@ static enum cress_status read_text(const char *text, size_t size, struct cress_c
     return status;
 }
 
-/* --- Layers -------------------------------------------------------------------------------------
- */
+/* --- layers --- */
 
 static void test_defaults(void **state)
 {
@@ -198,8 +196,7 @@ static void test_a_wrong_variable_is_named(void **state)
     unsetenv("CRESS_BROKER_URL");
 }
 
-/* --- Flags --------------------------------------------------------------------------------------
- */
+/* --- flags --- */
 
 static void test_flags_are_taken_out(void **state)
 {
@@ -256,8 +253,7 @@ static void test_wrong_flags(void **state)
     }
 }
 
-/* --- The file -----------------------------------------------------------------------------------
- */
+/* --- the file --- */
 
 static void test_what_a_file_may_hold(void **state)
 {
@@ -528,8 +524,7 @@ static void test_nul_bytes_are_refused(void **state)
     cress_config_free(config);
 }
 
-/* --- Single values ------------------------------------------------------------------------------
- */
+/* --- single values --- */
 
 static void test_booleans(void **state)
 {
@@ -557,8 +552,7 @@ static void test_booleans(void **state)
     }
 }
 
-/* --- Showing ------------------------------------------------------------------------------------
- */
+/* --- showing --- */
 
 static void note(const char *section, const char *key, const char *value, const char *origin,
                  const char *help, void *arg)

@@ -22,7 +22,7 @@
 
 enum { MAX_CONNECTIONS = 64, BIG = 1 << 20, DEADLINE_MS = 10000 };
 
-/* ---- the server ---- */
+/* --- the server --- */
 
 static struct {
     int listener;
@@ -252,7 +252,7 @@ static int connections(void)
     return count;
 }
 
-/* ---- a loop and a client for each test ---- */
+/* --- a loop and a client for each test --- */
 
 struct fixture {
     uv_loop_t loop;
@@ -420,7 +420,7 @@ static void assert_failed(const struct end *end, enum cress_status status, const
     }
 }
 
-/* ---- tests ---- */
+/* --- tests --- */
 
 static void test_response(void **state)
 {

@@ -6,8 +6,7 @@
 
 enum { NOW_MS = 1000000 };
 
-/* --- Rules --------------------------------------------------------------------------------------
- */
+/* --- rules --- */
 
 static char *long_text(size_t size)
 {
@@ -100,8 +99,7 @@ static void test_check(void **state)
     free(queue201);
 }
 
-/* --- Requests -----------------------------------------------------------------------------------
- */
+/* --- requests --- */
 
 static void test_a_request_with_everything(void **state)
 {
@@ -255,8 +253,7 @@ static void test_requests_that_are_refused(void **state)
     }
 }
 
-/* --- Messages -----------------------------------------------------------------------------------
- */
+/* --- messages --- */
 
 static void test_a_job_survives_the_wire(void **state)
 {

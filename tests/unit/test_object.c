@@ -74,7 +74,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- running one request ---- */
+/* --- running one request --- */
 
 struct end {
     int64_t size;
@@ -200,7 +200,7 @@ static void assert_no_temporary_files(const char *root)
     assert_int_equal(temporary_files, 0);
 }
 
-/* ---- a directory ---- */
+/* --- a directory --- */
 
 static void test_directory(void **state)
 {
@@ -380,7 +380,7 @@ static void test_full_disk(void **state)
     assert_int_equal(put_object(f, open_store(f, url), &object).err.status, CRESS_OK);
 }
 
-/* ---- what is refused before anything is sent ---- */
+/* --- what is refused before anything is sent --- */
 
 static void test_urls(void **state)
 {
@@ -488,7 +488,7 @@ static void test_bad_options(void **state)
     }
 }
 
-/* ---- credentials ---- */
+/* --- credentials --- */
 
 static void write_credentials(const struct fixture *f, const char *text)
 {
@@ -547,7 +547,7 @@ static void test_credentials(void **state)
     unsetenv("AWS_SHARED_CREDENTIALS_FILE");
 }
 
-/* ---- errors ---- */
+/* --- errors --- */
 
 static void test_errors(void **state)
 {

@@ -106,7 +106,7 @@ static void set(char **option, const char *value)
     *option = strdup(value);
 }
 
-/* ---- running requests ---- */
+/* --- running requests --- */
 
 struct end {
     int64_t size;
@@ -212,7 +212,7 @@ static const char *pages_url(const char *prefix)
     return url;
 }
 
-/* ---- the strict server ---- */
+/* --- the strict server --- */
 
 /* The first three libs3 2.0 refuses: it would store them under other names. */
 static const char *const odd_keys[] = {"../up",
@@ -442,7 +442,7 @@ static void test_presigned_url(void **state)
     cress_s3_target_free(&target);
 }
 
-/* ---- the server with faults ---- */
+/* --- the server with faults --- */
 
 static int puts_to(const char *bucket)
 {
