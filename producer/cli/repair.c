@@ -19,7 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 100 };
+enum {
+    TICK_MS = 100,
+    /* There are many delay queues, and a busy RabbitMQ takes up to a quarter of a second for each. */
+    DELAYS_TIMEOUT_MS = 60000,
+};
 
 struct cress_repair {
     struct cress_cli *cli;
@@ -404,8 +408,7 @@ static void look_at_delays(struct cress_repair *repair)
         cress_route_delay(i, texts[i]);
         names[i] = texts[i];
     }
-    cress_broker_inspect(repair->cli->broker, names, repair->cli->connect_timeout_ms, delays_cb,
-                         repair);
+    cress_broker_inspect(repair->cli->broker, names, DELAYS_TIMEOUT_MS, delays_cb, repair);
 }
 
 static void workers_cb(const char *const *reports, size_t count, const struct cress_error *err,
