@@ -88,13 +88,15 @@ class BatchFaultTest(cresstest.TestCase):
         jobs = [self.completion(batch) for batch in batches]
         kills = self.kill_until(lambda: set(self.states(jobs)) <= ENDED, "completions: %s" % self.states(jobs))
         self.assertEqual(self.states(jobs), {"succeeded": BATCHES})
+        members = []
         for batch in batches:
+            members += self.store.command("LRANGE", "cress:members:" + batch, 0, -1)
             counts = self.store.command("HMGET", "cress:batch:" + batch, "total", "succeeded", "done", "completed")
             self.assertEqual(counts, [str(JOBS), str(JOBS), str(JOBS), "1"])
             self.assertEqual(self.store.command("LLEN", "cress:results:" + batch), JOBS)
         self.assert_nothing_is_left(jobs)
         faulttest.note_figures("batches: workers killed %d times" % kills, jobs=BATCHES * (JOBS + 1), lost=0,
-                               duplicates=self.begun_again(jobs))
+                               duplicates=self.begun_again(jobs + members))
 
     def test_chains_while_workers_are_killed(self):
         """Each chain begins with two jobs, and ends with two that wait for its last."""
