@@ -90,6 +90,7 @@ class StoreServersTest(cresstest.TestCase):
         replica = self.own(redistest.Replica(primary))
         self.gateway(CRESS_STORE_URL=primary.url, CRESS_STORE_READ_URL=replica.url)
         job = self.submit()
+        wait_for(lambda: replica.ask("EXISTS", "cress:job:" + job), "the record on the replica")
         wait_for(lambda: self.status(job).status == 200 and self.gets(replica) > 0, "a read from the replica")
         at_primary = self.gets(primary)
         for _ in range(20):
