@@ -23,6 +23,7 @@
 #include "common/broker/failure.h"
 #include "common/broker/window.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,7 +37,8 @@ enum {
     /* Confirms take milliseconds. The upper bound is for a queue that has no quorum: being published
        to again and again does not help it. */
     SILENCE_MS = 5000,
-    SILENCE_MAX_MS = 60000,
+    REFUSAL_MS = 1000,
+    PATIENCE_MAX_MS = 60000,
 };
 
 /* A basic.return whose content is still arriving. The pointers live until the channel's buffers are
@@ -56,6 +58,9 @@ struct publisher {
     uint64_t suspects;          /* so many to go one by one */
     int64_t heard_ms;           /* monotonic: of the last confirm, or when one was last not due */
     int64_t patience_ms;        /* for the next one */
+    char refused_key[CRESS_ROUTE_NAME_MAX]; /* a queue that refuses; "": none does */
+    int64_t refused_ms;                     /* monotonic: since when */
+    int64_t refusal_patience_ms;
     struct returning returning;
     amqp_table_entry_t *entries; /* room for a message's headers */
     size_t entry_capacity;
@@ -160,13 +165,46 @@ static bool may_redeclare(struct publisher *publisher, struct cress_operation *o
     return true;
 }
 
+static int64_t longer(int64_t patience_ms)
+{
+    return 2 * patience_ms < PATIENCE_MAX_MS ? 2 * patience_ms : PATIENCE_MAX_MS;
+}
+
+/* A channel of RabbitMQ that is first published on while a queue elects its leader can come to refuse
+ * everything for that queue, for ever; the next channel does not. A queue that is full refuses, too:
+ * hence the growing patience. */
+static void note_refusal(struct publisher *publisher, const char *key)
+{
+    const int64_t now_ms = cress_clock_mono_ms();
+    if (!publisher->refused_key[0]) {
+        snprintf(publisher->refused_key, sizeof publisher->refused_key, "%s", key);
+        publisher->refused_ms = now_ms;
+    } else if (now_ms - publisher->refused_ms >= publisher->refusal_patience_ms) {
+        cress_connection_fail(publisher->link.connection, CRESS_UNAVAILABLE, "refused",
+                              "queue %s has taken nothing for %lld ms", publisher->refused_key,
+                              (long long)(now_ms - publisher->refused_ms));
+        publisher->refused_ms = now_ms;
+        publisher->refusal_patience_ms = longer(publisher->refusal_patience_ms);
+    }
+}
+
+static void note_success(struct publisher *publisher, const char *key)
+{
+    if (publisher->refused_key[0] && strcmp(publisher->refused_key, key) == 0) {
+        publisher->refused_key[0] = '\0';
+        publisher->refusal_patience_ms = REFUSAL_MS;
+    }
+}
+
 static void settle(struct publisher *publisher, struct cress_operation *operation, bool acked)
 {
     struct cress_error err;
     if (!acked) {
         cress_error_set(&err, CRESS_UNAVAILABLE, "nacked",
                         "the broker could not store the message");
+        note_refusal(publisher, operation->message->routing_key);
     } else if (!operation->returned) {
+        note_success(publisher, operation->message->routing_key);
         finish(publisher, operation, NULL);
         return;
     } else if (may_redeclare(publisher, operation)) {
@@ -408,10 +446,7 @@ static int check_silence(struct publisher *publisher)
     cress_connection_fail(connection, CRESS_UNAVAILABLE, "no_confirms",
                           "the broker has confirmed nothing for %lld ms",
                           (long long)publisher->patience_ms);
-    publisher->patience_ms *= 2;
-    if (publisher->patience_ms > SILENCE_MAX_MS) {
-        publisher->patience_ms = SILENCE_MAX_MS;
-    }
+    publisher->patience_ms = longer(publisher->patience_ms);
     return -1;
 }
 
@@ -487,6 +522,7 @@ struct cress_link *cress_publisher_new(struct cress_endpoint endpoint,
     cress_list_init(&publisher->todo);
     cress_window_reset(&publisher->window);
     publisher->patience_ms = SILENCE_MS;
+    publisher->refusal_patience_ms = REFUSAL_MS;
     publisher->returning.body = cress_buf_make(RETURNED_BODY_MAX);
     cress_link_init(&publisher->link, &role, endpoint, outbox_wake, arg);
     return &publisher->link;
