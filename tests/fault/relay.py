@@ -44,13 +44,13 @@ class Relay:
             self.sockets |= {client, server}
             is_cut = self.is_cut
         for source, sink in ((client, server), (server, client)):
-            source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self.pump, args=(source, sink), daemon=True).start()
         if is_cut:
             self.reset_all()
 
     def pump(self, source, sink):
         try:
+            source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while data := source.recv(1 << 16):
                 self.flow.wait()
                 sink.sendall(data)
