@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of producer/gateway/routes.c, problem.c and listen.c: where requests go, and how errors
-// look.
+// Tests of producer/gateway/routes.c, problem.c and listen.c: where requests go, how errors look,
+// and that the documents know every route.
 #include "producer/gateway/routes.h"
 
+#include "common/base/mem.h"
+#include "common/base/text.h"
 #include "producer/gateway/listen.h"
 #include "producer/gateway/problem.h"
 #include "tests/unit/unit.h"
@@ -70,6 +72,138 @@ static void test_says_what_is_allowed(void **state)
     assert_string_equal(match.allow, "POST, OPTIONS");
 }
 
+/* --- the documents --- */
+
+/* Of a file, with {} for each {name}: what stands for a segment may be called as it suits. */
+static struct cress_buf read_page(const char *path)
+{
+    struct cress_buf page = cress_buf_make(1 << 20);
+    FILE *file = fopen(path, "r");
+    bool in_name = false;
+    assert_non_null(file);
+    for (int c = fgetc(file); c != EOF; c = fgetc(file)) {
+        in_name = in_name && c != '}' && c != ' ' && c != '\n';
+        if (!in_name) {
+            cress_buf_add_char(&page, (char)c);
+        }
+        in_name = in_name || c == '{';
+    }
+    fclose(file);
+    return page;
+}
+
+/* "GET /v1/jobs/{}", …, as the table has them; cress_text_list_free(). */
+static char **list_routes(void)
+{
+    struct cress_buf list = cress_buf_make(1 << 14);
+    cress_routes_list(",", &list);
+    char *text = cress_buf_take(&list);
+    char *to = text;
+    for (const char *from = text; *from; from++) {
+        if (strncmp(from, "{id}", strlen("{id}")) == 0) {
+            *to++ = '{';
+            from += strlen("{id");
+        }
+        *to++ = *from;
+    }
+    *to = '\0';
+    char **routes = cress_text_split(text);
+    free(text);
+    return routes;
+}
+
+static void test_each_route_is_explained(void **state)
+{
+    (void)state;
+    struct cress_buf page = read_page("docs/http-api.md");
+    char **routes = list_routes();
+    for (char **route = routes; *route; route++) {
+        char *quoted = cress_format("`%s`", *route);
+        if (!strstr(cress_buf_text(&page), quoted)) {
+            fail_msg("docs/http-api.md does not have %s", quoted);
+        }
+        free(quoted);
+    }
+    cress_text_list_free(routes);
+    cress_buf_free(&page);
+}
+
+/* Whether the OpenAPI document has "get", … within the section of the path. */
+static bool has_operation(const char *page, const char *route)
+{
+    const char *const path = strchr(route, ' ') + 1;
+    char *section_start = cress_format("\n  %s:\n", path);
+    char *operation =
+        cress_format("\n    %s:\n", strncmp(route, "GET", strlen("GET")) == 0 ? "get" : "post");
+    const char *section = strstr(page, section_start);
+    const char *found = section ? strstr(section, operation) : NULL;
+    const char *next = section ? strstr(section + 1, "\n  /") : NULL;
+    free(section_start);
+    free(operation);
+    return found && (!next || found < next);
+}
+
+static size_t count(const char *page, const char *text)
+{
+    size_t found = 0;
+    for (const char *at = strstr(page, text); at; at = strstr(at + 1, text)) {
+        found++;
+    }
+    return found;
+}
+
+static void test_each_route_is_in_the_openapi_document(void **state)
+{
+    (void)state;
+    struct cress_buf page = read_page("docs/openapi.yaml");
+    const char *text = cress_buf_text(&page);
+    char **routes = list_routes();
+    size_t route_count = 0;
+    for (; routes[route_count]; route_count++) {
+        if (!has_operation(text, routes[route_count])) {
+            fail_msg("docs/openapi.yaml does not have %s", routes[route_count]);
+        }
+    }
+    assert_int_equal(count(text, "\n    get:\n") + count(text, "\n    post:\n"), route_count);
+    cress_text_list_free(routes);
+    cress_buf_free(&page);
+}
+
+/* "schemas/Job" is "Job:" below "schemas:" and above the next line that is indented as that one. */
+static bool has_component(const char *components, const char *kind, const char *name)
+{
+    char *head = cress_format("\n  %s:\n", kind);
+    char *entry = cress_format("\n    %s:", name);
+    const char *section = strstr(components, head);
+    const char *found = section ? strstr(section, entry) : NULL;
+    const char *next = section ? strstr(section + 1, "\n  ") : NULL;
+    while (next && next[strlen("\n  ")] == ' ') {
+        next = strstr(next + 1, "\n  ");
+    }
+    free(head);
+    free(entry);
+    return found && (!next || found < next);
+}
+
+static void test_references_of_the_openapi_document_lead_somewhere(void **state)
+{
+    (void)state;
+    static const char reference[] = "#/components/";
+    struct cress_buf page = read_page("docs/openapi.yaml");
+    const char *text = cress_buf_text(&page);
+    const char *components = strstr(text, "\ncomponents:\n");
+    assert_non_null(components);
+    for (const char *at = text; (at = strstr(at, reference)) != NULL;) {
+        char kind[32], name[64];
+        at += strlen(reference);
+        assert_int_equal(sscanf(at, "%31[a-z]/%63[A-Za-z-]", kind, name), 2);
+        if (!has_component(components, kind, name)) {
+            fail_msg("docs/openapi.yaml has no components/%s/%s", kind, name);
+        }
+    }
+    cress_buf_free(&page);
+}
+
 static void test_writes_problem_documents(void **state)
 {
     (void)state;
@@ -121,6 +255,9 @@ int main(void)
         cmocka_unit_test(test_finds_handlers),
         cmocka_unit_test(test_knows_no_other_path),
         cmocka_unit_test(test_says_what_is_allowed),
+        cmocka_unit_test(test_each_route_is_explained),
+        cmocka_unit_test(test_each_route_is_in_the_openapi_document),
+        cmocka_unit_test(test_references_of_the_openapi_document_lead_somewhere),
         cmocka_unit_test(test_writes_problem_documents),
         cmocka_unit_test(test_blames_the_client_only_for_what_it_can_mend),
         cmocka_unit_test(test_reads_listen_addresses),
