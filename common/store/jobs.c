@@ -120,8 +120,8 @@ void cress_call_create(struct cress_call *call, const struct cress_job *job,
 }
 
 /* Why create.lua made no record, or the state that it made it in. */
-static enum cress_status read_created(const redisReply *reply, const char *id,
-                                      enum cress_state *state, struct cress_error *err)
+static enum cress_status read_created(const redisReply *reply, enum cress_state *state,
+                                      struct cress_error *err)
 {
     static const char unknown[] = "unknown ";
 
@@ -133,11 +133,11 @@ static enum cress_status read_created(const redisReply *reply, const char *id,
     }
     if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 0) {
         return cress_error_set(err, CRESS_NOT_FOUND, "unknown_batch",
-                               "job %s names a batch that does not exist; open it first", id);
+                               "the job's batch does not exist; open it first");
     }
     if (reply->type == REDIS_REPLY_INTEGER && reply->integer < 0) {
         return cress_error_set(err, CRESS_CONFLICT, "batch_closed",
-                               "the batch of job %s takes no more jobs", id);
+                               "the job's batch is closed: it takes no more jobs");
     }
     return CRESS_OK;
 }
@@ -157,7 +157,7 @@ static void on_create(struct cress_redis_request *request, const redisReply *rep
         existing.is_sent = reply->element[1]->integer != 0;
         record.id = reply->element[2]->str;
         cress_fields_read(reply->element[3], &record);
-    } else if (!err && read_created(reply, call->id, &state, &refused) != CRESS_OK) {
+    } else if (!err && read_created(reply, &state, &refused) != CRESS_OK) {
         err = &refused;
     }
     call->then.create(exists ? &existing : NULL, state, err, call->arg);

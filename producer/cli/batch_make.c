@@ -104,11 +104,36 @@ static enum cress_status prepare_add(struct cress_cli *cli, struct cress_error *
     return prepare_jobs(cli, err);
 }
 
-static void run_add(struct cress_cli *cli)
+static void add_jobs(struct cress_cli *cli)
 {
     struct cress_batch_run *run = cli->state;
     cress_bulk_into(run->bulk, run->id, on_added, cli);
     cress_bulk_run(run->bulk);
+}
+
+/* One that takes no jobs is named once, not for each line. */
+static void on_found(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+{
+    struct cress_cli *cli = arg;
+    struct cress_error closed;
+    if (cress_cli_failed(cli, err)) {
+        return;
+    }
+    if (!batch) {
+        cress_batch_missing(cli);
+    } else if (batch->closed) {
+        cress_error_set(&closed, CRESS_CONFLICT, "batch_closed",
+                        "batch %s is closed: it takes no more jobs", batch->id);
+        cress_cli_fail(cli, &closed);
+    } else {
+        add_jobs(cli);
+    }
+}
+
+static void run_add(struct cress_cli *cli)
+{
+    const struct cress_batch_run *run = cli->state;
+    cress_store_batch_get(cli->store, run->id, on_found, cli);
 }
 
 const struct cress_batch_verb cress_batch_add = {
@@ -138,6 +163,13 @@ static enum cress_status prepare_completion(struct cress_cli *cli, struct cress_
     struct cress_batch_run *run = cli->state;
     const struct cress_args *args = &cli->args;
     if (!cress_args_has(args, "then")) {
+        static const char *const companions[] = {"then-payload", "then-queue", "complete-on"};
+        for (size_t i = 0; i < CRESS_COUNT(companions); i++) {
+            if (cress_args_has(args, companions[i])) {
+                return cress_error_set(err, CRESS_USAGE, "missing_option",
+                                       "--%s goes with --then TASK", companions[i]);
+            }
+        }
         return CRESS_OK;
     }
     json_t *request = json_pack("{s:s}", "task", cress_args_text(args, "then"));
@@ -171,7 +203,7 @@ static void on_open(const struct cress_error *err, void *arg)
         return;
     }
     if (run->bulk) {
-        run_add(cli);
+        add_jobs(cli);
     } else {
         print_id(cli);
         cress_cli_end(cli, 0);

@@ -46,11 +46,17 @@ static char *flag_usage(const struct cress_flag *flag)
     return cress_format(flag->optional ? "--%s[=%s]" : "--%s %s", flag->name, flag->value);
 }
 
+/* A usage that is wider than its column has a line of its own. */
 static void print_flags(const struct cress_flag *flag, FILE *out)
 {
+    enum { WIDTH = 23 };
     for (; flag && flag->name; flag++) {
         char *usage = flag_usage(flag);
-        fprintf(out, "  %-23s %s\n", usage, flag->help);
+        if (strlen(usage) > WIDTH) {
+            fprintf(out, "  %s\n  %*s %s\n", usage, WIDTH, "", flag->help);
+        } else {
+            fprintf(out, "  %-*s %s\n", WIDTH, usage, flag->help);
+        }
         free(usage);
     }
 }

@@ -8,6 +8,7 @@
 #include "producer/schedules.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,43 +204,74 @@ static void run_run(struct cress_cli *cli)
 
 /* --- pause, resume --- */
 
+struct pausing {
+    struct cress_cli *cli;
+    const char *name;
+};
+
+static bool is_pause(const struct cron *cron)
+{
+    return strcmp(cron->action->word, "pause") == 0;
+}
+
+static void print_paused(const struct cress_cli *cli, const char *name)
+{
+    const bool paused = is_pause(cli->state);
+    if (cress_cli_json(cli)) { /* a name needs no escape */
+        printf("{\"name\":\"%s\",\"status\":\"%s\"}\n", name, paused ? "paused" : "active");
+    } else {
+        printf("%s %s\n", name, paused ? "paused" : "resumed");
+    }
+}
+
 static void on_paused(const struct cress_error *err, void *arg)
 {
-    struct cress_cli *cli = arg;
+    struct pausing *pausing = arg;
+    struct cress_cli *cli = pausing->cli;
     struct cron *cron = cli->state;
-    if (cress_cli_over(cli)) {
-        return;
+    if (!cress_cli_over(cli)) {
+        if (err) {
+            cress_output_error(&cli->output, err);
+            cron->exit_code = cress_status_exit_code(err->status);
+        } else {
+            print_paused(cli, pausing->name);
+        }
+        if (++cron->answered == cron->name_count) {
+            cress_cli_end(cli, cron->exit_code);
+        }
     }
-    if (err) {
-        cress_output_error(&cli->output, err);
-        cron->exit_code = cress_status_exit_code(err->status);
-    }
-    if (++cron->answered == cron->name_count) {
-        cress_cli_end(cli, cron->exit_code);
-    }
+    free(pausing);
 }
 
 static void run_pause(struct cress_cli *cli)
 {
     const struct cron *cron = cli->state;
-    const bool paused = strcmp(cron->action->word, "pause") == 0;
     for (int i = 0; i < cron->name_count; i++) {
-        cress_store_schedule_pause(cli->store, cron->names[i], paused, on_paused, cli);
+        struct pausing *pausing = CRESS_NEW(struct pausing);
+        *pausing = (struct pausing){.cli = cli, .name = cron->names[i]};
+        cress_store_schedule_pause(cli->store, cron->names[i], is_pause(cron), on_paused, pausing);
     }
 }
 
 /* --- check --- */
 
+/* The members of the JSON are those of GET /v1/schedules. */
 static void check_section(const struct cress_config *config,
                           const struct cress_schedule_config *section, struct cress_table *table,
-                          struct cress_error *err)
+                          json_t *json, struct cress_error *err)
 {
     struct cress_plan *plan;
     char next[CRESS_TIME_TEXT_MAX];
     if (cress_plan_make(config, section, &plan, err) == CRESS_OK) {
         format_tick(cress_schedule_next(&plan->schedule, cress_clock_wall_ms()), next);
-        cress_table_add(table, (const char *const[]){section->name, section->cron,
-                                                     section->timezone, section->task, next});
+        if (table) {
+            cress_table_add(table, (const char *const[]){section->name, section->cron,
+                                                         section->timezone, section->task, next});
+        }
+        json_array_append_new(json,
+                              json_pack("{s:s, s:s, s:s, s:{s:s}, s:s}", "name", section->name,
+                                        "cron", section->cron, "timezone", section->timezone, "job",
+                                        "task", section->task, "next_tick_at", next));
         cress_plan_free(plan);
     }
 }
@@ -249,17 +281,24 @@ static void check_sections(struct cress_cli *cli)
 {
     static const char *const columns[] = {"SCHEDULE", "CRON",      "TIMEZONE",
                                           "TASK",     "NEXT TICK", NULL};
-    struct cress_table *table = cress_table_new(columns);
+    struct cress_table *table = cress_cli_json(cli) ? NULL : cress_table_new(columns);
+    json_t *json = json_array();
     int exit_code = 0;
     for (size_t i = 0; i < cli->config->schedule_count; i++) {
         struct cress_error err = {.status = CRESS_OK};
-        check_section(cli->config, &cli->config->schedules[i], table, &err);
+        check_section(cli->config, &cli->config->schedules[i], table, json, &err);
         if (err.status != CRESS_OK) {
             cress_output_error(&cli->output, &err);
             exit_code = cress_status_exit_code(err.status);
         }
     }
-    cress_table_print(table, &cli->output);
+    if (table) {
+        cress_table_print(table, &cli->output);
+    } else {
+        json_dumpf(json, stdout, JSON_COMPACT);
+        putchar('\n');
+    }
+    json_decref(json);
     if (cli->config->schedule_count == 0) {
         cress_output_say(&cli->output, "the configuration has no [schedule NAME] section");
     }

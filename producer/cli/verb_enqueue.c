@@ -113,6 +113,20 @@ static void add_options(const struct cress_args *args, json_t *request)
     }
 }
 
+static enum cress_status check_pairs(const struct cress_args *args, struct cress_error *err)
+{
+    static const struct {
+        const char *flag, *with;
+    } pairs[] = {{"after-any", "after"}, {"unique-for", "unique"}};
+    for (size_t i = 0; i < CRESS_COUNT(pairs); i++) {
+        if (cress_args_has(args, pairs[i].flag) && !cress_args_has(args, pairs[i].with)) {
+            return cress_error_set(err, CRESS_USAGE, "missing_option", "--%s goes with --%s",
+                                   pairs[i].flag, pairs[i].with);
+        }
+    }
+    return CRESS_OK;
+}
+
 static enum cress_status prepare_job(struct cress_cli *cli, struct enqueue *enqueue,
                                      struct cress_error *err)
 {
@@ -120,6 +134,9 @@ static enum cress_status prepare_job(struct cress_cli *cli, struct enqueue *enqu
     if (args->operand_count == 0) {
         return cress_error_set(err, CRESS_USAGE, "missing_operand",
                                "enqueue wants a task, or --jsonl FILE; see cress enqueue --help");
+    }
+    if (check_pairs(args, err) != CRESS_OK) {
+        return err->status;
     }
     enqueue->request = json_pack("{s:s}", "task", args->operands[0]);
     if (!enqueue->request) {

@@ -121,8 +121,14 @@ class CommandLine(BatchCase):
         self.assertEqual(run("cress", "batch", "add", batch, "--jsonl", "-", stdin=first).returncode, 0)
         self.assertEqual(self.wait_state(self.completion(batch), *ENDED)["state"], "succeeded")
         late = run("cress", "batch", "add", batch, "--jsonl", "-", stdin=first)
-        self.assertEqual(late.returncode, 65)
+        self.assertEqual(late.returncode, 4)
         self.assertIn("takes no more jobs", late.stderr)
+
+    def test_options_that_go_together(self):
+        for option in ("--then-payload=1", "--then-queue=q", "--complete-on=ended"):
+            done = run("cress", "batch", "create", option)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("goes with --then TASK", done.stderr)
 
     def test_an_empty_batch_is_complete(self):
         self.start_worker()

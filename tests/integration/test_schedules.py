@@ -107,7 +107,7 @@ class CronTest(cresstest.TestCase):
     def test_pause_and_resume(self):
         self.ticking(self.config())
         self.wait_jobs(1)
-        self.cron("pause", self.name)
+        self.assertEqual(self.cron("pause", self.name).stdout, "%s paused\n" % self.name)
         row = self.listed()
         self.assertEqual((row["status"], row["next_tick_at"]), ("paused", None))
         paused = int(self.field("paused_ms"))
@@ -118,7 +118,8 @@ class CronTest(cresstest.TestCase):
         # … and not when a worker is started meanwhile
         self.ticking(self.config())
         self.assertEqual(int(self.field("paused_ms")), paused)
-        self.cron("resume", self.name)
+        self.assertEqual(json.loads(self.cron("resume", self.name, "--json").stdout),
+                         {"name": self.name, "status": "active"})
         resumed = int(self.field("done_ms"))
         wait_for(lambda: tick_of(self.jobs()[-1]) * 1000 > resumed, "a job after resume")
         self.assertFalse([job for job in self.jobs() if paused < tick_of(job) * 1000 <= resumed])
@@ -290,6 +291,8 @@ class CronTest(cresstest.TestCase):
                           done.stderr)
         self.config(path, cron="0 3 * * *")
         self.assertIn("%s\t0 3 * * *\tUTC\tcress.echo\t20" % self.name, self.cron("check", config=path).stdout)
+        checked = json.loads(self.cron("check", "--json", config=path).stdout)
+        self.assertEqual((checked[0]["name"], checked[0]["job"]), (self.name, {"task": "cress.echo"}))
         self.assertEqual(cresstest.run("cress", "cron", "chek").returncode, 2)
         self.assertEqual(cresstest.run("cress", "cron", "next").returncode, 2)
 

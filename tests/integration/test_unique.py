@@ -25,6 +25,10 @@ class UniqueTest(TestCase):
         self.said = done.stderr
         return done.stdout.strip()
 
+    def test_the_time_needs_a_key(self):
+        self.enqueue("cress.echo", "--unique-for", "1h", code=2)
+        self.assertIn("--unique-for goes with --unique", self.said)
+
     def test_second_submission_prints_the_first_id(self):
         self.queue_without_worker()
         key = unique("report of")
