@@ -74,7 +74,7 @@ void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how)
     worker->processed += attempt->recorded;
     cress_delivery_settle(worker->services.broker, attempt->delivery, how);
     attempt->delivery = NULL;
-    cress_suspect_end(attempt);
+    cress_suspect_leave(attempt);
     cress_attempt_leave_place(attempt);
     cress_notes_end(attempt);
     cress_task_release(attempt->run.task);
@@ -91,6 +91,18 @@ void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how)
         cress_dispatch_next(worker);
     }
     cress_worker_attempt_ended(worker);
+}
+
+void cress_attempt_each_active(struct cress_worker *worker, void (*each)(struct cress_attempt *))
+{
+    struct cress_list all;
+    cress_list_init(&all);
+    cress_list_splice(&all, &worker->active);
+    struct cress_list *node;
+    while ((node = cress_list_shift(&all))) {
+        cress_list_append(&worker->active, node);
+        each(CRESS_CONTAINER(node, struct cress_attempt, node));
+    }
 }
 
 void cress_attempt_leave_place(struct cress_attempt *attempt)

@@ -69,6 +69,9 @@ struct cress_attempt *cress_attempt_new(struct cress_worker *worker,
 /* Settles the delivery, sends those that were held by this one into their lanes, and frees. */
 void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how);
 
+/* Calls `each` for all active attempts, which it may end. */
+void cress_attempt_each_active(struct cress_worker *worker, void (*each)(struct cress_attempt *));
+
 /* Calls `step` after `ms`; an earlier wait is forgotten. */
 void cress_attempt_wait(struct cress_attempt *attempt, int64_t ms,
                         void (*step)(struct cress_attempt *attempt));

@@ -42,7 +42,7 @@ static void ask_about_all(struct cress_worker *worker)
 {
     for (struct cress_list *at = worker->active.next; at != &worker->active; at = at->next) {
         const struct cress_attempt *attempt = CRESS_CONTAINER(at, struct cress_attempt, node);
-        if (attempt->phase == CRESS_ATTEMPT_RUNNING) {
+        if (cress_dispatch_is_under_way(attempt)) {
             ask_about(worker, attempt->run.job.id);
         }
     }

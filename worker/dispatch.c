@@ -86,15 +86,10 @@ static void fill_defaults(struct cress_attempt *attempt)
     attempt->limits = cress_limits_text(task ? task->config : NULL, job);
 }
 
-static bool must_go_back(const struct cress_attempt *attempt)
-{
-    return attempt->worker->phase != CRESS_WORKER_RUNNING || attempt->queue->paused;
-}
-
 static void take_in(struct cress_worker *worker, struct cress_delivery *delivery)
 {
     struct cress_attempt *attempt = cress_attempt_new(worker, delivery);
-    if (must_go_back(attempt)) {
+    if (cress_must_go_back(attempt)) {
         cress_give_back(attempt);
         return;
     }
@@ -198,6 +193,14 @@ static enum cress_status prepare(struct cress_attempt *attempt, struct cress_err
 static void run_handler(struct cress_attempt *attempt)
 {
     struct cress_error err;
+    if (attempt->cancel_error) {
+        cress_settle_cancel(attempt);
+        return;
+    }
+    if (attempt->worker->phase >= CRESS_WORKER_HANDING_BACK) {
+        cress_settle_hand_back(attempt); /* those that ran were stopped a moment ago */
+        return;
+    }
     if (prepare(attempt, &err) != CRESS_OK) {
         cress_settle_fail(attempt, &err);
         return;
@@ -237,10 +240,11 @@ static void record_running(struct cress_attempt *attempt);
 static void hold_back(struct cress_attempt *attempt, int64_t wait_ms)
 {
     cress_attempt_leave_place(attempt);
+    cress_suspect_leave(attempt);
     attempt->phase = CRESS_ATTEMPT_WAITING;
     if (wait_ms >= CRESS_DELAY_MIN_MS) {
         cress_settle_send_back(attempt, wait_ms);
-    } else if (must_go_back(attempt)) {
+    } else if (cress_must_go_back(attempt)) {
         cress_give_back(attempt); /* what waited has been given back already */
     } else {
         cress_ids_remove(&attempt->worker->ids, &attempt->by_id);
@@ -349,6 +353,7 @@ void cress_dispatch_start(struct cress_attempt *attempt)
 /* Another delivery of a job that is in hand waits for the end of the first; a guard comes again. */
 static void hold(struct cress_attempt *first, struct cress_attempt *attempt)
 {
+    cress_suspect_leave(attempt);
     if (cress_lease_of(attempt)) {
         cress_list_append(&attempt->worker->active, &attempt->node);
         cress_lease_renew(attempt);
@@ -391,30 +396,24 @@ void cress_dispatch_next(struct cress_worker *worker)
 
 /* --- stopping --- */
 
+bool cress_dispatch_is_under_way(const struct cress_attempt *attempt)
+{
+    return attempt->recorded && attempt->phase != CRESS_ATTEMPT_SETTLING;
+}
+
 /* One that is stopped for another reason ends soon, and the store sees to it that it is not tried
  * again. */
 void cress_dispatch_cancel(struct cress_attempt *attempt, const char *error)
 {
-    if (attempt->phase != CRESS_ATTEMPT_RUNNING || attempt->stopping) {
+    if (!cress_dispatch_is_under_way(attempt) || attempt->stopping || attempt->cancel_error) {
         return;
     }
     cress_log(CRESS_LOG_INFO, "job is cancelled while it runs",
               CRESS_KV("job", attempt->run.job.id), CRESS_KV("task", attempt->run.job.task));
-    cress_attempt_stop_waiting(attempt);
     attempt->cancel_error = cress_strdup(error);
-    stop_handler(attempt, CRESS_STOP_CANCELLED);
-}
-
-/* Calls `each` for all active attempts, which it may end. */
-static void for_each_active(struct cress_worker *worker, void (*each)(struct cress_attempt *))
-{
-    struct cress_list all;
-    cress_list_init(&all);
-    cress_list_splice(&all, &worker->active);
-    struct cress_list *node;
-    while ((node = cress_list_shift(&all))) {
-        cress_list_append(&worker->active, node);
-        each(CRESS_CONTAINER(node, struct cress_attempt, node));
+    if (attempt->phase == CRESS_ATTEMPT_RUNNING) { /* else it ends when it would run */
+        cress_attempt_stop_waiting(attempt);
+        stop_handler(attempt, CRESS_STOP_CANCELLED);
     }
 }
 
@@ -422,7 +421,7 @@ static void for_each_active(struct cress_worker *worker, void (*each)(struct cre
 static void sort_out(struct cress_list *node, struct cress_list *stay)
 {
     struct cress_attempt *attempt = CRESS_CONTAINER(node, struct cress_attempt, node);
-    if (must_go_back(attempt)) {
+    if (cress_must_go_back(attempt)) {
         cress_give_back(attempt);
     } else {
         cress_list_append(stay, node);
@@ -451,7 +450,7 @@ static void return_attempt(struct cress_attempt *attempt)
         sort_out(node, &stay);
     }
     cress_list_splice(&attempt->held, &stay);
-    if (attempt->phase == CRESS_ATTEMPT_WAITING && must_go_back(attempt)) {
+    if (attempt->phase == CRESS_ATTEMPT_WAITING && cress_must_go_back(attempt)) {
         cress_give_back(attempt);
     }
 }
@@ -459,7 +458,7 @@ static void return_attempt(struct cress_attempt *attempt)
 void cress_dispatch_return_waiting(struct cress_worker *worker)
 {
     return_lanes(worker);
-    for_each_active(worker, return_attempt);
+    cress_attempt_each_active(worker, return_attempt);
 }
 
 static void hand_back(struct cress_attempt *attempt)
@@ -478,5 +477,5 @@ static void hand_back(struct cress_attempt *attempt)
 
 void cress_dispatch_hand_back(struct cress_worker *worker)
 {
-    for_each_active(worker, hand_back);
+    cress_attempt_each_active(worker, hand_back);
 }

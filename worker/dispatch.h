@@ -23,7 +23,10 @@ void cress_dispatch_limit_freed(struct cress_worker *worker, const char *task);
 /* Gives the attempt a place and records it as running; then its handler starts. */
 void cress_dispatch_start(struct cress_attempt *attempt);
 
-/* The job is cancelled: stops its handler, if it runs. `error` is JSON text, copied. */
+/* Whether it is recorded as running and has no outcome yet: its handler runs, or is about to. */
+bool cress_dispatch_is_under_way(const struct cress_attempt *attempt);
+
+/* The job is cancelled: stops its handler, or does not start it. `error` is JSON text, copied. */
 void cress_dispatch_cancel(struct cress_attempt *attempt, const char *error);
 
 /* Returns everything that has not begun to the broker - lanes, short delays, held deliveries -, of

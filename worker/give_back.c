@@ -11,6 +11,11 @@ enum {
     CONFIRM_MS = 5000, /* then it is returned after all: it may still do so OFTEN times */
 };
 
+bool cress_must_go_back(const struct cress_attempt *attempt)
+{
+    return attempt->worker->phase != CRESS_WORKER_RUNNING || attempt->queue->paused;
+}
+
 bool cress_was_delivered(const struct cress_attempt *attempt)
 {
     const struct cress_header *header =

@@ -15,6 +15,9 @@
 /* Ends the attempt, at once or when the copy is safe. */
 void cress_give_back(struct cress_attempt *attempt);
 
+/* Whether the worker takes no more, or not from this queue: what waits must go back. */
+bool cress_must_go_back(const struct cress_attempt *attempt);
+
 /* Whether the message was delivered before, itself or as what it is a copy of. */
 bool cress_was_delivered(const struct cress_attempt *attempt);
 

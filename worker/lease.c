@@ -119,20 +119,25 @@ static void return_held(struct cress_attempt *attempt)
     }
 }
 
+static void check(struct cress_attempt *attempt)
+{
+    return_held(attempt);
+    if (!is_old(attempt)) {
+        return;
+    }
+    if (attempt->phase == CRESS_ATTEMPT_WAITING) {
+        cress_give_back(attempt);
+    } else if (attempt->phase == CRESS_ATTEMPT_RUNNING && !attempt->is_leased && !attempt->guard) {
+        guard(attempt);
+    }
+}
+
 void cress_lease_check(struct cress_worker *worker)
 {
     for (int i = 0; i < CRESS_PRIORITY_COUNT; i++) {
         return_waiting(worker, &worker->lanes.lists[i]);
     }
-    const struct cress_list *active = &worker->active;
-    for (struct cress_list *at = active->next; at != active; at = at->next) {
-        struct cress_attempt *attempt = CRESS_CONTAINER(at, struct cress_attempt, node);
-        return_held(attempt);
-        if (attempt->phase == CRESS_ATTEMPT_RUNNING && !attempt->is_leased && !attempt->guard &&
-            is_old(attempt)) {
-            guard(attempt);
-        }
-    }
+    cress_attempt_each_active(worker, check);
 }
 
 void cress_lease_announce(const struct cress_config *config)

@@ -421,8 +421,9 @@ static void handed_back_cb(enum cress_verdict verdict, bool follow, const struct
     cress_give_back(arg);
 }
 
-static void hand_back(struct cress_attempt *attempt)
+void cress_settle_hand_back(struct cress_attempt *attempt)
 {
+    attempt->phase = CRESS_ATTEMPT_SETTLING;
     const struct cress_change change = {
         .id = attempt->run.job.id,
         .to = CRESS_STATE_QUEUED,
@@ -504,7 +505,7 @@ static void settle(struct cress_attempt *attempt, struct cress_outcome *outcome)
         return;
     }
     if (attempt->stopping && attempt->stop_reason == CRESS_STOP_SHUTDOWN) {
-        hand_back(attempt);
+        cress_settle_hand_back(attempt);
         return;
     }
     if (attempt->cancel_error) {

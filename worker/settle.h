@@ -39,6 +39,9 @@ void cress_settle_expire(struct cress_attempt *attempt);
 /* Cancelled before it ran, or while it ran elsewhere. */
 void cress_settle_cancel(struct cress_attempt *attempt);
 
+/* It was recorded as running and is not to run here any more: to be run later or elsewhere. */
+void cress_settle_hand_back(struct cress_attempt *attempt);
+
 /* Another job has its unique key: cancelled. Only what a foreign publisher sends can come to this:
  * producers of Cress learn of it before they publish. */
 void cress_settle_duplicate(struct cress_attempt *attempt);

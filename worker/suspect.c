@@ -11,16 +11,19 @@
 
 static bool is_held(const struct cress_attempt *attempt)
 {
-    return attempt->is_suspect && attempt->phase == CRESS_ATTEMPT_WAITING;
+    return attempt->is_suspect && attempt->phase == CRESS_ATTEMPT_WAITING &&
+           !cress_must_go_back(attempt);
 }
 
-/* It takes its turn like any other, and is judged anew. */
+/* It takes its turn like any other, and is judged anew. It is the suspect from now on: whatever
+ * becomes of it, the next one gets its turn after it. */
 static void take_next(struct cress_worker *worker)
 {
     for (struct cress_list *at = worker->active.next; at != &worker->active; at = at->next) {
         struct cress_attempt *next = CRESS_CONTAINER(at, struct cress_attempt, node);
         if (is_held(next)) {
             next->is_suspect = false;
+            worker->suspect = next;
             cress_list_remove(&next->node);
             cress_lanes_add(&worker->lanes, next->run.job.priority, &next->node);
             cress_dispatch_next(worker);
@@ -42,7 +45,7 @@ static void held_cb(enum cress_verdict verdict, bool follow, const struct cress_
         cress_settle_cancel(attempt);
     } else if (verdict != CRESS_VERDICT_APPLIED) {
         cress_settle_drop(attempt, follow);
-    } else if (worker->phase != CRESS_WORKER_RUNNING) {
+    } else if (cress_must_go_back(attempt)) {
         cress_give_back(attempt);
     } else {
         attempt->failures = 0;
@@ -71,7 +74,7 @@ void cress_suspect_start(struct cress_attempt *attempt, void (*run)(struct cress
 {
     struct cress_worker *worker = attempt->worker;
     attempt->is_suspect = true;
-    if (worker->suspect) {
+    if (worker->suspect && worker->suspect != attempt) {
         cress_attempt_leave_place(attempt);
         hold(attempt);
         return;
@@ -80,7 +83,7 @@ void cress_suspect_start(struct cress_attempt *attempt, void (*run)(struct cress
     run(attempt);
 }
 
-void cress_suspect_end(struct cress_attempt *attempt)
+void cress_suspect_leave(struct cress_attempt *attempt)
 {
     struct cress_worker *worker = attempt->worker;
     if (worker->suspect == attempt) {

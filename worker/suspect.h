@@ -16,7 +16,8 @@
  * taken again when the one that runs has ended. */
 void cress_suspect_start(struct cress_attempt *attempt, void (*run)(struct cress_attempt *attempt));
 
-/* The attempt ends: if it was the suspect that ran, the next one gets its turn. */
-void cress_suspect_end(struct cress_attempt *attempt);
+/* The attempt ends, or waits for something else: if it was the suspect that runs, or was about to,
+ * the next one gets its turn. */
+void cress_suspect_leave(struct cress_attempt *attempt);
 
 #endif

@@ -59,7 +59,7 @@ struct cress_worker {
     struct cress_lanes lanes;
     struct cress_list active; /* attempts in hand that are not in a lane and not held by another */
     struct cress_ids ids;     /* of those that have begun */
-    struct cress_attempt *suspect; /* the one that runs; NULL: none. See suspect.h */
+    struct cress_attempt *suspect; /* that runs, or is about to; NULL: none. See suspect.h */
     size_t in_hand;                /* all attempts, wherever they are */
     int64_t running;               /* attempts that occupy a place */
 

@@ -900,6 +900,125 @@ static void shutdown_does_not_wait_for_the_store(void **state)
     expect("start requeue");
 }
 
+static void shutdown_comes_before_the_run(void **state)
+{
+    (void)state;
+    const struct cress_message message = message_of("cress.sleep", "{\"ms\": 3600000}");
+    arrive(&message);
+    hand_back_all();
+    expect("start record:queued requeue");
+}
+
+/* A message of a job of its own, which the store takes for a suspect. */
+static void arrive_suspect(const char *id, const char *task, const char *body)
+{
+    struct cress_message message = message_of(task, body);
+    message.message_id = id;
+    start_verdict = CRESS_VERDICT_SUSPECT;
+    arrive(&message);
+    answer_one();
+}
+
+/* Two suspects of which the first runs; the second is back in the record. */
+static void arrive_suspects(const char *body)
+{
+    arrive_suspect("x1", "cress.sleep", body);
+    arrive_suspect("x2", "cress.noop", "{}");
+    answer_one();
+    expect("start start record:queued");
+}
+
+static void suspects_run_one_at_a_time(void **state)
+{
+    (void)state;
+    arrive_suspects("{\"ms\": 10}");
+    settle_down();
+    expect("start start record:queued record:succeeded ack start record:succeeded ack");
+}
+
+static void suspect_that_does_not_run_makes_way(void **state)
+{
+    (void)state;
+    arrive_suspects("{\"ms\": 10}");
+    arrive_suspect("x3", "cress.noop", "{}");
+    answer_one();
+    start_verdict = CRESS_VERDICT_TERMINAL; /* both have been run elsewhere meanwhile */
+    settle_down();
+    expect("start start record:queued start record:queued record:succeeded ack start ack start "
+           "ack");
+}
+
+static void suspect_that_is_limited_makes_way(void **state)
+{
+    (void)state;
+    arrive_suspects("{\"ms\": 10}");
+    arrive_suspect("x3", "cress.noop", "{}");
+    answer_one();
+    start_verdict = CRESS_VERDICT_LIMITED;
+    wait_ms = 1;
+    while (cress_list_is_empty(&calls)) { /* the first has ended */
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+    answer_one();
+    answer_one(); /* the second is limited */
+    start_verdict = CRESS_VERDICT_SUSPECT;
+    settle_down();
+    assert_int_equal(worker.processed, 3);
+}
+
+static void suspect_of_a_paused_queue_goes_back(void **state)
+{
+    (void)state;
+    arrive_suspect("x1", "cress.sleep", "{\"ms\": 10}");
+    arrive_suspect("x2", "cress.noop", "{}");
+    queue.paused = true; /* before it is known to be back in the record */
+    cress_dispatch_return_waiting(&worker);
+    settle_down();
+    queue.paused = false;
+    expect("start start record:queued requeue record:succeeded ack");
+}
+
+static void suspect_that_waits_for_a_lease_is_returned(void **state)
+{
+    (void)state;
+    arrive_suspects("{\"ms\": 10}");
+    cress_lease_check(&worker);
+    expect("start start record:queued");
+    config.worker_lease_ms = 0;
+    cress_lease_check(&worker);
+    expect("start start record:queued publish:q requeue"); /* and a guard for the first */
+    settle_down();
+}
+
+static void limited_job_that_waits_for_a_lease_is_returned(void **state)
+{
+    (void)state;
+    const struct cress_message message = message_of("cress.noop", "{}");
+    start_verdict = CRESS_VERDICT_LIMITED;
+    wait_ms = 1;
+    arrive(&message);
+    answer_one();
+    config.worker_lease_ms = 0;
+    cress_lease_check(&worker);
+    settle_down();
+    expect("start requeue");
+}
+
+static void cancelled_while_it_reads_what_it_waited_for(void **state)
+{
+    (void)state;
+    struct cress_message message = message_of("cress.sleep", "{\"ms\": 3600000}");
+    const struct cress_header header = {.name = "after", .kind = CRESS_HEADER_TEXT, .text = "a,b"};
+    message.headers = &header;
+    message.header_count = 1;
+    arrive(&message);
+    answer_one();
+    cress_dispatch_cancel(CRESS_CONTAINER(worker.active.next, struct cress_attempt, node),
+                          "{\"code\":\"cancelled\"}");
+    settle_down();
+    expect("start outcomes:a+1 record:cancelled ack");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -946,6 +1065,14 @@ int main(void)
         TEST(guard_that_runs_is_a_guard_no_more),
         TEST(what_waits_for_a_lease_is_returned),
         TEST(shutdown_does_not_wait_for_the_store),
+        TEST(shutdown_comes_before_the_run),
+        TEST(suspects_run_one_at_a_time),
+        TEST(suspect_that_does_not_run_makes_way),
+        TEST(suspect_that_is_limited_makes_way),
+        TEST(suspect_of_a_paused_queue_goes_back),
+        TEST(suspect_that_waits_for_a_lease_is_returned),
+        TEST(limited_job_that_waits_for_a_lease_is_returned),
+        TEST(cancelled_while_it_reads_what_it_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
