@@ -82,9 +82,10 @@ bool cress_call_asks_primary(struct cress_call *call, const redisReply *reply,
 void cress_call_script(struct cress_call *call, enum cress_script script, int key_count,
                        struct cress_redis_args *args);
 
-/* Sends create.lua; `counted` says whether the job is to be counted in its batch. */
+/* Sends create.lua. A job that is `submitted` is counted in its batch and waits for others; any other
+ * has a message already. */
 void cress_call_create(struct cress_call *call, const struct cress_job *job,
-                       const struct cress_record *record, bool counted);
+                       const struct cress_record *record, bool submitted);
 
 /* Reads the answer to HGETALL of a batch, which borrows from it. */
 void cress_batch_read(const redisReply *reply, struct cress_batch *batch);

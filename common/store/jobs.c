@@ -78,7 +78,7 @@ static size_t claims_of(const struct cress_job *job, struct claim claims[CLAIMS_
 }
 
 void cress_call_create(struct cress_call *call, const struct cress_job *job,
-                       const struct cress_record *record, bool counted)
+                       const struct cress_record *record, bool submitted)
 {
     struct cress_redis_args args;
     char key[CRESS_KEY_MAX];
@@ -86,7 +86,8 @@ void cress_call_create(struct cress_call *call, const struct cress_job *job,
     char status[CRESS_STATUS_MAX];
     struct claim claims[CLAIMS_MAX];
     const size_t claim_count = claims_of(job, claims);
-    const bool waits = job->after && record->state != CRESS_STATE_RUNNING;
+    const bool counted = submitted && job->batch;
+    const bool waits = submitted && job->after;
 
     cress_redis_args_init(&args);
     cress_call_script(call, CRESS_SCRIPT_CREATE,
@@ -174,7 +175,7 @@ void cress_store_create(struct cress_store *store, const struct cress_job *job,
     call->id = cress_strdup(job->id);
     call->state = state;
     cress_store_record(store, job, state, &record);
-    cress_call_create(call, job, &record, job->batch != NULL);
+    cress_call_create(call, job, &record, true);
 }
 
 void cress_store_adopt(struct cress_store *store, const struct cress_job *job,

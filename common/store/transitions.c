@@ -108,7 +108,8 @@ static void on_created(struct cress_redis_request *request, const redisReply *re
     cress_call_free(call);
 }
 
-/* Not counted in its batch: whoever submitted it has done that, or it is no member. */
+/* Of a job that has a message: whoever submitted it has counted it in its batch, or it is no member,
+ * and what it waited for has ended. */
 static void create(struct transition *transition, const struct cress_job *job,
                    enum cress_state state, cress_redis_reply_cb reply)
 {

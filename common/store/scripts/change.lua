@@ -41,10 +41,10 @@ local function change(job, to, attempt, field, value, due, now)
         take_note(job, attempt)
         return CANCELLED + follow(job, flags)
     end
+    if is_terminal(from) then
+        return TERMINAL + follow(job, flags)
+    end
     if not may_become(from, to) then
-        if is_terminal(from) then
-            return TERMINAL + follow(job, flags)
-        end
         -- The same call again, whose answer was lost on the way, has nothing left to do.
         return from == to and last == attempt and APPLIED or STALE
     end
@@ -52,10 +52,6 @@ local function change(job, to, attempt, field, value, due, now)
         return STALE
     end
     flags = leave_limits(job, from, flags, started)
-    if is_terminal(from) then
-        flags = reopen(job, from, flags, last, started, worker)
-        last, crashes = 0, 0
-    end
     if has(flags, FLAG_CANCEL) and not is_terminal(to) then
         return cancel_instead(job, to, version, last, crashes, flags, started, worker, due, now)
     end

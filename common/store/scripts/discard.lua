@@ -8,6 +8,9 @@ if (state == 'queued' or state == 'scheduled') and attempt == '0' and not is_awa
     if batch then
         redis.call('HINCRBY', BATCH .. batch, 'total', -1)
         redis.call('LREM', MEMBERS .. batch, -1, id_of(job))
+        if is_complete(batch) then -- it was the last that had not ended
+            redis.call('RPUSH', AFTER, 'batch ' .. batch)
+        end
     end
     each_claim(job, flags, function(claim)
         redis.call('DEL', claim)

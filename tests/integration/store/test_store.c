@@ -135,6 +135,14 @@ static void started_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
     last.wait_ms = wait_ms;
 }
 
+static void requeue_cb(bool exists, enum cress_state was, const struct cress_error *err, void *arg)
+{
+    (void)arg;
+    assert_true(exists || err);
+    note(err);
+    last.state = was;
+}
+
 static void pause_cb(int64_t since_ms, bool changed, const struct cress_error *err, void *arg)
 {
     (void)arg;
@@ -486,6 +494,13 @@ static void expect_holder(const char *id)
     assert_string_equal(last.record->id, id);
 }
 
+static void requeue(const char *id)
+{
+    expect_call();
+    cress_store_requeue(store, id, requeue_cb, NULL);
+    wait_for_success();
+}
+
 static void test_unique_until_the_end(void **state)
 {
     (void)state;
@@ -501,7 +516,7 @@ static void test_unique_until_the_end(void **state)
     create_unique("b", "u", 0);
     expect_holder(NULL);
     /* a retry by hand finds the key taken, and must not free it when it ends */
-    assert_int_equal(change("a", CRESS_STATE_QUEUED, 1), CRESS_VERDICT_APPLIED);
+    requeue("a");
     assert_int_equal(start("a", 1), CRESS_VERDICT_APPLIED);
     assert_int_equal(change("a", CRESS_STATE_SUCCEEDED, 1), CRESS_VERDICT_APPLIED);
     create_unique("c", "u", 0);
@@ -606,6 +621,26 @@ static void test_start_of_a_unique_job_without_record(void **state)
     expect_holder("a");
 }
 
+/* Whatever it waited for has been forgotten together with its record: its message says that it may
+ * run. */
+static void test_start_of_a_limited_job_without_record(void **state)
+{
+    (void)state;
+    struct cress_job job = make_job("a");
+    const struct cress_start limited = {.job = &job,
+                                        .worker = "w",
+                                        .max_crashes = 2,
+                                        .now_ms = 5,
+                                        .limits = "0 0 1 0 0 0 60000 t "};
+
+    job.after = "long-gone";
+    expect_call();
+    cress_store_start(store, &limited, started_cb, NULL);
+    wait_for_success();
+    assert_int_equal(last.verdict, CRESS_VERDICT_APPLIED);
+    assert_int_equal(get("a")->state, CRESS_STATE_RUNNING);
+}
+
 static enum cress_state create_after(const char *id, const char *after, bool any)
 {
     struct cress_job job = make_job(id);
@@ -708,7 +743,8 @@ static void test_every_pair(void **state)
             const int64_t version = get(id)->version;
             const int attempt = last.record->attempt;
             const enum cress_verdict verdict = change(id, to, 1);
-            const bool allowed = cress_state_may_become(from, to);
+            const bool allowed =
+                cress_state_may_become(from, to) && !cress_state_is_terminal(from);
             const bool repeat = from == to && attempt == 1 && !cress_state_is_terminal(from);
 
             assert_int_equal(verdict, allowed || repeat               ? CRESS_VERDICT_APPLIED
@@ -756,7 +792,10 @@ static void test_explicit_retry(void **state)
 {
     (void)state;
     bring_to("j", CRESS_STATE_FAILED);
-    assert_int_equal(change("j", CRESS_STATE_QUEUED, 1), CRESS_VERDICT_APPLIED);
+    /* a worker that hands back a copy of its message is no such request */
+    assert_int_equal(change("j", CRESS_STATE_QUEUED, 1), CRESS_VERDICT_TERMINAL);
+    requeue("j");
+    assert_int_equal(last.state, CRESS_STATE_FAILED);
     assert_null(get("j")->error);
     assert_int_equal(last.record->attempt, 0);
     assert_int_equal(last.record->finished_ms, 0);
@@ -1408,6 +1447,22 @@ static void test_discard_what_others_wait_for(void **state)
     assert_int_equal(get("a")->state, CRESS_STATE_QUEUED);
 }
 
+/* The job whose message was refused was the last open one, and the batch is closed already. */
+static void test_discard_the_last_of_a_batch(void **state)
+{
+    (void)state;
+    batch_open("d");
+    create_in("d-1", CRESS_STATE_QUEUED, "d");
+    create_in("d-2", CRESS_STATE_QUEUED, "d");
+    assert_false(end_member("d-1", CRESS_STATE_SUCCEEDED));
+    assert_false(batch_close("d"));
+    assert_string_equal(follow_up("", NULL), "");
+    expect_call();
+    cress_store_discard(store, "d-2", done_cb, NULL);
+    wait_for_success();
+    assert_string_equal(follow_up("", NULL), "batch d");
+}
+
 static int completions;
 
 static void interleaved_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
@@ -1901,6 +1956,7 @@ int main(void)
         TEST(test_ttl_zero_keeps),
         TEST(test_start_verdicts),
         TEST(test_start_without_record),
+        TEST(test_start_of_a_limited_job_without_record),
         TEST(test_poison_and_hand_back),
         TEST(test_redelivered_while_its_worker_lives),
         TEST(test_guards),
@@ -1922,6 +1978,7 @@ int main(void)
         TEST(test_after_what_does_not_exist),
         TEST(test_cancel_between_others),
         TEST(test_discard_what_others_wait_for),
+        TEST(test_discard_the_last_of_a_batch),
         TEST(test_batch_interleavings),
         TEST(test_presence),
         TEST(test_queues_and_server),
