@@ -99,12 +99,20 @@ static void write_limit_metrics(struct cress_buf *page, const char *const *usage
     }
 }
 
+static void set_connected(const struct cress_gateway *gateway)
+{
+    struct cress_error why;
+    cress_metric_set(CRESS_METRIC_BROKER_CONNECTED, broker_is_ready(gateway->broker, &why));
+    cress_metric_set(CRESS_METRIC_STORE_CONNECTED, cress_store_is_ready(gateway->store, &why));
+}
+
 /* Without the store there are still the gateway's own. */
 static void on_limits(const char *const *usages, size_t count, const struct cress_error *err,
                       void *arg)
 {
     struct cress_request *request = arg;
     struct cress_buf *page = cress_gateway_page(cress_gateway_of(request));
+    set_connected(cress_gateway_of(request));
     cress_metrics_write(page);
     write_limit_metrics(page, usages, err != NULL ? 0 : count);
     struct cress_response response = {

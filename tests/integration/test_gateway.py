@@ -449,6 +449,8 @@ class Api(GatewayCase):
         gateway = self.gateway()
         body = http("GET", gateway.url + "/metrics").body
         self.assertIn(b"cress_http_connections 1\n", body)
+        self.assertIn(b"cress_broker_connected 1\n", body)
+        self.assertIn(b"cress_store_connected 1\n", body)
         self.assertIn(b"# TYPE cress_http_requests_total counter", body)
 
 
