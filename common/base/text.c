@@ -171,6 +171,9 @@ const char *cress_text_closest(const char *word, const char *const *candidates)
         if (strlen(*candidates) > WORD_MAX) {
             continue;
         }
+        if (length >= 3 && strncmp(word, *candidates, length) == 0) {
+            return *candidates; /* the beginning of a word is no slip */
+        }
         const size_t distance = edit_distance(word, *candidates);
         if (distance < least && distance < length) {
             least = distance;

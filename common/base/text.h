@@ -26,8 +26,8 @@ bool cress_text_is_utf8(const char *text, size_t size);
 char **cress_text_split(const char *text);
 void cress_text_list_free(char **list);
 
-/* The candidate closest to `word` (Damerau-Levenshtein), or NULL when none is close enough to be
- * meant. `candidates` ends with NULL. */
+/* The candidate that begins with `word`, or is closest to it (Damerau-Levenshtein); NULL when none
+ * is close enough to be meant. `candidates` ends with NULL. */
 const char *cress_text_closest(const char *word, const char *const *candidates);
 
 /* Copies `url` for logs and errors, with *** in place of user and password. */

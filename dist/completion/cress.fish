@@ -53,7 +53,7 @@ complete -c cress -n '__fish_seen_subcommand_from batch' -l jsonl -rF -d 'create
 complete -c cress -n '__fish_seen_subcommand_from batch' -l then -x -d 'create: the task of a job that runs when all the others have ended'
 complete -c cress -n '__fish_seen_subcommand_from batch' -l then-payload -x -d 'create: its payload (default: {"batch_id": ID})'
 complete -c cress -n '__fish_seen_subcommand_from batch' -l then-queue -x -a '(cress queues --connect-timeout 1s 2>/dev/null | cut -f 1)' -d 'create: its queue (default: default)'
-complete -c cress -n '__fish_seen_subcommand_from batch' -l complete-on -x -a 'ended succeeded' -d 'create: whether that job runs when all have ended, or only if all have succeeded'
+complete -c cress -n '__fish_seen_subcommand_from batch' -l complete-on -x -a 'ended succeeded' -d 'create: ended or succeeded: when that job runs; succeeded: only if all have (default: ended)'
 complete -c cress -n '__fish_seen_subcommand_from batch' -l id -x -d 'create: the batch'\''s id'
 complete -c cress -n '__fish_seen_subcommand_from batch' -l open -d 'create, add: leave the batch open for more jobs'
 complete -c cress -n '__fish_seen_subcommand_from batch' -l watch -d 'status: go on until it is done, showing each change'

@@ -164,7 +164,8 @@ static const struct cress_flag flags[] = {
      .kind = CRESS_FLAG_WORD,
      .value = "WORD",
      .words = conditions,
-     .help = "create: whether that job runs when all have ended, or only if all have succeeded"},
+     .help = "create: ended or succeeded: when that job runs; succeeded: only if all have "
+             "(default: ended)"},
     {.name = "id", .kind = CRESS_FLAG_TEXT, .value = "ID", .help = "create: the batch's id"},
     {.name = "open", .help = "create, add: leave the batch open for more jobs"},
     {.name = "watch", .help = "status: go on until it is done, showing each change"},

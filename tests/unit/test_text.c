@@ -60,6 +60,8 @@ static void test_closest_word(void **state)
     assert_string_equal(cress_text_closest("enqeue", verbs), "enqueue");
     assert_string_equal(cress_text_closest("sattus", verbs), "status");
     assert_string_equal(cress_text_closest("queue", verbs), "queues");
+    assert_string_equal(cress_text_closest("enq", verbs), "enqueue");
+    assert_string_equal(cress_text_closest("res", verbs), "result");
     assert_null(cress_text_closest("purge-everything", verbs));
     assert_null(cress_text_closest("xy", verbs));
 }
