@@ -278,33 +278,23 @@ void cress_explain_decide(const struct cress_explain_facts *facts,
 
 /* --- as JSON --- */
 
-static void add_text(struct cress_buf *out, const char *name, const char *text)
-{
-    cress_buf_add_text(out, name);
-    if (text) {
-        cress_buf_add_json(out, text, strlen(text));
-    } else {
-        cress_buf_add_text(out, "null");
-    }
-}
-
 static void add_time(struct cress_buf *out, const char *name, int64_t ms)
 {
     char text[CRESS_TIME_TEXT_MAX];
-    add_text(out, name, ms ? cress_time_format(ms, text) : NULL);
+    cress_buf_add_member(out, name, ms ? cress_time_format(ms, text) : NULL);
 }
 
 void cress_explain_write_json(const struct cress_explanation *explanation, struct cress_buf *out)
 {
     const struct cress_record *record = explanation->record;
     const bool has_run = record->worker != NULL;
-    add_text(out, "{\"id\":", record->id);
-    add_text(out, ",\"state\":", cress_state_word(record->state));
-    add_text(out, ",\"reason\":", cress_reason_word(explanation->reason));
-    add_text(out, ",\"message\":", explanation->text);
-    add_text(out, ",\"queue\":", record->queue);
-    add_text(out, ",\"task\":", record->task);
-    add_text(out, ",\"worker\":", record->worker);
+    cress_buf_add_member(out, "{\"id\":", record->id);
+    cress_buf_add_member(out, ",\"state\":", cress_state_word(record->state));
+    cress_buf_add_member(out, ",\"reason\":", cress_reason_word(explanation->reason));
+    cress_buf_add_member(out, ",\"message\":", explanation->text);
+    cress_buf_add_member(out, ",\"queue\":", record->queue);
+    cress_buf_add_member(out, ",\"task\":", record->task);
+    cress_buf_add_member(out, ",\"worker\":", record->worker);
     add_time(out, ",\"since\":", has_run ? record->started_ms : record->created_ms);
     add_time(out, ",\"until\":", explanation->until_ms);
     if (explanation->ahead < 0) {

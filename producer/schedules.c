@@ -41,20 +41,10 @@ int64_t cress_schedules_next(const struct cress_schedule_record *schedule, int64
 
 /* --- JSON --- */
 
-static void add_text(struct cress_buf *out, const char *member, const char *text)
-{
-    cress_buf_printf(out, ",\"%s\":", member);
-    if (text) {
-        cress_buf_add_json(out, text, strlen(text));
-    } else {
-        cress_buf_add_text(out, "null");
-    }
-}
-
 static void add_time(struct cress_buf *out, const char *member, int64_t ms)
 {
     char text[CRESS_TIME_TEXT_MAX];
-    add_text(out, member, ms > 0 ? cress_time_format(ms, text) : NULL);
+    cress_buf_add_member(out, member, ms > 0 ? cress_time_format(ms, text) : NULL);
 }
 
 void cress_schedules_write_json(const struct cress_schedule_record *schedule, int64_t now_ms,
@@ -62,18 +52,19 @@ void cress_schedules_write_json(const struct cress_schedule_record *schedule, in
 {
     cress_buf_add_text(out, "{\"name\":");
     cress_buf_add_json(out, schedule->name, strlen(schedule->name));
-    add_text(out, "status", cress_schedule_status_word(cress_schedules_status(schedule, now_ms)));
-    add_text(out, "cron", schedule->cron);
-    add_text(out, "timezone", schedule->timezone);
-    add_text(out, "missed", schedule->missed);
-    add_text(out, "overlap", schedule->overlap);
+    cress_buf_add_member(
+        out, ",\"status\":", cress_schedule_status_word(cress_schedules_status(schedule, now_ms)));
+    cress_buf_add_member(out, ",\"cron\":", schedule->cron);
+    cress_buf_add_member(out, ",\"timezone\":", schedule->timezone);
+    cress_buf_add_member(out, ",\"missed\":", schedule->missed);
+    cress_buf_add_member(out, ",\"overlap\":", schedule->overlap);
     cress_buf_printf(out, ",\"job\":%s", schedule->request ? schedule->request : "null");
-    add_time(out, "next_tick_at", cress_schedules_next(schedule, now_ms));
-    add_time(out, "last_tick_at", schedule->last_ms);
-    add_text(out, "last_job_id", schedule->last_id);
-    add_text(out, "last_job_state", schedule->last_state);
-    add_time(out, "paused_at", schedule->paused_ms);
-    add_time(out, "seen_at", schedule->seen_ms);
+    add_time(out, ",\"next_tick_at\":", cress_schedules_next(schedule, now_ms));
+    add_time(out, ",\"last_tick_at\":", schedule->last_ms);
+    cress_buf_add_member(out, ",\"last_job_id\":", schedule->last_id);
+    cress_buf_add_member(out, ",\"last_job_state\":", schedule->last_state);
+    add_time(out, ",\"paused_at\":", schedule->paused_ms);
+    add_time(out, ",\"seen_at\":", schedule->seen_ms);
     cress_buf_add_char(out, '}');
 }
 

@@ -164,6 +164,12 @@ bool cress_buf_add_json(struct cress_buf *buf, const char *text, size_t size)
     return ok;
 }
 
+bool cress_buf_add_member(struct cress_buf *buf, const char *name, const char *text)
+{
+    cress_buf_add_text(buf, name);
+    return text ? cress_buf_add_json(buf, text, strlen(text)) : cress_buf_add_text(buf, "null");
+}
+
 const char *cress_buf_text(const struct cress_buf *buf)
 {
     return buf->data ? buf->data : "";

@@ -43,6 +43,10 @@ bool cress_buf_vprintf(struct cress_buf *buf, const char *format, va_list args) 
  * U+FFFD. */
 bool cress_buf_add_json(struct cress_buf *buf, const char *text, size_t size);
 
+/* Appends `name`, which is all that comes before the value, such as ,"id": with the comma and the
+ * colon, and `text` as a JSON string, or null. */
+bool cress_buf_add_member(struct cress_buf *buf, const char *name, const char *text);
+
 /* The text so far, "" when nothing was written. Valid until the next write. */
 const char *cress_buf_text(const struct cress_buf *buf);
 

@@ -43,16 +43,6 @@ static void add_json(struct cress_buf *out, const char *name, const char *json)
     cress_buf_add_text(out, json ? json : "null");
 }
 
-static void add_text(struct cress_buf *out, const char *name, const char *text)
-{
-    if (!text) {
-        add_json(out, name, NULL);
-        return;
-    }
-    cress_buf_add_text(out, name);
-    cress_buf_add_json(out, text, strlen(text));
-}
-
 static void add_number(struct cress_buf *out, const char *name, int64_t number)
 {
     cress_buf_printf(out, "%s%" PRId64, name, number);
@@ -100,17 +90,17 @@ static void add_after(struct cress_buf *out, const struct cress_record *record)
 
 void cress_record_write_json(const struct cress_record *record, struct cress_buf *out)
 {
-    add_text(out, "{\"id\":", record->id);
-    add_text(out, ",\"task\":", record->task);
-    add_text(out, ",\"queue\":", record->queue);
-    add_text(out, ",\"priority\":", record->priority);
-    add_text(out, ",\"state\":", cress_state_word(record->state));
+    cress_buf_add_member(out, "{\"id\":", record->id);
+    cress_buf_add_member(out, ",\"task\":", record->task);
+    cress_buf_add_member(out, ",\"queue\":", record->queue);
+    cress_buf_add_member(out, ",\"priority\":", record->priority);
+    cress_buf_add_member(out, ",\"state\":", cress_state_word(record->state));
     add_json(out, ",\"done\":", cress_state_is_terminal(record->state) ? "true" : "false");
     add_number(out, ",\"version\":", record->version);
     add_number(out, ",\"attempt\":", record->attempt);
     add_limit(out, ",\"max_attempts\":", record->max_attempts);
     add_limit(out, ",\"timeout_ms\":", record->timeout_ms);
-    add_text(out, ",\"backoff\":", record->backoff);
+    cress_buf_add_member(out, ",\"backoff\":", record->backoff);
     add_limit(out, ",\"backoff_base_ms\":", record->backoff_base_ms);
     add_limit(out, ",\"backoff_cap_ms\":", record->backoff_cap_ms);
     add_json(out, ",\"payload\":", record->payload);
@@ -118,11 +108,11 @@ void cress_record_write_json(const struct cress_record *record, struct cress_buf
     add_json(out, ",\"error\":", record->error);
     add_json(out, ",\"cancel_requested\":", record->cancel ? "true" : "false");
     add_json(out, ",\"progress\":", record->progress);
-    add_text(out, ",\"log\":", record->log);
-    add_text(out, ",\"worker\":", record->worker);
-    add_text(out, ",\"batch_id\":", record->batch);
-    add_text(out, ",\"key\":", record->key);
-    add_text(out, ",\"unique\":", record->unique);
+    cress_buf_add_member(out, ",\"log\":", record->log);
+    cress_buf_add_member(out, ",\"worker\":", record->worker);
+    cress_buf_add_member(out, ",\"batch_id\":", record->batch);
+    cress_buf_add_member(out, ",\"key\":", record->key);
+    cress_buf_add_member(out, ",\"unique\":", record->unique);
     add_after(out, record);
     add_json(out, ",\"blocked\":", record->blocked);
     add_time(out, ",\"created_at\":", record->created_ms);

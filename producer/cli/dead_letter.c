@@ -8,20 +8,10 @@
 
 #include <string.h>
 
-static void add_text(struct cress_buf *out, const char *name, const char *text)
-{
-    cress_buf_add_text(out, name);
-    if (text) {
-        cress_buf_add_json(out, text, strlen(text));
-    } else {
-        cress_buf_add_text(out, "null");
-    }
-}
-
 static void add_time(struct cress_buf *out, const char *name, int64_t ms)
 {
     char text[CRESS_TIME_TEXT_MAX];
-    add_text(out, name, ms ? cress_time_format(ms, text) : NULL);
+    cress_buf_add_member(out, name, ms ? cress_time_format(ms, text) : NULL);
 }
 
 static void add_message(struct cress_buf *out, const struct cress_message *message)
@@ -39,16 +29,16 @@ void cress_dead_write_json(const struct cress_letter *letter, bool whole, struct
 {
     char fingerprint[CRESS_FINGERPRINT_TEXT_SIZE];
     cress_error_fingerprint(letter->task, letter->code, letter->text, fingerprint);
-    add_text(out, "{\"id\":", letter->id);
-    add_text(out, ",\"task\":", letter->task);
-    add_text(out, ",\"queue\":", letter->queue);
-    add_text(out, ",\"priority\":", cress_priority_word(letter->priority));
+    cress_buf_add_member(out, "{\"id\":", letter->id);
+    cress_buf_add_member(out, ",\"task\":", letter->task);
+    cress_buf_add_member(out, ",\"queue\":", letter->queue);
+    cress_buf_add_member(out, ",\"priority\":", cress_priority_word(letter->priority));
     cress_buf_printf(out, ",\"attempt\":%d", letter->attempt);
     add_time(out, ",\"died_at\":", letter->died_ms);
     add_time(out, ",\"created_at\":", letter->created_ms);
-    add_text(out, ",\"fingerprint\":", fingerprint);
-    add_text(out, ",\"error\":{\"code\":", letter->code);
-    add_text(out, ",\"message\":", letter->text);
+    cress_buf_add_member(out, ",\"fingerprint\":", fingerprint);
+    cress_buf_add_member(out, ",\"error\":{\"code\":", letter->code);
+    cress_buf_add_member(out, ",\"message\":", letter->text);
     cress_buf_add_char(out, '}');
     if (whole) {
         add_message(out, letter->message);

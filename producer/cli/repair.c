@@ -117,10 +117,20 @@ static void count_fixing(struct fixing *fixing)
     add_found(fixing->repair, fixing->kind, fixing->name);
 }
 
-static void keep_cursor(struct cress_repair *repair, const char *next)
+/* A page has come, after whose repairs `then` goes on; `next` is the cursor of the next one. False:
+ * it has not, and that was all. */
+static bool begin_page(struct cress_repair *repair, const char *next,
+                       void (*then)(struct cress_repair *repair), const struct cress_error *err)
 {
+    if (err) {
+        end(repair, err);
+        return false;
+    }
     free(repair->cursor);
     repair->cursor = cress_strdup(next);
+    repair->next = then;
+    repair->open = 1;
+    return true;
 }
 
 /* --- places in limits --- */
@@ -176,13 +186,9 @@ static void awaited_cb(const char *const *ids, size_t count, const char *next,
                        const struct cress_error *err, void *arg)
 {
     struct cress_repair *repair = arg;
-    if (err) {
-        end(repair, err);
+    if (!begin_page(repair, next, next_awaited, err)) {
         return;
     }
-    keep_cursor(repair, next);
-    repair->next = next_awaited;
-    repair->open = 1;
     for (size_t i = 0; i < count; i++) {
         cress_store_get(repair->cli->store, ids[i], awaited_read_cb,
                         begin_fixing(repair, CRESS_REPAIR_WAITING, ids[i]));
@@ -225,13 +231,9 @@ static void batches_cb(const struct cress_batch *batches, size_t count, const ch
                        const struct cress_error *err, void *arg)
 {
     struct cress_repair *repair = arg;
-    if (err) {
-        end(repair, err);
+    if (!begin_page(repair, next, next_batches, err)) {
         return;
     }
-    keep_cursor(repair, next);
-    repair->next = next_batches;
-    repair->open = 1;
     for (size_t i = 0; i < count; i++) {
         const struct cress_batch *batch = &batches[i];
         const int64_t ended = batch->succeeded + batch->failed + batch->cancelled + batch->expired;
@@ -323,14 +325,10 @@ static void jobs_cb(const struct cress_record *records, size_t count, const char
                     const struct cress_error *err, void *arg)
 {
     struct cress_repair *repair = arg;
-    if (err) {
-        end(repair, err);
+    if (!begin_page(repair, next, next_jobs, err)) {
         return;
     }
-    keep_cursor(repair, next);
     repair->looked_at += (int64_t)count;
-    repair->next = next_jobs;
-    repair->open = 1;
     for (size_t i = 0; i < count; i++) {
         struct cress_repair_queue *queue = find_queue(repair, records[i].queue);
         if (repair->acts) {

@@ -14,9 +14,7 @@ static void on_explained(const struct cress_explanation *explanation, const stru
         return;
     }
     cress_explain_write_json(explanation, cress_gateway_page(cress_gateway_of(request)));
-    struct cress_response response = {.status = 200};
-    cress_response_add(&response, "Cache-Control", "no-store");
-    cress_gateway_respond_page(request, &response);
+    cress_gateway_respond_fresh(request);
 }
 
 void cress_gateway_get_explanation(struct cress_request *request, const char *param)

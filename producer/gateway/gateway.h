@@ -101,6 +101,9 @@ void cress_gateway_respond(struct cress_request *request, struct cress_response 
 /* Answers with the page as JSON. */
 void cress_gateway_respond_page(struct cress_request *request, struct cress_response *response);
 
+/* Answers 200 with the page, which is true of this moment only. */
+void cress_gateway_respond_fresh(struct cress_request *request);
+
 /* Answers with a problem document; 503 has a Retry-After. `members` as in cress_problem_write(). */
 void cress_gateway_problem(struct cress_request *request, int status, const char *code,
                            const char *detail, const char *members);

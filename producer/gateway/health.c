@@ -16,9 +16,7 @@ void cress_gateway_get_alive(struct cress_request *request, const char *param)
 {
     (void)param;
     cress_buf_add_text(cress_gateway_page(cress_gateway_of(request)), "{\"alive\":true}");
-    struct cress_response response = {.status = 200};
-    cress_response_add(&response, "Cache-Control", "no-store");
-    cress_gateway_respond_page(request, &response);
+    cress_gateway_respond_fresh(request);
 }
 
 /* Adds "name":{"ready":…} with the reason if it is not. */
@@ -59,9 +57,7 @@ void cress_gateway_get_ready(struct cress_request *request, const char *param)
     if (broker && store && !gateway->draining) {
         cress_buf_printf(cress_gateway_page(gateway), "{\"ready\":true,%s}",
                          cress_buf_text(&parts));
-        struct cress_response response = {.status = 200};
-        cress_response_add(&response, "Cache-Control", "no-store");
-        cress_gateway_respond_page(request, &response);
+        cress_gateway_respond_fresh(request);
     } else {
         cress_gateway_problem(request, 503, "not_ready",
                               gateway->draining ? "the gateway is shutting down"

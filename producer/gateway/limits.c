@@ -3,13 +3,6 @@
 #include "common/store/limits.h"
 #include "producer/gateway/gateway.h"
 
-static void respond(struct cress_request *request)
-{
-    struct cress_response response = {.status = 200};
-    cress_response_add(&response, "Cache-Control", "no-store");
-    cress_gateway_respond_page(request, &response);
-}
-
 static void on_all(const char *const *usages, size_t count, const struct cress_error *err,
                    void *arg)
 {
@@ -25,7 +18,7 @@ static void on_all(const char *const *usages, size_t count, const struct cress_e
         cress_buf_add_text(page, usages[i]);
     }
     cress_buf_add_char(page, ']');
-    respond(request);
+    cress_gateway_respond_fresh(request);
 }
 
 static void on_one(const char *const *usages, size_t count, const struct cress_error *err,
@@ -39,7 +32,7 @@ static void on_one(const char *const *usages, size_t count, const struct cress_e
                               "no job of this task has been started within limits yet", NULL);
     } else {
         cress_buf_add_text(cress_gateway_page(cress_gateway_of(request)), usages[0]);
-        respond(request);
+        cress_gateway_respond_fresh(request);
     }
 }
 

@@ -17,9 +17,7 @@ static void on_queues(const struct cress_queue_summary *queues, size_t count,
         return;
     }
     cress_queues_write_json(queues, count, cress_gateway_page(cress_gateway_of(request)));
-    struct cress_response response = {.status = 200};
-    cress_response_add(&response, "Cache-Control", "no-store");
-    cress_gateway_respond_page(request, &response);
+    cress_gateway_respond_fresh(request);
 }
 
 void cress_gateway_get_queues(struct cress_request *request, const char *param)
@@ -57,9 +55,7 @@ static void on_changed(int64_t since_ms, bool changed, const struct cress_error 
     cress_buf_add_text(page, ",\"paused_at\":");
     cress_queue_write_paused(since_ms, page);
     cress_buf_add_char(page, '}');
-    struct cress_response response = {.status = 200};
-    cress_response_add(&response, "Cache-Control", "no-store");
-    cress_gateway_respond_page(change->request, &response);
+    cress_gateway_respond_fresh(change->request);
 }
 
 static struct change *begin_change(struct cress_request *request, const char *queue)

@@ -40,6 +40,13 @@ void cress_gateway_respond_page(struct cress_request *request, struct cress_resp
     release_page(gateway);
 }
 
+void cress_gateway_respond_fresh(struct cress_request *request)
+{
+    struct cress_response response = {.status = 200};
+    cress_response_add(&response, "Cache-Control", "no-store");
+    cress_gateway_respond_page(request, &response);
+}
+
 void cress_gateway_problem_with(struct cress_request *request, struct cress_response *response,
                                 const char *code, const char *detail, const char *members)
 {

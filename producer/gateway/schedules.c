@@ -32,13 +32,6 @@ static struct schedule_request *begin(struct cress_request *request, const char 
     return self;
 }
 
-static void respond_page(struct cress_request *request)
-{
-    struct cress_response response = {.status = 200};
-    cress_response_add(&response, "Cache-Control", "no-store");
-    cress_gateway_respond_page(request, &response);
-}
-
 /* --- reading --- */
 
 static void on_all(const struct cress_schedule_record *schedules, size_t count,
@@ -56,7 +49,7 @@ static void on_all(const struct cress_schedule_record *schedules, size_t count,
         cress_schedules_write_json(&schedules[i], cress_clock_wall_ms(), page);
     }
     cress_buf_add_char(page, ']');
-    respond_page(request);
+    cress_gateway_respond_fresh(request);
 }
 
 void cress_gateway_get_schedules(struct cress_request *request, const char *param)
@@ -87,7 +80,7 @@ static void on_one(const struct cress_schedule_record *schedules, size_t count,
     if (!is_missing(self, count, err)) {
         cress_schedules_write_json(schedules, cress_clock_wall_ms(),
                                    cress_gateway_page(cress_gateway_of(self->request)));
-        respond_page(self->request);
+        cress_gateway_respond_fresh(self->request);
     }
 }
 

@@ -137,6 +137,7 @@ end
 
 local function want(l, wait)
     redis.call('ZADD', l.keys, math.max(l.wanted, l.now + wait + GRACE), l.key)
+    redis.call('PEXPIRE', l.keys, 86400000)
 end
 
 local function join_line(l)

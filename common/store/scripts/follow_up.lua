@@ -78,8 +78,15 @@ local state, _, _, _, flags = read_status(job)
 if state and not is_terminal(state) then
     return {0} -- retried by request: what waits for it waits on
 end
+-- What has been done stood near the head; it is looked for no further, for the list may be long.
+local near = {}
+for _, entry in ipairs(#ARGV > 2 and redis.call('LRANGE', list, 0, CHUNK - 1) or {}) do
+    near[entry] = true
+end
 for i = 3, #ARGV do
-    redis.call('LREM', list, 1, ARGV[i])
+    if near[ARGV[i]] then
+        redis.call('LREM', list, 1, ARGV[i])
+    end
 end
 local answer = {0}
 local batch = batch_of(job, flags or 0)
