@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Schedules against a real Redis: what workers are told when they register and claim ticks.
 #include "common/store/schedules.h"
+#include "tests/integration/store/loop.h"
 #include "tests/integration/store/server.h"
 #include "tests/unit/unit.h"
 
@@ -27,24 +28,9 @@ static struct {
 
 /* --- running the loop until something is so --- */
 
-static void on_tick(uv_timer_t *timer)
-{
-    (void)timer;
-}
-
 static void run_until(const bool *flag)
 {
-    const int64_t deadline = cress_clock_mono_ms() + DEADLINE_MS;
-    uv_timer_t tick;
-
-    uv_timer_init(&loop, &tick);
-    uv_timer_start(&tick, on_tick, 10, 10);
-    while (!*flag) {
-        assert_true(cress_clock_mono_ms() < deadline);
-        uv_run(&loop, UV_RUN_ONCE);
-    }
-    uv_close((uv_handle_t *)&tick, NULL);
-    uv_run(&loop, UV_RUN_NOWAIT);
+    loop_run_until(&loop, flag, DEADLINE_MS);
 }
 
 static void state_cb(bool is_ready, const struct cress_error *err, void *arg)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The store against a real Redis: every verdict and transition, batches, TTLs, waiting, and faults.
+#include "tests/integration/store/loop.h"
 #include "tests/integration/store/server.h"
 #include "tests/unit/unit.h"
 
@@ -20,24 +21,9 @@ static bool store_ready;
 
 /* --- running the loop until something is so --- */
 
-static void on_tick(uv_timer_t *timer)
-{
-    (void)timer;
-}
-
 static void run_until(const bool *flag)
 {
-    const int64_t deadline = cress_clock_mono_ms() + DEADLINE_MS;
-    uv_timer_t tick;
-
-    uv_timer_init(&loop, &tick);
-    uv_timer_start(&tick, on_tick, 10, 10);
-    while (!*flag) {
-        assert_true(cress_clock_mono_ms() < deadline);
-        uv_run(&loop, UV_RUN_ONCE);
-    }
-    uv_close((uv_handle_t *)&tick, NULL);
-    uv_run(&loop, UV_RUN_NOWAIT);
+    loop_run_until(&loop, flag, DEADLINE_MS);
 }
 
 /* What the last callback was given. */
@@ -621,26 +607,6 @@ static void test_start_of_a_unique_job_without_record(void **state)
     expect_holder("a");
 }
 
-/* Whatever it waited for has been forgotten together with its record: its message says that it may
- * run. */
-static void test_start_of_a_limited_job_without_record(void **state)
-{
-    (void)state;
-    struct cress_job job = make_job("a");
-    const struct cress_start limited = {.job = &job,
-                                        .worker = "w",
-                                        .max_crashes = 2,
-                                        .now_ms = 5,
-                                        .limits = "0 0 1 0 0 0 60000 t "};
-
-    job.after = "long-gone";
-    expect_call();
-    cress_store_start(store, &limited, started_cb, NULL);
-    wait_for_success();
-    assert_int_equal(last.verdict, CRESS_VERDICT_APPLIED);
-    assert_int_equal(get("a")->state, CRESS_STATE_RUNNING);
-}
-
 static enum cress_state create_after(const char *id, const char *after, bool any)
 {
     struct cress_job job = make_job(id);
@@ -653,16 +619,36 @@ static enum cress_state create_after(const char *id, const char *after, bool any
     return last.state;
 }
 
-static enum cress_verdict start_limited(const char *id, const char *limits, int64_t now_ms)
+static enum cress_verdict start_job_limited(const struct cress_job *job, const char *limits,
+                                            int64_t now_ms)
 {
-    struct cress_job job = make_job(id);
     const struct cress_start begin = {
-        .job = &job, .worker = "w", .max_crashes = 2, .limits = limits, .now_ms = now_ms};
+        .job = job, .worker = "w", .max_crashes = 2, .limits = limits, .now_ms = now_ms};
 
     expect_call();
     cress_store_start(store, &begin, started_cb, NULL);
     wait_for_success();
     return last.verdict;
+}
+
+static enum cress_verdict start_limited(const char *id, const char *limits, int64_t now_ms)
+{
+    struct cress_job job = make_job(id);
+
+    return start_job_limited(&job, limits, now_ms);
+}
+
+/* Whatever it waited for has been forgotten together with its record: its message says that it may
+ * run. */
+static void test_start_of_a_limited_job_without_record(void **state)
+{
+    (void)state;
+    struct cress_job job = make_job("a");
+
+    job.after = "long-gone";
+    assert_int_equal(start_job_limited(&job, "0 0 1 0 0 0 60000 cress.echo ", 1),
+                     CRESS_VERDICT_APPLIED);
+    assert_int_equal(get("a")->state, CRESS_STATE_RUNNING);
 }
 
 /* Places in the line are in the order of coming, and what waits longer is told to stay longer. */
@@ -692,6 +678,9 @@ static void test_limited_concurrency(void **state)
     assert_int_equal(start_limited("b", one, 5), CRESS_VERDICT_APPLIED);
     assert_null(get("b")->blocked);
     assert_int_equal(command("ZCARD", "cress:limit:cress.echo:line:", NULL, NULL), 21);
+    /* the jobs may never come back, nor their keys */
+    assert_true(command("PTTL", "cress:limit:cress.echo:line:", NULL, NULL) > 0);
+    assert_true(command("PTTL", "cress:limit:cress.echo:keys", NULL, NULL) > 0);
 }
 
 static void test_limited_rate(void **state)
@@ -743,8 +732,7 @@ static void test_every_pair(void **state)
             const int64_t version = get(id)->version;
             const int attempt = last.record->attempt;
             const enum cress_verdict verdict = change(id, to, 1);
-            const bool allowed =
-                cress_state_may_become(from, to) && !cress_state_is_terminal(from);
+            const bool allowed = cress_state_may_become(from, to) && !cress_state_is_terminal(from);
             const bool repeat = from == to && attempt == 1 && !cress_state_is_terminal(from);
 
             assert_int_equal(verdict, allowed || repeat               ? CRESS_VERDICT_APPLIED

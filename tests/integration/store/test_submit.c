@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Submitting against a real broker and store: CRESS_BROKER_URL and CRESS_STORE_URL name them.
+#include "tests/integration/store/loop.h"
 #include "tests/unit/unit.h"
 
 #include "common/base/clock.h"
@@ -18,24 +19,9 @@ static struct cress_submit_options options;
 
 /* --- running the loop until something is so --- */
 
-static void on_tick(uv_timer_t *timer)
-{
-    (void)timer;
-}
-
 static void run_until(const bool *flag)
 {
-    const int64_t deadline = cress_clock_mono_ms() + DEADLINE_MS;
-    uv_timer_t tick;
-
-    uv_timer_init(&loop, &tick);
-    uv_timer_start(&tick, on_tick, 10, 10);
-    while (!*flag) {
-        assert_true(cress_clock_mono_ms() < deadline);
-        uv_run(&loop, UV_RUN_ONCE);
-    }
-    uv_close((uv_handle_t *)&tick, NULL);
-    uv_run(&loop, UV_RUN_NOWAIT);
+    loop_run_until(&loop, flag, DEADLINE_MS);
 }
 
 static struct {
