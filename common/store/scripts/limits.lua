@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- How the limits are used. KEYS: names of limited tasks. ARGV: a task or ''. Returns for each task a JSON object, see
 -- docs/http-api.md; for a task that was named, its keys are in it too. The keys of the store are those of admit.lua.
-local SHOWN = 1000 -- keys, and jobs that run, at most
+local SHOWN = 1000 -- keys, and jobs that run, at most: Redis serves nobody else meanwhile
 local LETTERS = {['1000'] = 's', ['60000'] = 'm', ['3600000'] = 'h'}
 
 local function rate(count, period)
@@ -58,6 +58,15 @@ local function keys_json(base, now, period)
     return ',"keys":[' .. table.concat(texts, ',') .. ']'
 end
 
+-- How many jobs wait, and of how many keys; of many keys, an estimate from those whose next job comes back first.
+local function count_waiting(base, now)
+    local waiting, keys = 0, redis.call('ZCOUNT', base .. ':keys', now, '+inf')
+    for _, key in ipairs(redis.call('ZRANGEBYSCORE', base .. ':keys', now, '+inf', 'LIMIT', 0, SHOWN)) do
+        waiting = waiting + redis.call('ZCARD', base .. ':line:' .. key)
+    end
+    return math.floor(waiting * math.max(keys / SHOWN, 1)), keys
+end
+
 local function task_json(task, now, with_keys)
     local base = LIMIT .. task
     local known = redis.call('HMGET', base, 'limits', 'hold', 'waits')
@@ -65,15 +74,12 @@ local function task_json(task, now, with_keys)
         return nil
     end
     local n, period, c, key_n, key_period, key_c = string.match(known[1], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
-    local waiting, keys = 0, redis.call('ZRANGEBYSCORE', base .. ':keys', now, '+inf')
-    for _, key in ipairs(keys) do
-        waiting = waiting + redis.call('ZCARD', base .. ':line:' .. key)
-    end
+    local waiting, keys = count_waiting(base, now)
     return '{"task":"' .. task .. '","rate":' .. rate(n, period) .. ',"concurrency":' .. number(c) ..
         ',"key_rate":' .. rate(key_n, key_period) .. ',"key_concurrency":' .. number(key_c) ..
         ',"started":' .. recent(base .. ':starts', tonumber(period), now) ..
         ',"running":' .. redis.call('ZCOUNT', base .. ':running', now, '+inf') ..
-        ',"waiting":' .. waiting .. ',"waiting_keys":' .. #keys ..
+        ',"waiting":' .. waiting .. ',"waiting_keys":' .. keys ..
         ',"hold_ms":' .. (known[2] and math.floor(known[2]) or 'null') .. ',"waits":' .. (known[3] or 0) ..
         (with_keys and keys_json(base, now, math.max(tonumber(period), tonumber(key_period))) or '') .. '}'
 end

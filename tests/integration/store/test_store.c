@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/store/internal.h"
+#include "common/store/limits.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -681,6 +682,24 @@ static void test_limited_concurrency(void **state)
     /* the jobs may never come back, nor their keys */
     assert_true(command("PTTL", "cress:limit:cress.echo:line:", NULL, NULL) > 0);
     assert_true(command("PTTL", "cress:limit:cress.echo:keys", NULL, NULL) > 0);
+}
+
+/* Only some of them are looked at: Redis serves nobody else meanwhile. */
+static void test_limits_of_many_keys(void **state)
+{
+    static const char fill[] = "for i = 1, 2000 do "
+                               "redis.call('ZADD', 'cress:limit:cress.echo:keys', 9e15 + i, i) "
+                               "for j = 1, i > 1000 and 3 or 1 do redis.call('ZADD', "
+                               "'cress:limit:cress.echo:line:' .. i, j, j) end "
+                               "end return 1";
+
+    (void)state;
+    assert_int_equal(start_limited("a", "0 0 1 0 0 0 60000 cress.echo ", 1), CRESS_VERDICT_APPLIED);
+    assert_int_equal(command("EVAL", fill, "0", NULL), 1);
+    expect_call();
+    cress_store_limits(store, NULL, texts_cb, NULL);
+    wait_for_success();
+    assert_non_null(strstr(last.texts[0], "\"waiting\":2000,\"waiting_keys\":2000"));
 }
 
 static void test_limited_rate(void **state)
@@ -1937,6 +1956,7 @@ int main(void)
         TEST(test_idempotency),
         TEST(test_start_of_a_unique_job_without_record),
         TEST(test_limited_concurrency),
+        TEST(test_limits_of_many_keys),
         TEST(test_limited_rate),
         TEST(test_every_pair),
         TEST(test_outcomes),
