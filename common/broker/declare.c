@@ -179,8 +179,8 @@ static amqp_table_entry_t quorum(void)
 }
 
 /* Dead letters reach their queue at least once; RabbitMQ wants reject-publish with it. */
-#define AT_LEAST_ONCE                                             \
-    text_argument("x-dead-letter-exchange", ""),                  \
+#define AT_LEAST_ONCE(exchange)                                   \
+    text_argument("x-dead-letter-exchange", exchange),            \
         text_argument("x-dead-letter-strategy", "at-least-once"), \
         text_argument("x-overflow", "reject-publish")
 
@@ -198,11 +198,62 @@ static enum cress_status declare_work(struct cress_declarer *declarer, const cha
     amqp_table_entry_t arguments[] = {
         quorum(),
         number_argument("x-delivery-limit", CRESS_DELIVERY_LIMIT),
-        AT_LEAST_ONCE,
+        AT_LEAST_ONCE(""),
         text_argument("x-dead-letter-routing-key", dead),
     };
     const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
     return declare_queue(declarer, name, table, err);
+}
+
+static enum cress_status declare_exchange(struct cress_declarer *declarer, const char *name,
+                                          const char *type, amqp_table_t arguments,
+                                          struct cress_error *err)
+{
+    amqp_exchange_declare_t request = {.exchange = amqp_cstring_bytes(name),
+                                       .type = amqp_cstring_bytes(type),
+                                       .durable = 1,
+                                       .arguments = arguments};
+    return call(declarer, AMQP_EXCHANGE_DECLARE_METHOD, &request, AMQP_EXCHANGE_DECLARE_OK_METHOD,
+                NULL, err);
+}
+
+/* The routing key is the queue's name: a fanout exchange does not mind. */
+static enum cress_status bind_queue(struct cress_declarer *declarer, const char *queue,
+                                    const char *exchange, struct cress_error *err)
+{
+    amqp_queue_bind_t request = {.queue = amqp_cstring_bytes(queue),
+                                 .exchange = amqp_cstring_bytes(exchange),
+                                 .routing_key = amqp_cstring_bytes(queue)};
+    return call(declarer, AMQP_QUEUE_BIND_METHOD, &request, AMQP_QUEUE_BIND_OK_METHOD, NULL, err);
+}
+
+static enum cress_status declare_due(struct cress_declarer *declarer, struct cress_error *err)
+{
+    if (declarer->has_due) {
+        return CRESS_OK;
+    }
+    enum cress_status status =
+        declare_exchange(declarer, CRESS_UNDELIVERABLE, "fanout", amqp_empty_table, err);
+    if (!status) {
+        status = declare_plain(declarer, CRESS_UNDELIVERABLE, err);
+    }
+    if (!status) {
+        status = bind_queue(declarer, CRESS_UNDELIVERABLE, CRESS_UNDELIVERABLE, err);
+    }
+    amqp_table_entry_t arguments[] = {text_argument("alternate-exchange", CRESS_UNDELIVERABLE)};
+    const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
+    if (!status) {
+        status = declare_exchange(declarer, CRESS_DUE_EXCHANGE, "direct", table, err);
+    }
+    declarer->has_due = !status;
+    return status;
+}
+
+static enum cress_status bind_to_due(struct cress_declarer *declarer, const char *queue,
+                                     struct cress_error *err)
+{
+    const enum cress_status status = declare_due(declarer, err);
+    return status ? status : bind_queue(declarer, queue, CRESS_DUE_EXCHANGE, err);
 }
 
 static enum cress_status declare_delay(struct cress_declarer *declarer, const char *name,
@@ -212,22 +263,19 @@ static enum cress_status declare_delay(struct cress_declarer *declarer, const ch
     if (*is_declared) {
         return CRESS_OK;
     }
-    amqp_exchange_declare_t declare = {
-        .exchange = amqp_cstring_bytes(name), .type = amqp_cstring_bytes("fanout"), .durable = 1};
-    enum cress_status status = call(declarer, AMQP_EXCHANGE_DECLARE_METHOD, &declare,
-                                    AMQP_EXCHANGE_DECLARE_OK_METHOD, NULL, err);
+    enum cress_status status = declare_due(declarer, err);
+    if (!status) {
+        status = declare_exchange(declarer, name, "fanout", amqp_empty_table, err);
+    }
     /* No x-dead-letter-routing-key: the message keeps its own, which names the work queue. */
     amqp_table_entry_t arguments[] = {quorum(), number_argument("x-message-ttl", delay_ms),
-                                      AT_LEAST_ONCE};
+                                      AT_LEAST_ONCE(CRESS_DUE_EXCHANGE)};
     const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
     if (!status) {
         status = declare_queue(declarer, name, table, err);
     }
-    amqp_queue_bind_t bind = {.queue = amqp_cstring_bytes(name),
-                              .exchange = amqp_cstring_bytes(name)};
     if (!status) {
-        status =
-            call(declarer, AMQP_QUEUE_BIND_METHOD, &bind, AMQP_QUEUE_BIND_OK_METHOD, NULL, err);
+        status = bind_queue(declarer, name, name, err);
     }
     *is_declared = !status;
     return status;
@@ -262,6 +310,9 @@ static enum cress_status declare_family(struct cress_declarer *declarer,
     for (int i = 0; i < CRESS_PRIORITY_COUNT && !status; i++) {
         name = family->names[i];
         status = declare_work(declarer, name, dead, err);
+        if (!status) {
+            status = bind_to_due(declarer, name, err);
+        }
     }
     if (status && !declarer->connection->broken) {
         status = explain_mismatch(name, family->queue, err);
@@ -292,6 +343,9 @@ static enum cress_status check_exists(struct cress_declarer *declarer, const cha
     enum cress_status status = look_up(declarer, name, NULL, err);
     if (status == CRESS_NOT_FOUND) {
         return cress_error_set(err, CRESS_NOT_FOUND, "unroutable", "there is no queue %s", name);
+    }
+    if (!status) {
+        status = bind_to_due(declarer, name, err);
     }
     if (!status && declarer->known_count < CRESS_DECLARER_KNOWN_MAX) {
         declarer->known[declarer->known_count++] = cress_strdup(name);
@@ -325,6 +379,7 @@ bool cress_declarer_forget(struct cress_declarer *declarer, const char *exchange
     const int64_t delay_ms = cress_route_delay_of(exchange);
     if (delay_ms) {
         declarer->has_delay[cress_route_delay_index(delay_ms)] = false;
+        declarer->has_due = false;
     }
     struct cress_family *family = family_of_name(declarer, routing_key);
     if (family) {

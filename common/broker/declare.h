@@ -24,6 +24,7 @@ struct cress_declarer {
     struct cress_list families;            /* the work queues that may be declared */
     struct cress_family *last;             /* the one found last */
     bool has_delay[CRESS_DELAY_COUNT];     /* declared; by cress_route_delay_index() */
+    bool has_due;                          /* declared: what they lead to */
     char *known[CRESS_DECLARER_KNOWN_MAX]; /* queues of others that were seen to exist */
     size_t known_count;
 };

@@ -10,7 +10,7 @@
 
 enum { DELAYS_PER_DOUBLING = 8, LAST_HOP_MS = 2048, SLACK_MS = 512 };
 
-static const char delay_prefix[] = "cress.delay.";
+static const char delay_prefix[] = "cress.later.";
 
 void cress_route_queue_name(const char *queue, enum cress_priority priority,
                             char name[CRESS_ROUTE_NAME_MAX])

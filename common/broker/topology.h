@@ -3,9 +3,13 @@
 //
 //   work queue q    q.high, q, q.low   durable quorum queues; dead letters to q.dead, at least once
 //   dead letters    q.dead             durable quorum queue
-//   delay           cress.delay.<ms>   fanout exchange and quorum queue with that TTL; when it has
-//                                      passed, the broker routes the message by its first routing
-//                                      key, which is the work queue's name
+//   delay           cress.later.<ms>   fanout exchange and quorum queue with that TTL; when it has
+//                                      passed, the broker gives the message to cress.due
+//   due             cress.due          direct exchange, which routes by the message's first routing
+//                                      key, the work queue's name. Each work queue is bound to it
+//   undeliverable   cress.undeliverable  fanout exchange and quorum queue: what became due for a queue
+//                                      that is gone. Without it such messages would stay in their
+//                                      delay queue, and RabbitMQ would hold up all the others there
 //
 // Delays are the multiples of 64 ms up to a second, and from there eight to each doubling: 1152,
 // 1280, … 2048, 2304, …. A job that is due within two seconds is sent to the next longer one: late
@@ -28,6 +32,9 @@
 
 enum { CRESS_ROUTE_NAME_MAX = 256, CRESS_DELAY_NAME_MAX = 32 };
 
+#define CRESS_DUE_EXCHANGE  "cress.due"
+#define CRESS_UNDELIVERABLE "cress.undeliverable"
+
 /* Deliveries after which the broker itself dead-letters a message: a net below the worker's own
  * count of crashes, and high, because RabbitMQ before 4.0 counts tidy hand-backs too. Part of the
  * queue's arguments: never change it. */
@@ -43,7 +50,7 @@ enum { CRESS_DELIVERY_LIMIT = 50 };
 enum { CRESS_DELAY_COUNT = 184 };
 
 struct cress_route {
-    char exchange[CRESS_DELAY_NAME_MAX]; /* "" or cress.delay.<ms> */
+    char exchange[CRESS_DELAY_NAME_MAX]; /* "" or cress.later.<ms> */
     char routing_key[CRESS_ROUTE_NAME_MAX];
     int64_t delay_ms; /* of the delay queue; 0: none */
 };

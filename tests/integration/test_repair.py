@@ -50,7 +50,7 @@ class RepairTest(TestCase):
         """The names of all delay queues: see common/broker/topology.h."""
         names, ms, step = [], 64, 64
         while ms <= 2 ** 31:
-            names.append("cress.delay.%d" % ms)
+            names.append("cress.later.%d" % ms)
             step = step * 2 if ms >= 16 * step else step
             ms += step
         return names

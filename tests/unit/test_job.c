@@ -74,7 +74,7 @@ static void test_check(void **state)
         {"t", "q.dead", NULL, NULL, 0, CRESS_INVALID},
         {"t", "high", NULL, NULL, 0, CRESS_OK},
         {"t", "amq.gen", NULL, NULL, 0, CRESS_INVALID},
-        {"t", "cress.delay.64", NULL, NULL, 0, CRESS_INVALID},
+        {"t", "cress.later.64", NULL, NULL, 0, CRESS_INVALID},
         {"t", "q", "", NULL, 0, CRESS_INVALID},
         {"t", "q", "a/b", NULL, 0, CRESS_INVALID},
         {"t", "q", name128, NULL, 0, CRESS_OK},

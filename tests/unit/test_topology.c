@@ -19,20 +19,20 @@ static void test_routes(void **state)
         {"default", CRESS_PRIORITY_HIGH, 0, "", "default.high", 0},
         {"mail", CRESS_PRIORITY_LOW, 0, "", "mail.low", 0},
         {"mail", CRESS_PRIORITY_NORMAL, 63, "", "mail", 0},
-        {"mail", CRESS_PRIORITY_NORMAL, 64, "cress.delay.64", "mail", 64},
-        {"mail", CRESS_PRIORITY_HIGH, 65, "cress.delay.128", "mail.high", 128},
-        {"mail", CRESS_PRIORITY_NORMAL, 128, "cress.delay.128", "mail", 128},
-        {"mail", CRESS_PRIORITY_NORMAL, 1000, "cress.delay.1024", "mail", 1024},
-        {"mail", CRESS_PRIORITY_NORMAL, 1025, "cress.delay.1152", "mail", 1152},
-        {"mail", CRESS_PRIORITY_NORMAL, 1921, "cress.delay.2048", "mail", 2048},
-        {"mail", CRESS_PRIORITY_NORMAL, 2048, "cress.delay.2048", "mail", 2048},
-        {"mail", CRESS_PRIORITY_NORMAL, 2049, "cress.delay.1536", "mail", 1536},
-        {"mail", CRESS_PRIORITY_NORMAL, 30000, "cress.delay.28672", "mail", 28672},
-        {"mail", CRESS_PRIORITY_NORMAL, INT64_C(1) << 31, "cress.delay.2013265920", "mail",
+        {"mail", CRESS_PRIORITY_NORMAL, 64, "cress.later.64", "mail", 64},
+        {"mail", CRESS_PRIORITY_HIGH, 65, "cress.later.128", "mail.high", 128},
+        {"mail", CRESS_PRIORITY_NORMAL, 128, "cress.later.128", "mail", 128},
+        {"mail", CRESS_PRIORITY_NORMAL, 1000, "cress.later.1024", "mail", 1024},
+        {"mail", CRESS_PRIORITY_NORMAL, 1025, "cress.later.1152", "mail", 1152},
+        {"mail", CRESS_PRIORITY_NORMAL, 1921, "cress.later.2048", "mail", 2048},
+        {"mail", CRESS_PRIORITY_NORMAL, 2048, "cress.later.2048", "mail", 2048},
+        {"mail", CRESS_PRIORITY_NORMAL, 2049, "cress.later.1536", "mail", 1536},
+        {"mail", CRESS_PRIORITY_NORMAL, 30000, "cress.later.28672", "mail", 28672},
+        {"mail", CRESS_PRIORITY_NORMAL, INT64_C(1) << 31, "cress.later.2013265920", "mail",
          INT64_C(15) << 27},
-        {"mail", CRESS_PRIORITY_NORMAL, (INT64_C(1) << 31) + 512, "cress.delay.2147483648", "mail",
+        {"mail", CRESS_PRIORITY_NORMAL, (INT64_C(1) << 31) + 512, "cress.later.2147483648", "mail",
          INT64_C(1) << 31},
-        {"mail", CRESS_PRIORITY_NORMAL, INT64_MAX, "cress.delay.2147483648", "mail",
+        {"mail", CRESS_PRIORITY_NORMAL, INT64_MAX, "cress.later.2147483648", "mail",
          INT64_C(1) << 31},
     };
     for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
@@ -116,19 +116,19 @@ static void test_delay_of(void **state)
         const char *exchange;
         int64_t delay_ms;
     } cases[] = {
-        {"cress.delay.64", 64},
-        {"cress.delay.2147483648", INT64_C(1) << 31},
-        {"cress.delay.32", 0},
-        {"cress.delay.4294967296", 0},
-        {"cress.delay.65", 0},
-        {"cress.delay.1088", 0},
-        {"cress.delay.1152", 1152},
-        {"cress.delay.", 0},
-        {"cress.delay.64x", 0},
-        {"cress.delay.-64", 0},
+        {"cress.later.64", 64},
+        {"cress.later.2147483648", INT64_C(1) << 31},
+        {"cress.later.32", 0},
+        {"cress.later.4294967296", 0},
+        {"cress.later.65", 0},
+        {"cress.later.1088", 0},
+        {"cress.later.1152", 1152},
+        {"cress.later.", 0},
+        {"cress.later.64x", 0},
+        {"cress.later.-64", 0},
         {"", 0},
         {"amq.direct", 0},
-        {"cress.delay.99999999999999999999", 0},
+        {"cress.later.99999999999999999999", 0},
     };
     for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
         assert_int_equal(cress_route_delay_of(cases[i].exchange), cases[i].delay_ms);
@@ -143,7 +143,7 @@ static void test_delays_have_places(void **state)
     for (int64_t ms = 64; ms <= INT64_C(1) << 31; ms += step, place++) {
         step = ms == 16 * step ? 2 * step : step;
         char exchange[CRESS_ROUTE_NAME_MAX];
-        snprintf(exchange, sizeof exchange, "cress.delay.%lld", (long long)ms);
+        snprintf(exchange, sizeof exchange, "cress.later.%lld", (long long)ms);
         assert_int_equal(cress_route_delay_of(exchange), ms);
         assert_int_equal(cress_route_delay_index(ms), place);
         char name[CRESS_DELAY_NAME_MAX];
@@ -160,12 +160,12 @@ static void test_excess(void **state)
         const char *queue;
         int64_t due_in_ms, excess_ms;
     } cases[] = {
-        {"cress.delay.1024", 0, 0},
-        {"cress.delay.1024", -5, 0},
-        {"cress.delay.1024", 640, 0},
-        {"cress.delay.1024", 641, 1},
-        {"cress.delay.2048", 3600000, 3600000 - 768},
-        {"cress.delay.2147483648", INT64_MAX, 0},
+        {"cress.later.1024", 0, 0},
+        {"cress.later.1024", -5, 0},
+        {"cress.later.1024", 640, 0},
+        {"cress.later.1024", 641, 1},
+        {"cress.later.2048", 3600000, 3600000 - 768},
+        {"cress.later.2147483648", INT64_MAX, 0},
         {"default", 3600000, 0},
     };
     for (size_t i = 0; i < CRESS_COUNT(cases); i++) {

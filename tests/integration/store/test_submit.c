@@ -206,7 +206,7 @@ static void test_scheduled(void **state)
     assert_int_equal(last.err.status, CRESS_OK);
     assert_int_equal(last.record->state, CRESS_STATE_SCHEDULED);
     assert_true(last.record->run_at_ms == job.not_before_ms);
-    assert_true(waiting_in("cress.delay.57344") > 0);
+    assert_true(waiting_in("cress.later.57344") > 0);
     assert_int_equal(waiting_in("default"), before);
 }
 
