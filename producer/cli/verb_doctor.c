@@ -26,6 +26,7 @@ static const char *const verdict_words[] = {"pending", "ok", "warn", "fail"};
 
 enum check {
     CHECK_BROKER,
+    CHECK_UNDELIVERABLE,
     CHECK_LEASE,
     CHECK_STORE,
     CHECK_WORKERS,
@@ -33,8 +34,8 @@ enum check {
     CHECK_OBJECTS,
     CHECK_COUNT
 };
-static const char *const check_names[] = {"broker",  "lease",     "store",
-                                          "workers", "schedules", "objects"};
+static const char *const check_names[] = {"broker",  "undeliverable", "lease",  "store",
+                                          "workers", "schedules",     "objects"};
 
 struct doctor {
     struct cress_cli *cli;
@@ -188,15 +189,46 @@ static bool is_too_old(const char *server)
     return *digits && (major < 3 || (major == 3 && minor < 10));
 }
 
+static void on_undeliverable(const struct cress_queue_stats *stats, size_t count,
+                             const struct cress_error *err, void *arg)
+{
+    struct doctor *doctor = arg;
+    (void)count;
+    if (err) {
+        judge(doctor, CHECK_UNDELIVERABLE, BAD, "%s", err->message);
+    } else if (stats->ready > 0) {
+        judge(doctor, CHECK_UNDELIVERABLE, DOUBTFUL,
+              "%" PRId64
+              " messages became due for queues that were deleted, and lie in " CRESS_UNDELIVERABLE
+              ": start workers for these queues, then cress doctor --fix sends the jobs again; "
+              "then purge it",
+              stats->ready);
+    } else {
+        judge(doctor, CHECK_UNDELIVERABLE, GOOD, "no message became due for a queue that is gone");
+    }
+}
+
+static void lose_broker(struct doctor *doctor, const char *url, const char *why, const char *advice)
+{
+    judge(doctor, CHECK_BROKER, BAD, "%s: %s; %s", url, why, advice);
+    judge(doctor, CHECK_UNDELIVERABLE, DOUBTFUL, "unknown without the broker");
+}
+
 static void look_at_broker(struct doctor *doctor)
 {
+    static const char *const names[] = {CRESS_UNDELIVERABLE, NULL};
     struct cress_error why;
     char url[URL_TEXT_MAX], server[128], heartbeat[CRESS_TIME_TEXT_MAX];
     const struct cress_config *config = doctor->cli->config;
     cress_text_redact_url(config->broker_url, url, sizeof url);
     const int64_t took_ms = cress_clock_mono_ms() - doctor->started_ms;
+    if (doctor->checks[CHECK_BROKER].verdict != PENDING) {
+        return;
+    }
     switch (cress_broker_state(doctor->cli->broker, &why)) {
     case CRESS_BROKER_READY:
+        cress_broker_inspect(doctor->cli->broker, names, doctor->cli->connect_timeout_ms,
+                             on_undeliverable, doctor);
         cress_broker_server(doctor->cli->broker, server, sizeof server);
         judge(doctor, CHECK_BROKER, is_too_old(server) ? BAD : GOOD,
               "%s at %s, logged in within %" PRId64 " ms, heartbeat %s%s", server, url, took_ms,
@@ -204,13 +236,12 @@ static void look_at_broker(struct doctor *doctor)
               is_too_old(server) ? "; Cress needs RabbitMQ 3.10 or later" : "");
         return;
     case CRESS_BROKER_BLOCKED:
-        judge(doctor, CHECK_BROKER, BAD,
-              "%s takes no messages: memory or disk alarm; free some, see rabbitmqctl status", url);
+        lose_broker(doctor, url, "takes no messages: memory or disk alarm",
+                    "free some, see rabbitmqctl status");
         return;
     case CRESS_BROKER_CONNECTING:
         if (!cress_status_is_temporary(why.status) || took_ms >= doctor->cli->connect_timeout_ms) {
-            judge(doctor, CHECK_BROKER, BAD, "%s: %s; set it with --broker-url or CRESS_BROKER_URL",
-                  url, why.message);
+            lose_broker(doctor, url, why.message, "set it with --broker-url or CRESS_BROKER_URL");
         }
         return;
     }
