@@ -160,7 +160,7 @@ bench: all $(BENCH) ## measure throughput beside the raw limit of the broker
 
 integration-programs: $(CLIENTS)
 
-test-programs: $(CHOSEN) $(CORPUS) $(COMPILE_COMMANDS)
+test-programs: $(CHOSEN) $(CORPUS) $(BENCH) $(COMPILE_COMMANDS)
 
 ASAN = $(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined
 TSAN = $(MAKE) BUILD=$(BUILD)/tsan SANITIZE=thread
@@ -396,8 +396,8 @@ $(TESTS): LIBS = $(LIBS_TESTS)
 $(CLIENTS): $(BUILD)/libsupport.a
 $(TESTS): $(BUILD)/libprograms.a | $(BUILD)/.test-packages
 $(FUZZ): LINK_FLAGS = -fsanitize=fuzzer
-# A unit test may put a function of its own in the place of a room's: the first definition counts.
-$(UNIT): LINK_FLAGS = -Wl,--allow-multiple-definition
+# A test may put a function of its own in the place of a room's: the first definition counts.
+$(UNIT) $(BENCH): LINK_FLAGS = -Wl,--allow-multiple-definition
 $(EXAMPLES) $(filter-out $(CORPUS),$(TESTS)): $(BUILD)/%: $(BUILD)/obj/%.o
 $(filter $(BUILD)/examples/tutorials/%,$(EXAMPLES)): $(BUILD)/obj/examples/tutorials/tutorial.o
 $(CORPUS): $(BUILD)/tests/corpus/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/standalone.o
