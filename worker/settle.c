@@ -266,6 +266,13 @@ static void buried_cb(const struct cress_error *err, void *arg)
     struct cress_attempt *attempt = arg;
     if (err && has_no_dead_queue(attempt, err)) {
         attempt->settlement = CRESS_DEAD;
+        if (attempt->is_leased) {
+            cress_log(CRESS_LOG_WARN,
+                      "job failed after its delivery was let go, and its queue has no dead "
+                      "letters: only the record is left",
+                      CRESS_KV("job", attempt->run.job.id),
+                      CRESS_KV("queue", attempt->queue->name));
+        }
     } else if (err) {
         cress_attempt_again(attempt, bury, "publish dead letter", err);
         return;
