@@ -9,12 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* RabbitMQ's own limit on a message: max_message_size. */
-enum { BODY_MAX_BYTES = 16 << 20 };
+enum {
+    BODY_MAX_BYTES = 16 << 20, /* RabbitMQ's own limit on a message: max_message_size */
+    REFUSALS_MAX = 6,
+    REFUSAL_PAUSE_MS = 50, /* doubles: 3 s in all */
+};
+
+struct sending {
+    struct cress_buf body;
+    unsigned refusals;
+};
 
 static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
 {
-    struct cress_buf *body = cli->state = CRESS_NEW(struct cress_buf);
+    struct sending *sending = cli->state = CRESS_NEW(struct sending);
+    struct cress_buf *body = &sending->body;
     *body = cress_buf_make(BODY_MAX_BYTES);
     const struct cress_args *args = &cli->args;
     if (args->operand_count > 1 && strcmp(args->operands[1], "-") != 0) {
@@ -29,17 +38,25 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
 
 static void print_json(const struct cress_cli *cli)
 {
-    const struct cress_buf *body = cli->state;
-    json_t *json =
-        json_pack("{s:s, s:I}", "queue", cli->args.operands[0], "bytes", (json_int_t)body->size);
+    const struct sending *sending = cli->state;
+    json_t *json = json_pack("{s:s, s:I}", "queue", cli->args.operands[0], "bytes",
+                             (json_int_t)sending->body.size);
     json_dumpf(json, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(json);
 }
 
+static void publish(void *arg);
+
 static void on_published(const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
+    struct sending *sending = cli->state;
+    /* A queue that was just declared has no leader for a moment, and refuses. */
+    if (err && strcmp(err->code, "nacked") == 0 && sending->refusals < REFUSALS_MAX) {
+        cress_cli_after(cli, (int64_t)REFUSAL_PAUSE_MS << sending->refusals++, publish, cli);
+        return;
+    }
     if (cress_cli_failed(cli, err)) {
         return;
     }
@@ -49,13 +66,11 @@ static void on_published(const struct cress_error *err, void *arg)
     cress_cli_end(cli, 0);
 }
 
-static void on_ensured(const struct cress_error *err, void *arg)
+static void publish(void *arg)
 {
     struct cress_cli *cli = arg;
-    if (cress_cli_failed(cli, err)) {
-        return;
-    }
-    const struct cress_buf *body = cli->state;
+    const struct sending *sending = cli->state;
+    const struct cress_buf *body = &sending->body;
     const struct cress_message message = {.exchange = "",
                                           .routing_key = cli->args.operands[0],
                                           .content_type = "text/plain",
@@ -63,6 +78,14 @@ static void on_ensured(const struct cress_error *err, void *arg)
                                           .body = cress_buf_text(body),
                                           .body_size = body->size};
     cress_broker_publish(cli->broker, &message, CRESS_CLI_CONFIRM_MS, on_published, cli);
+}
+
+static void on_ensured(const struct cress_error *err, void *arg)
+{
+    struct cress_cli *cli = arg;
+    if (!cress_cli_failed(cli, err)) {
+        publish(cli);
+    }
 }
 
 static void run(struct cress_cli *cli)
@@ -73,8 +96,9 @@ static void run(struct cress_cli *cli)
 
 static void release(struct cress_cli *cli)
 {
-    cress_buf_free(cli->state);
-    free(cli->state);
+    struct sending *sending = cli->state;
+    cress_buf_free(&sending->body);
+    free(sending);
 }
 
 const struct cress_verb cress_verb_send = {
