@@ -28,8 +28,8 @@ struct inquiry {
     int64_t paused_ms;
 };
 
-static void finish(struct inquiry *inquiry, const struct cress_queue_stats *queues,
-                   const struct cress_error *err)
+static void finish_inquiry(struct inquiry *inquiry, const struct cress_queue_stats *queues,
+                           const struct cress_error *err)
 {
     if (err) {
         inquiry->done(NULL, err, inquiry->arg);
@@ -69,7 +69,7 @@ static void on_outcomes(const char *const *outcomes, size_t count, const struct 
 {
     struct inquiry *inquiry = arg;
     inquiry->awaited = parse_all(outcomes, count);
-    finish(inquiry, NULL, err);
+    finish_inquiry(inquiry, NULL, err);
 }
 
 static void ask_for_awaited(struct inquiry *inquiry)
@@ -87,21 +87,21 @@ static void ask_for_awaited(struct inquiry *inquiry)
 
 /* --- its queue --- */
 
-static void on_stats(const struct cress_queue_stats *stats, size_t count,
-                     const struct cress_error *err, void *arg)
+static void on_explain_stats(const struct cress_queue_stats *stats, size_t count,
+                             const struct cress_error *err, void *arg)
 {
     (void)count;
-    finish(arg, stats, err);
+    finish_inquiry(arg, stats, err);
 }
 
-static void on_paused(const struct cress_paused_queue *paused, size_t count,
-                      const struct cress_error *err, void *arg)
+static void on_explain_paused(const struct cress_paused_queue *paused, size_t count,
+                              const struct cress_error *err, void *arg)
 {
     struct inquiry *inquiry = arg;
     char names[CRESS_PRIORITY_COUNT][CRESS_ROUTE_NAME_MAX];
     const char *list[CRESS_PRIORITY_COUNT + 1] = {NULL};
     if (err) {
-        finish(inquiry, NULL, err);
+        finish_inquiry(inquiry, NULL, err);
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -113,23 +113,24 @@ static void on_paused(const struct cress_paused_queue *paused, size_t count,
         cress_route_queue_name(inquiry->record->queue, (enum cress_priority)i, names[i]);
         list[i] = names[i];
     }
-    cress_broker_inspect(inquiry->options.broker, list, inquiry->options.timeout_ms, on_stats,
-                         inquiry);
+    cress_broker_inspect(inquiry->options.broker, list, inquiry->options.timeout_ms,
+                         on_explain_stats, inquiry);
 }
 
-static void on_workers(const char *const *reports, size_t count, const struct cress_error *err,
-                       void *arg)
+static void on_explain_workers(const char *const *reports, size_t count,
+                               const struct cress_error *err, void *arg)
 {
     struct inquiry *inquiry = arg;
     if (err) {
-        finish(inquiry, NULL, err);
+        finish_inquiry(inquiry, NULL, err);
         return;
     }
     inquiry->workers = parse_all(reports, count);
-    cress_store_paused(inquiry->options.store, on_paused, inquiry);
+    cress_store_paused(inquiry->options.store, on_explain_paused, inquiry);
 }
 
-static void on_record(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void on_explain_record(const struct cress_record *record, const struct cress_error *err,
+                              void *arg)
 {
     struct inquiry *inquiry = arg;
     struct cress_error missing;
@@ -139,16 +140,16 @@ static void on_record(const struct cress_record *record, const struct cress_erro
         err = &missing;
     }
     if (err) {
-        finish(inquiry, NULL, err);
+        finish_inquiry(inquiry, NULL, err);
         return;
     }
     inquiry->record = cress_record_clone(record);
     if (record->state == CRESS_STATE_WAITING) {
         ask_for_awaited(inquiry);
     } else if (cress_explain_needs_more(record, cress_clock_wall_ms())) {
-        cress_store_workers(inquiry->options.store, on_workers, inquiry);
+        cress_store_workers(inquiry->options.store, on_explain_workers, inquiry);
     } else {
-        finish(inquiry, NULL, NULL);
+        finish_inquiry(inquiry, NULL, NULL);
     }
 }
 
@@ -158,5 +159,5 @@ void cress_explain(const struct cress_explain_options *options, const char *id,
     struct inquiry *inquiry = CRESS_NEW(struct inquiry);
     *inquiry =
         (struct inquiry){.options = *options, .done = done, .arg = arg, .id = cress_strdup(id)};
-    cress_store_get(options->store, id, on_record, inquiry);
+    cress_store_get(options->store, id, on_explain_record, inquiry);
 }

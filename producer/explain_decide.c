@@ -89,7 +89,7 @@ static struct crew count_crew(const json_t *workers, const struct cress_record *
 
 /* --- what a state alone tells --- */
 
-static void explain_end(struct cress_explanation *explanation)
+static void explain_ended(struct cress_explanation *explanation)
 {
     const struct cress_record *record = explanation->record;
     char at[CRESS_TIME_TEXT_MAX];
@@ -264,7 +264,7 @@ void cress_explain_decide(const struct cress_explain_facts *facts,
     const struct cress_record *record = facts->record;
     *explanation = (struct cress_explanation){.record = record, .ahead = -1};
     if (cress_state_is_terminal(record->state)) {
-        explain_end(explanation);
+        explain_ended(explanation);
     } else if (record->state == CRESS_STATE_RUNNING) {
         explain_running(facts, explanation);
     } else if (record->state == CRESS_STATE_WAITING) {
@@ -278,7 +278,7 @@ void cress_explain_decide(const struct cress_explain_facts *facts,
 
 /* --- as JSON --- */
 
-static void add_time(struct cress_buf *out, const char *name, int64_t ms)
+static void add_explained_time(struct cress_buf *out, const char *name, int64_t ms)
 {
     char text[CRESS_TIME_TEXT_MAX];
     cress_buf_add_member(out, name, ms ? cress_time_format(ms, text) : NULL);
@@ -295,8 +295,8 @@ void cress_explain_write_json(const struct cress_explanation *explanation, struc
     cress_buf_add_member(out, ",\"queue\":", record->queue);
     cress_buf_add_member(out, ",\"task\":", record->task);
     cress_buf_add_member(out, ",\"worker\":", record->worker);
-    add_time(out, ",\"since\":", has_run ? record->started_ms : record->created_ms);
-    add_time(out, ",\"until\":", explanation->until_ms);
+    add_explained_time(out, ",\"since\":", has_run ? record->started_ms : record->created_ms);
+    add_explained_time(out, ",\"until\":", explanation->until_ms);
     if (explanation->ahead < 0) {
         cress_buf_add_text(out, ",\"ahead\":null}");
     } else {

@@ -20,7 +20,7 @@ static void add_table(struct cress_args *args, const struct cress_flag *flag)
     }
 }
 
-static struct cress_flag_value *find(struct cress_args *args, const char *name, size_t size)
+static struct cress_flag_value *find_given(struct cress_args *args, const char *name, size_t size)
 {
     for (size_t i = 0; i < args->value_count; i++) {
         const char *candidate = args->values[i].flag->name;
@@ -47,11 +47,11 @@ static struct cress_flag_value *find_option(struct cress_args *args, const char 
     if (word[1] != '-') {
         return size == 2 ? find_letter(args, word[1]) : NULL;
     }
-    return size > 2 ? find(args, word + 2, size - 2) : NULL;
+    return size > 2 ? find_given(args, word + 2, size - 2) : NULL;
 }
 
-static enum cress_status refuse_unknown(const struct cress_args *args, const char *word, int size,
-                                        struct cress_error *err)
+static enum cress_status refuse_unknown_flag(const struct cress_args *args, const char *word,
+                                             int size, struct cress_error *err)
 {
     const char *names[CRESS_FLAGS_MAX + 1] = {NULL};
     for (size_t i = 0; i < args->value_count; i++) {
@@ -83,7 +83,7 @@ static enum cress_status read_word(struct cress_flag_value *value, struct cress_
                            value->flag->name, value->text, list);
 }
 
-static enum cress_status read_number(struct cress_flag_value *value, struct cress_error *err)
+static enum cress_status read_number_flag(struct cress_flag_value *value, struct cress_error *err)
 {
     const struct cress_flag *flag = value->flag;
     if (!cress_text_to_int(value->text, &value->number) || value->number < flag->min ||
@@ -95,14 +95,14 @@ static enum cress_status read_number(struct cress_flag_value *value, struct cres
     return CRESS_OK;
 }
 
-static enum cress_status read_value(struct cress_flag_value *value, struct cress_error *err)
+static enum cress_status read_flag_value(struct cress_flag_value *value, struct cress_error *err)
 {
     enum cress_status status = CRESS_OK;
     switch (value->flag->kind) {
     case CRESS_FLAG_WORD:
         return read_word(value, err);
     case CRESS_FLAG_NUMBER:
-        return read_number(value, err);
+        return read_number_flag(value, err);
     case CRESS_FLAG_DURATION:
         status = cress_duration_parse(value->text, &value->number, err);
         break;
@@ -129,7 +129,7 @@ static enum cress_status take_option(struct cress_args *args, int argc, char **a
     const char *given = word[size] == '=' ? word + size + 1 : NULL;
     struct cress_flag_value *value = find_option(args, word, size);
     if (!value) {
-        return refuse_unknown(args, word, (int)size, err);
+        return refuse_unknown_flag(args, word, (int)size, err);
     }
     const struct cress_flag *flag = value->flag;
     if (flag->kind == CRESS_FLAG_SWITCH && given) {
@@ -150,7 +150,7 @@ static enum cress_status take_option(struct cress_args *args, int argc, char **a
     value->given = true;
     value->text = given;
     value->number = 0;
-    return given ? read_value(value, err) : CRESS_OK;
+    return given ? read_flag_value(value, err) : CRESS_OK;
 }
 
 enum cress_status cress_args_parse(const struct cress_flag *own, const struct cress_flag *common,

@@ -10,10 +10,10 @@ enum { PART = 500 };
 
 /* --- results --- */
 
-static void read_part(struct cress_cli *cli);
+static void cancel_next_part(struct cress_cli *cli);
 
-static void on_part(const char *const *results, size_t count, const struct cress_error *err,
-                    void *arg)
+static void on_cancelled_part(const char *const *results, size_t count,
+                              const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
     struct cress_batch_run *run = cli->state;
@@ -30,17 +30,18 @@ static void on_part(const char *const *results, size_t count, const struct cress
     if (count < PART) {
         cress_cli_end(cli, 0);
     } else {
-        read_part(cli);
+        cancel_next_part(cli);
     }
 }
 
-static void read_part(struct cress_cli *cli)
+static void cancel_next_part(struct cress_cli *cli)
 {
     const struct cress_batch_run *run = cli->state;
-    cress_store_batch_results(cli->store, run->id, run->offset, PART, on_part, cli);
+    cress_store_batch_results(cli->store, run->id, run->offset, PART, on_cancelled_part, cli);
 }
 
-static void on_found(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+static void on_ending_batch(const struct cress_batch *batch, const struct cress_error *err,
+                            void *arg)
 {
     struct cress_cli *cli = arg;
     if (cress_cli_failed(cli, err)) {
@@ -50,13 +51,13 @@ static void on_found(const struct cress_batch *batch, const struct cress_error *
         cress_batch_missing(cli);
         return;
     }
-    read_part(cli);
+    cancel_next_part(cli);
 }
 
 static void run_results(struct cress_cli *cli)
 {
     const struct cress_batch_run *run = cli->state;
-    cress_store_batch_get(cli->store, run->id, on_found, cli);
+    cress_store_batch_get(cli->store, run->id, on_ending_batch, cli);
 }
 
 const struct cress_batch_verb cress_batch_results = {
@@ -64,8 +65,8 @@ const struct cress_batch_verb cress_batch_results = {
 
 /* --- cancel --- */
 
-static void on_cancelled(const struct cress_batch_cancel *counts, const struct cress_error *err,
-                         void *arg)
+static void on_cancelled_page(const struct cress_batch_cancel *counts,
+                              const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
     if (cress_cli_failed(cli, err)) {
@@ -78,21 +79,22 @@ static void on_cancelled(const struct cress_batch_cancel *counts, const struct c
     cress_cli_end(cli, 0);
 }
 
-static enum cress_status prepare_cancel(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_batch_cancel(struct cress_cli *cli, struct cress_error *err)
 {
     const char *reason = cress_args_text(&cli->args, "reason");
     return reason ? cress_cancel_check_reason(reason, err) : CRESS_OK;
 }
 
-static void run_cancel(struct cress_cli *cli)
+static void run_batch_cancel(struct cress_cli *cli)
 {
     const struct cress_batch_run *run = cli->state;
     const struct cress_submit_options options = {.broker = cli->broker,
                                                  .store = cli->store,
                                                  .config = cli->config,
                                                  .timeout_ms = CRESS_CLI_CONFIRM_MS};
-    cress_cancel_batch(&options, run->id, cress_args_text(&cli->args, "reason"), on_cancelled, cli);
+    cress_cancel_batch(&options, run->id, cress_args_text(&cli->args, "reason"), on_cancelled_page,
+                       cli);
 }
 
 const struct cress_batch_verb cress_batch_cancel = {
-    .name = "cancel", .flags = "reason", .prepare = prepare_cancel, .run = run_cancel};
+    .name = "cancel", .flags = "reason", .prepare = prepare_batch_cancel, .run = run_batch_cancel};

@@ -24,7 +24,7 @@ static const char *word_of(const struct cress_batch *batch)
     return batch->cancel_requested ? "cancelled" : "done";
 }
 
-static void print_table(const struct cress_cli *cli, const struct cress_batch *batch)
+static void print_batch_table(const struct cress_cli *cli, const struct cress_batch *batch)
 {
     static const char *const columns[] = {"ID",         ">TOTAL",   ">SUCCEEDED", ">FAILED",
                                           ">CANCELLED", ">EXPIRED", "STATE",      NULL};
@@ -45,7 +45,7 @@ static void print_table(const struct cress_cli *cli, const struct cress_batch *b
 static void print_batch(const struct cress_cli *cli, const struct cress_batch *batch)
 {
     if (!cress_cli_json(cli)) {
-        print_table(cli, batch);
+        print_batch_table(cli, batch);
         return;
     }
     struct cress_buf json = cress_buf_make(JSON_MAX_BYTES);
@@ -55,7 +55,7 @@ static void print_batch(const struct cress_cli *cli, const struct cress_batch *b
 }
 
 /* 0 all succeeded, 1 some failed or expired, else 6 some were cancelled. */
-static int exit_code(const struct cress_batch *batch)
+static int batch_exit_code(const struct cress_batch *batch)
 {
     if (batch->failed + batch->expired > 0) {
         return cress_status_exit_code(CRESS_JOB_FAILED);
@@ -65,7 +65,8 @@ static int exit_code(const struct cress_batch *batch)
 
 /* --- status --- */
 
-static void on_status(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+static void on_batch_status(const struct cress_batch *batch, const struct cress_error *err,
+                            void *arg)
 {
     struct cress_cli *cli = arg;
     if (cress_cli_failed(cli, err)) {
@@ -87,7 +88,7 @@ static bool is_waiting(const struct cress_cli *cli)
     return run->verb == &cress_batch_wait;
 }
 
-static void show_progress(struct cress_cli *cli, const struct cress_batch *batch)
+static void show_batch_progress(struct cress_cli *cli, const struct cress_batch *batch)
 {
     char text[128];
     snprintf(text, sizeof text, "%" PRId64 " of %" PRId64 " jobs have ended, %" PRId64 " failed%s",
@@ -103,7 +104,7 @@ static bool is_news(const struct cress_batch_run *run, const struct cress_batch 
            cress_batch_ended(last) != cress_batch_ended(batch);
 }
 
-static void give_up(struct cress_cli *cli, const struct cress_batch *batch)
+static void give_up_following(struct cress_cli *cli, const struct cress_batch *batch)
 {
     struct cress_error err;
     cress_output_progress_end(&cli->output);
@@ -134,14 +135,14 @@ static void on_counts(const struct cress_batch *batch, const struct cress_error 
         print_batch(cli, batch);
         cress_cli_flush(cli);
     } else if (is_waiting(cli)) {
-        show_progress(cli, batch);
+        show_batch_progress(cli, batch);
     }
     run->last = *batch;
     run->shown = true;
     if (done) {
-        cress_cli_end(cli, is_waiting(cli) ? exit_code(batch) : 0);
+        cress_cli_end(cli, is_waiting(cli) ? batch_exit_code(batch) : 0);
     } else if (run->overdue) {
-        give_up(cli, batch);
+        give_up_following(cli, batch);
     }
 }
 
@@ -156,43 +157,44 @@ static void read_if_changed(void *arg)
     }
 }
 
-static void on_wake(void *arg)
+static void on_batch_wake(void *arg)
 {
     struct cress_cli *cli = arg;
     struct cress_batch_run *run = cli->state;
     run->changed = true;
 }
 
-static void on_waited_enough(void *arg)
+static void on_batch_waited_enough(void *arg)
 {
     struct cress_cli *cli = arg;
     struct cress_batch_run *run = cli->state;
     run->overdue = run->changed = true;
 }
 
-static void run_wait(struct cress_cli *cli)
+static void run_batch_wait(struct cress_cli *cli)
 {
     struct cress_batch_run *run = cli->state;
-    run->watch = cress_store_watch_batch(cli->store, run->id, on_wake, cli);
+    run->watch = cress_store_watch_batch(cli->store, run->id, on_batch_wake, cli);
     run->changed = true;
     cress_cli_every(cli, PAUSE_MS, read_if_changed, cli);
     if (cress_args_has(&cli->args, "timeout")) {
-        cress_cli_after(cli, cress_args_number(&cli->args, "timeout", 0), on_waited_enough, cli);
+        cress_cli_after(cli, cress_args_number(&cli->args, "timeout", 0), on_batch_waited_enough,
+                        cli);
     }
     read_if_changed(cli);
 }
 
-static void run_status(struct cress_cli *cli)
+static void run_batch_status(struct cress_cli *cli)
 {
     const struct cress_batch_run *run = cli->state;
     if (cress_args_has(&cli->args, "watch")) {
-        run_wait(cli);
+        run_batch_wait(cli);
     } else {
-        cress_store_batch_get(cli->store, run->id, on_status, cli);
+        cress_store_batch_get(cli->store, run->id, on_batch_status, cli);
     }
 }
 
 const struct cress_batch_verb cress_batch_status = {
-    .name = "status", .flags = "watch", .run = run_status};
+    .name = "status", .flags = "watch", .run = run_batch_status};
 const struct cress_batch_verb cress_batch_wait = {
-    .name = "wait", .flags = "timeout", .run = run_wait};
+    .name = "wait", .flags = "timeout", .run = run_batch_wait};

@@ -29,7 +29,7 @@ static void print_id(struct cress_cli *cli)
 
 /* --- closing --- */
 
-static void on_completed(const struct cress_error *err, void *arg)
+static void on_batch_completed(const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
     (void)err; /* what could not be done the workers do */
@@ -39,7 +39,7 @@ static void on_completed(const struct cress_error *err, void *arg)
     }
 }
 
-static void on_closed(bool follow, const struct cress_error *err, void *arg)
+static void on_made_closed(bool follow, const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
     const struct cress_batch_run *run = cli->state;
@@ -47,20 +47,20 @@ static void on_closed(bool follow, const struct cress_error *err, void *arg)
         return;
     }
     if (!follow) {
-        on_completed(NULL, cli);
+        on_batch_completed(NULL, cli);
         return;
     }
     const struct cress_submit_options options = {.broker = cli->broker,
                                                  .store = cli->store,
                                                  .config = cli->config,
                                                  .timeout_ms = CRESS_CLI_CONFIRM_MS};
-    cress_completion_submit(&options, run->id, on_completed, cli);
+    cress_completion_submit(&options, run->id, on_batch_completed, cli);
 }
 
 static void close_batch(struct cress_cli *cli)
 {
     const struct cress_batch_run *run = cli->state;
-    cress_store_batch_close(cli->store, run->id, on_closed, cli);
+    cress_store_batch_close(cli->store, run->id, on_made_closed, cli);
 }
 
 const struct cress_batch_verb cress_batch_close = {
@@ -112,7 +112,7 @@ static void add_jobs(struct cress_cli *cli)
 }
 
 /* One that takes no jobs is named once, not for each line. */
-static void on_found(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+static void on_made_batch(const struct cress_batch *batch, const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
     struct cress_error closed;
@@ -133,7 +133,7 @@ static void on_found(const struct cress_batch *batch, const struct cress_error *
 static void run_add(struct cress_cli *cli)
 {
     const struct cress_batch_run *run = cli->state;
-    cress_store_batch_get(cli->store, run->id, on_found, cli);
+    cress_store_batch_get(cli->store, run->id, on_made_batch, cli);
 }
 
 const struct cress_batch_verb cress_batch_add = {
@@ -141,7 +141,8 @@ const struct cress_batch_verb cress_batch_add = {
 
 /* --- creating --- */
 
-static enum cress_status read_payload(const char *text, json_t **payload, struct cress_error *err)
+static enum cress_status read_completion_payload(const char *text, json_t **payload,
+                                                 struct cress_error *err)
 {
     struct cress_buf file = cress_buf_make(PAYLOAD_MAX_BYTES);
     json_error_t why;
@@ -158,7 +159,7 @@ static enum cress_status read_payload(const char *text, json_t **payload, struct
 }
 
 /* --then, --then-payload, --then-queue */
-static enum cress_status prepare_completion(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_batch_completion(struct cress_cli *cli, struct cress_error *err)
 {
     struct cress_batch_run *run = cli->state;
     const struct cress_args *args = &cli->args;
@@ -179,7 +180,7 @@ static enum cress_status prepare_completion(struct cress_cli *cli, struct cress_
     json_t *payload = NULL;
     enum cress_status status = CRESS_OK;
     if (cress_args_has(args, "then-payload")) {
-        status = read_payload(cress_args_text(args, "then-payload"), &payload, err);
+        status = read_completion_payload(cress_args_text(args, "then-payload"), &payload, err);
         json_object_set_new(request, "payload", payload);
     }
     if (status == CRESS_OK) {
@@ -191,11 +192,11 @@ static enum cress_status prepare_completion(struct cress_cli *cli, struct cress_
 
 static enum cress_status prepare_create(struct cress_cli *cli, struct cress_error *err)
 {
-    const enum cress_status status = prepare_completion(cli, err);
+    const enum cress_status status = prepare_batch_completion(cli, err);
     return status == CRESS_OK ? prepare_jobs(cli, err) : status;
 }
 
-static void on_open(const struct cress_error *err, void *arg)
+static void on_made_open(const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
     const struct cress_batch_run *run = cli->state;
@@ -215,8 +216,8 @@ static void run_create(struct cress_cli *cli)
     const struct cress_batch_run *run = cli->state;
     const char *when = cress_args_text(&cli->args, "complete-on");
     cress_store_batch_open(cli->store, run->id, run->completion,
-                           when && strcmp(when, "succeeded") == 0, cress_clock_wall_ms(), on_open,
-                           cli);
+                           when && strcmp(when, "succeeded") == 0, cress_clock_wall_ms(),
+                           on_made_open, cli);
 }
 
 const struct cress_batch_verb cress_batch_create = {

@@ -65,7 +65,7 @@ struct cress_bulk {
     size_t out_written;
     uv_timer_t out_retry;
     const char *batch; /* of all jobs; NULL: none */
-    void (*then)(int exit_code, void *arg);
+    void (*then)(int bulk_exit_code, void *arg);
     void *then_arg;
 };
 
@@ -157,7 +157,7 @@ static void print_done(struct cress_bulk *bulk)
 
 /* --- the end --- */
 
-static int exit_code(const struct cress_bulk *bulk)
+static int bulk_exit_code(const struct cress_bulk *bulk)
 {
     if (bulk->cli->exit_code) {
         return bulk->cli->exit_code; /* it was stopped */
@@ -171,7 +171,7 @@ static int exit_code(const struct cress_bulk *bulk)
     return bulk->bad > 0 ? cress_status_exit_code(CRESS_INVALID) : 0;
 }
 
-static void finish(struct cress_bulk *bulk)
+static void finish_bulk(struct cress_bulk *bulk)
 {
     const int64_t took_ms = cress_clock_mono_ms() - bulk->started_ms;
     char span[CRESS_SPAN_TEXT_MAX];
@@ -189,9 +189,9 @@ static void finish(struct cress_bulk *bulk)
                      (double)bulk->accepted * 1000 / (double)(took_ms > 0 ? took_ms : 1));
     bulk->finished = true;
     if (bulk->then) {
-        bulk->then(exit_code(bulk), bulk->then_arg);
+        bulk->then(bulk_exit_code(bulk), bulk->then_arg);
     } else {
-        cress_cli_end(bulk->cli, exit_code(bulk));
+        cress_cli_end(bulk->cli, bulk_exit_code(bulk));
     }
 }
 
@@ -206,7 +206,7 @@ static void advance(struct cress_bulk *bulk)
         return;
     }
     if (bulk->input_ended && bulk->count == 0 && bulk->out.size == 0) {
-        finish(bulk);
+        finish_bulk(bulk);
     } else if (!bulk->input_ended && bulk->count <= RESUME_AT && bulk->out.size < OUT_PAUSE_BYTES) {
         cress_lines_resume(bulk->lines);
     }
@@ -237,8 +237,8 @@ static bool is_member(const struct cress_bulk *bulk, const struct cress_record *
            strcmp(record->batch, bulk->batch) == 0;
 }
 
-static void on_submitted(const struct cress_record *record, const struct cress_error *err,
-                         void *arg)
+static void on_line_submitted(const struct cress_record *record, const struct cress_error *err,
+                              void *arg)
 {
     struct slot *slot = arg;
     if (cress_cli_over(slot->bulk->cli) || slot->done) {
@@ -269,14 +269,14 @@ static enum cress_status submit_line(struct slot *slot, const char *line, size_t
         cress_job_from_request(request, cress_clock_wall_ms(), &job, &payload, err);
     if (status == CRESS_OK) {
         job.batch = slot->bulk->batch;
-        cress_submit(&slot->bulk->submit, &job, on_submitted, slot);
+        cress_submit(&slot->bulk->submit, &job, on_line_submitted, slot);
         free(payload);
     }
     json_decref(request);
     return status;
 }
 
-static bool is_blank(const char *line, size_t size)
+static bool is_blank_line(const char *line, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         if (line[i] != ' ' && line[i] != '\t') {
@@ -290,7 +290,7 @@ static bool on_line(const char *line, size_t size, int64_t number, void *arg)
 {
     struct cress_bulk *bulk = arg;
     bulk->last_line = number;
-    if (line && is_blank(line, size)) {
+    if (line && is_blank_line(line, size)) {
         return true;
     }
     struct slot *slot = &bulk->ring[(bulk->head + bulk->count++) % WINDOW];
@@ -317,7 +317,7 @@ static void on_end(const struct cress_error *err, void *arg)
     advance(bulk);
 }
 
-static void show_progress(void *arg)
+static void show_bulk_progress(void *arg)
 {
     struct cress_bulk *bulk = arg;
     int64_t done, total;
@@ -348,7 +348,7 @@ enum cress_status cress_bulk_new(struct cress_cli *cli, const char *path, struct
 }
 
 void cress_bulk_into(struct cress_bulk *bulk, const char *batch,
-                     void (*then)(int exit_code, void *arg), void *arg)
+                     void (*then)(int bulk_exit_code, void *arg), void *arg)
 {
     bulk->batch = batch;
     bulk->then = then;
@@ -380,7 +380,7 @@ void cress_bulk_run(struct cress_bulk *bulk)
     uv_timer_start(&bulk->out_retry, out_retry_cb, OUT_RETRY_MS, OUT_RETRY_MS);
     bulk->lines = cress_lines_open(&cli->loop, bulk->fd, &options);
     if (!cli->output.out_is_terminal) { /* where the ids would run through the bar */
-        cress_cli_every(cli, PROGRESS_MS, show_progress, bulk);
+        cress_cli_every(cli, PROGRESS_MS, show_bulk_progress, bulk);
     }
 }
 

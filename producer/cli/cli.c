@@ -37,7 +37,7 @@ static int flush_output(struct cress_output *output)
     return cress_status_exit_code(err.status);
 }
 
-static void on_part_closed(void *arg)
+static void on_server_closed(void *arg)
 {
     (void)arg;
 }
@@ -58,10 +58,10 @@ static void close_everything(uv_timer_t *timer)
     uv_close((uv_handle_t *)&cli->interrupt, NULL);
     uv_close((uv_handle_t *)&cli->terminate, NULL);
     if (cli->store) {
-        cress_store_close(cli->store, on_part_closed, NULL);
+        cress_store_close(cli->store, on_server_closed, NULL);
     }
     if (cli->broker) {
-        cress_broker_close(cli->broker, on_part_closed, NULL);
+        cress_broker_close(cli->broker, on_server_closed, NULL);
     }
 }
 
@@ -109,7 +109,7 @@ bool cress_cli_flush(struct cress_cli *cli)
 
 /* --- stopping early --- */
 
-static void stop(struct cress_cli *cli, const struct cress_error *why, int exit_code)
+static void stop_verb(struct cress_cli *cli, const struct cress_error *why, int exit_code)
 {
     if (cli->over) {
         return;
@@ -126,7 +126,7 @@ static void stop(struct cress_cli *cli, const struct cress_error *why, int exit_
     cress_cli_end(cli, exit_code);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_cli_signal(uv_signal_t *handle, int number)
 {
     struct cress_cli *cli = handle->data;
     if (cli->stopping || cli->over) {
@@ -135,17 +135,17 @@ static void on_signal(uv_signal_t *handle, int number)
     struct cress_error why;
     cress_error_set(&why, CRESS_CANCELLED, "interrupted", "interrupted");
     cress_output_progress_end(&cli->output);
-    stop(cli, &why, 128 + number);
+    stop_verb(cli, &why, 128 + number);
 }
 
 /* --- connecting --- */
 
-static bool store_is_ready(const struct cress_cli *cli, struct cress_error *why)
+static bool has_store(const struct cress_cli *cli, struct cress_error *why)
 {
     return !(cli->needs & CRESS_NEEDS_STORE) || cress_store_is_ready(cli->store, why);
 }
 
-static bool broker_is_ready(const struct cress_cli *cli, struct cress_error *why)
+static bool has_broker(const struct cress_cli *cli, struct cress_error *why)
 {
     if (!(cli->needs & (CRESS_NEEDS_BROKER | CRESS_NEEDS_CONSUMER))) {
         return true;
@@ -165,9 +165,9 @@ static void add_hint(struct cress_error *why, const char *hint)
     snprintf(why->message + used, sizeof why->message - used, "; %s", hint);
 }
 
-static bool is_ready(const struct cress_cli *cli, struct cress_error *why)
+static bool has_servers(const struct cress_cli *cli, struct cress_error *why)
 {
-    if (!broker_is_ready(cli, why)) {
+    if (!has_broker(cli, why)) {
         char url[256];
         cress_text_redact_url(cli->config->broker_url, url, sizeof url);
         cress_error_prefix(why, "broker %s", url);
@@ -176,33 +176,33 @@ static bool is_ready(const struct cress_cli *cli, struct cress_error *why)
                           : "is it running? See --broker-url and CRESS_BROKER_URL");
         return false;
     }
-    return store_is_ready(cli, why);
+    return has_store(cli, why);
 }
 
 static void on_patience_over(uv_timer_t *timer)
 {
     struct cress_cli *cli = timer->data;
     struct cress_error why;
-    if (is_ready(cli, &why)) {
+    if (has_servers(cli, &why)) {
         return;
     }
     char text[CRESS_TIME_TEXT_MAX], hint[96];
     snprintf(hint, sizeof hint, "gave up after %s (`cress doctor` looks closer)",
              cress_duration_format(cli->connect_timeout_ms, text));
     add_hint(&why, hint);
-    stop(cli, &why, cress_status_exit_code(why.status));
+    stop_verb(cli, &why, cress_status_exit_code(why.status));
 }
 
 /* Called whenever broker or store come or go. */
-static void update(struct cress_cli *cli)
+static void update_servers(struct cress_cli *cli)
 {
     if (cli->over) {
         return;
     }
     struct cress_error why;
-    if (!is_ready(cli, &why)) {
+    if (!has_servers(cli, &why)) {
         if (!cress_status_is_temporary(why.status)) {
-            stop(cli, &why, cress_status_exit_code(why.status));
+            stop_verb(cli, &why, cress_status_exit_code(why.status));
         } else if (!uv_is_active((uv_handle_t *)&cli->patience)) {
             uv_timer_start(&cli->patience, on_patience_over, (uint64_t)cli->connect_timeout_ms, 0);
         }
@@ -215,28 +215,29 @@ static void update(struct cress_cli *cli)
     }
 }
 
-static void on_store_state(bool ready, const struct cress_error *err, void *arg)
+static void on_cli_store_state(bool ready, const struct cress_error *err, void *arg)
 {
     (void)ready;
     (void)err;
-    update(arg);
+    update_servers(arg);
 }
 
-static void on_broker_state(enum cress_broker_state state, const struct cress_error *err, void *arg)
+static void on_cli_broker_state(enum cress_broker_state state, const struct cress_error *err,
+                                void *arg)
 {
     (void)state;
     (void)err;
-    update(arg);
+    update_servers(arg);
 }
 
-static enum cress_status open_store(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status open_cli_store(struct cress_cli *cli, struct cress_error *err)
 {
     const struct cress_store_options options = {
-        .config = cli->config, .reads_may_lag = true, .on_state = on_store_state, .arg = cli};
+        .config = cli->config, .reads_may_lag = true, .on_state = on_cli_store_state, .arg = cli};
     return cress_store_open(&cli->loop, &options, &cli->store, err);
 }
 
-static enum cress_status open_broker(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status open_cli_broker(struct cress_cli *cli, struct cress_error *err)
 {
     char host[128] = "", name[192];
     gethostname(host, sizeof host - 1);
@@ -246,7 +247,7 @@ static enum cress_status open_broker(struct cress_cli *cli, struct cress_error *
         .config = cli->config,
         .name = name,
         .roles = CRESS_BROKER_PUBLISH | (consumes ? CRESS_BROKER_CONSUME : 0),
-        .on_state = on_broker_state,
+        .on_state = on_cli_broker_state,
         .arg = cli,
     };
     return cress_broker_open(&cli->loop, &options, &cli->broker, err);
@@ -257,24 +258,24 @@ static enum cress_status connect_parts(struct cress_cli *cli, struct cress_error
     const unsigned needs = cli->needs;
     enum cress_status status = CRESS_OK;
     if (needs & (CRESS_NEEDS_STORE | CRESS_OPENS_BOTH)) {
-        status = open_store(cli, err);
+        status = open_cli_store(cli, err);
     }
     if (status == CRESS_OK &&
         needs & (CRESS_NEEDS_BROKER | CRESS_NEEDS_CONSUMER | CRESS_OPENS_BOTH)) {
-        status = open_broker(cli, err);
+        status = open_cli_broker(cli, err);
     }
     return status;
 }
 
 /* --- timers --- */
 
-static void deadline_cb(uv_timer_t *timer)
+static void cli_deadline_cb(uv_timer_t *timer)
 {
     struct cress_cli *cli = timer->data;
     cli->on_deadline(cli->deadline_arg);
 }
 
-static void tick_cb(uv_timer_t *timer)
+static void cli_tick_cb(uv_timer_t *timer)
 {
     struct cress_cli *cli = timer->data;
     cli->on_tick(cli->tick_arg);
@@ -285,7 +286,7 @@ void cress_cli_after(struct cress_cli *cli, int64_t ms, void (*then)(void *arg),
     if (!cli->over) {
         cli->on_deadline = then;
         cli->deadline_arg = arg;
-        uv_timer_start(&cli->deadline, deadline_cb, (uint64_t)ms, 0);
+        uv_timer_start(&cli->deadline, cli_deadline_cb, (uint64_t)ms, 0);
     }
 }
 
@@ -294,7 +295,7 @@ void cress_cli_every(struct cress_cli *cli, int64_t ms, void (*then)(void *arg),
     if (!cli->over) {
         cli->on_tick = then;
         cli->tick_arg = arg;
-        uv_timer_start(&cli->ticker, tick_cb, (uint64_t)ms, (uint64_t)ms);
+        uv_timer_start(&cli->ticker, cli_tick_cb, (uint64_t)ms, (uint64_t)ms);
     }
 }
 
@@ -309,7 +310,7 @@ static void init_signal(struct cress_cli *cli, uv_signal_t *handle, int number)
 {
     uv_signal_init(&cli->loop, handle);
     handle->data = cli;
-    uv_signal_start(handle, on_signal, number);
+    uv_signal_start(handle, on_cli_signal, number);
     uv_unref((uv_handle_t *)handle);
 }
 
@@ -326,14 +327,14 @@ static void init_loop(struct cress_cli *cli)
     init_signal(cli, &cli->terminate, SIGTERM);
 }
 
-static void run_loop(struct cress_cli *cli)
+static void run_verb_loop(struct cress_cli *cli)
 {
     struct cress_error err;
     init_loop(cli);
     if (connect_parts(cli, &err) != CRESS_OK) {
         cress_cli_fail(cli, &err);
     } else {
-        update(cli);
+        update_servers(cli);
     }
     uv_run(&cli->loop, UV_RUN_DEFAULT);
     cress_follow_free_all(cli);
@@ -343,7 +344,7 @@ static void run_loop(struct cress_cli *cli)
 }
 
 /* The CLI says itself what matters; what the connections log is for those who ask for it. */
-static void configure_log(const struct cress_config *config)
+static void configure_cli_log(const struct cress_config *config)
 {
     enum cress_log_level level;
     if (!cress_log_level_parse(config->log_level, &level) || level == CRESS_LOG_INFO) {
@@ -370,8 +371,8 @@ static enum cress_status check_operands(const struct cress_cli *cli, struct cres
 }
 
 /* What can be found wrong before anything is connected. */
-static enum cress_status prepare(struct cress_cli *cli, int argc, char **argv,
-                                 struct cress_error *err)
+static enum cress_status prepare_verb(struct cress_cli *cli, int argc, char **argv,
+                                      struct cress_error *err)
 {
     const struct cress_verb *verb = cli->verb;
     if (verb->needs &&
@@ -386,7 +387,7 @@ static enum cress_status prepare(struct cress_cli *cli, int argc, char **argv,
     cress_output_init(&cli->output, cress_args_text(&cli->args, "color"));
     cli->connect_timeout_ms = cress_args_number(&cli->args, "connect-timeout", CONNECT_TIMEOUT_MS);
     if (cli->config) {
-        configure_log(cli->config);
+        configure_cli_log(cli->config);
     }
     if (check_operands(cli, err) != CRESS_OK) {
         return err->status;
@@ -394,13 +395,13 @@ static enum cress_status prepare(struct cress_cli *cli, int argc, char **argv,
     return verb->prepare ? verb->prepare(cli, err) : CRESS_OK;
 }
 
-static int run(const struct cress_verb *verb, int argc, char **argv)
+static int run_verb(const struct cress_verb *verb, int argc, char **argv)
 {
     struct cress_cli cli = {.verb = verb, .needs = verb->needs};
     cress_output_init(&cli.output, NULL);
     struct cress_error err;
-    if (prepare(&cli, argc, argv, &err) == CRESS_OK) {
-        run_loop(&cli);
+    if (prepare_verb(&cli, argc, argv, &err) == CRESS_OK) {
+        run_verb_loop(&cli);
     } else {
         cress_output_error(&cli.output, &err);
         cli.exit_code = cress_status_exit_code(err.status);
@@ -482,5 +483,5 @@ int cress_cli_main(int argc, char **argv)
         cress_help_verb(verb, stdout);
         return 0;
     }
-    return run(verb, argc, argv);
+    return run_verb(verb, argc, argv);
 }

@@ -91,7 +91,7 @@ static json_t *time_json(int64_t ms)
     return ms ? json_string(cress_time_format(ms, text)) : json_null();
 }
 
-static void print_json(const struct groups *groups)
+static void print_groups_json(const struct groups *groups)
 {
     json_t *json = json_array();
     for (size_t i = 0; i < groups->count; i++) {
@@ -108,7 +108,7 @@ static void print_json(const struct groups *groups)
     json_decref(json);
 }
 
-static void print_table(const struct cress_dead *dead, const struct groups *groups)
+static void print_groups_table(const struct cress_dead *dead, const struct groups *groups)
 {
     static const char *const columns[] = {"FINGERPRINT", ">COUNT", "TASK", "CODE",
                                           ">LAST",       "ERROR",  NULL};
@@ -135,9 +135,9 @@ static int end_groups(struct cress_dead *dead)
     struct groups *groups = dead->own;
     qsort(groups->list, groups->count, sizeof *groups->list, compare_counts);
     if (cress_cli_json(dead->cli)) {
-        print_json(groups);
+        print_groups_json(groups);
     } else {
-        print_table(dead, groups);
+        print_groups_table(dead, groups);
     }
     if (groups->others) {
         cress_output_say(&dead->cli->output,

@@ -43,7 +43,7 @@ static void finish_requeued(struct cress_dead_item *item)
     cress_dead_done(item, !dead->dry_run);
 }
 
-static void fail(struct cress_dead_item *item, const struct cress_error *err)
+static void fail_letter(struct cress_dead_item *item, const struct cress_error *err)
 {
     struct cress_dead *dead = item->owner;
     struct requeue *requeue = dead->own;
@@ -55,7 +55,7 @@ static void fail(struct cress_dead_item *item, const struct cress_error *err)
     cress_dead_done(item, false);
 }
 
-static void followed_cb(const struct cress_error *err, void *arg)
+static void letter_followed_cb(const struct cress_error *err, void *arg)
 {
     (void)err; /* `cress doctor --fix` makes up for it */
     cress_dead_done(arg, false);
@@ -75,7 +75,7 @@ static void failed_again_cb(enum cress_verdict verdict, bool follow, const struc
     }
     const struct cress_submit_options options = {
         .broker = dead->cli->broker, .store = dead->cli->store, .config = dead->cli->config};
-    cress_follow_up(&options, item->letter.id, followed_cb, item);
+    cress_follow_up(&options, item->letter.id, letter_followed_cb, item);
 }
 
 /* There is no such queue: the job does not wait for a worker, it is as dead as before. */
@@ -97,7 +97,7 @@ static void fail_again(struct cress_dead_item *item)
     json_decref(error);
 }
 
-static void published_cb(const struct cress_error *err, void *arg)
+static void letter_published_cb(const struct cress_error *err, void *arg)
 {
     struct cress_dead_item *item = arg;
     struct cress_dead *dead = item->owner;
@@ -110,24 +110,25 @@ static void published_cb(const struct cress_error *err, void *arg)
         requeue->err = requeue->err.status ? requeue->err : *err;
         fail_again(item);
     } else {
-        fail(item, err);
+        fail_letter(item, err);
     }
 }
 
-static void publish(struct cress_dead_item *item)
+static void publish_letter(struct cress_dead_item *item)
 {
     const struct cress_dead *dead = item->owner;
     struct cress_header headers[CRESS_LETTER_HEADER_MAX];
     struct cress_message message;
     char routing_key[CRESS_ROUTE_NAME_MAX];
     cress_letter_revive(&item->letter, cress_clock_wall_ms(), headers, routing_key, &message);
-    cress_broker_publish(dead->cli->broker, &message, CRESS_CLI_CONFIRM_MS, published_cb, item);
+    cress_broker_publish(dead->cli->broker, &message, CRESS_CLI_CONFIRM_MS, letter_published_cb,
+                         item);
 }
 
 /* What the state of its record means for a letter. */
 enum fate { RUN, REMOVE, LEAVE };
 
-static enum fate decide(bool exists, enum cress_state state)
+static enum fate decide_fate(bool exists, enum cress_state state)
 {
     if (!exists || state == CRESS_STATE_FAILED || state == CRESS_STATE_QUEUED) {
         return RUN;
@@ -136,16 +137,16 @@ static enum fate decide(bool exists, enum cress_state state)
     return cress_state_is_terminal(state) ? REMOVE : LEAVE;
 }
 
-static void act(struct cress_dead_item *item, bool exists, enum cress_state state)
+static void apply_fate(struct cress_dead_item *item, bool exists, enum cress_state state)
 {
     struct cress_dead *dead = item->owner;
     struct requeue *requeue = dead->own;
-    switch (decide(exists, state)) {
+    switch (decide_fate(exists, state)) {
     case RUN:
         if (dead->dry_run) {
             finish_requeued(item);
         } else {
-            publish(item);
+            publish_letter(item);
         }
         break;
     case REMOVE:
@@ -162,9 +163,9 @@ static void act(struct cress_dead_item *item, bool exists, enum cress_state stat
 static void reopened_cb(bool exists, enum cress_state was, const struct cress_error *err, void *arg)
 {
     if (err) {
-        fail(arg, err);
+        fail_letter(arg, err);
     } else {
-        act(arg, exists, was);
+        apply_fate(arg, exists, was);
     }
 }
 
@@ -178,7 +179,7 @@ static void begin_one(struct cress_dead_item *item)
     const struct cress_dead *dead = item->owner;
     ((struct requeue *)dead->own)->begun++;
     if (!item->letter.is_job_id) {
-        act(item, false, CRESS_STATE_QUEUED);
+        apply_fate(item, false, CRESS_STATE_QUEUED);
     } else if (dead->dry_run) {
         cress_store_get(dead->cli->store, item->letter.id, looked_cb, item);
     } else {
@@ -228,7 +229,7 @@ static void stop_requeue(struct cress_dead *dead)
 
 /* --- what became of them --- */
 
-static int64_t count_left(const struct requeue *requeue, struct cress_buf *text)
+static int64_t describe_left(const struct requeue *requeue, struct cress_buf *text)
 {
     int64_t sum = 0;
     for (int state = 0; state < CRESS_STATE_COUNT; state++) {
@@ -241,10 +242,10 @@ static int64_t count_left(const struct requeue *requeue, struct cress_buf *text)
     return sum;
 }
 
-static void report(const struct cress_dead *dead, const struct requeue *requeue)
+static void report_requeue(const struct cress_dead *dead, const struct requeue *requeue)
 {
     struct cress_buf why = cress_buf_make(1024);
-    const int64_t left = count_left(requeue, &why);
+    const int64_t left = describe_left(requeue, &why);
     const char *would = dead->dry_run ? "would be " : "";
     if (cress_cli_json(dead->cli)) {
         printf("{\"matched\":%" PRId64 ",\"requeued\":%" PRId64 ",\"removed\":%" PRId64
@@ -270,7 +271,7 @@ static void report(const struct cress_dead *dead, const struct requeue *requeue)
 static int end_requeue(struct cress_dead *dead)
 {
     const struct requeue *requeue = dead->own;
-    report(dead, requeue);
+    report_requeue(dead, requeue);
     if (!requeue->err.status) {
         return 0;
     }

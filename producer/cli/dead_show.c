@@ -13,8 +13,8 @@
 enum { LIST_LIMIT = 100, ROWS_MAX = 1000 };
 
 /* False: nobody reads on. */
-static bool print_json(struct cress_dead *dead, const struct cress_letter *letter, bool whole,
-                       const char *after)
+static bool print_letter_json(struct cress_dead *dead, const struct cress_letter *letter,
+                              bool whole, const char *after)
 {
     struct cress_buf json = cress_buf_make(CRESS_DEAD_JSON_MAX);
     cress_dead_write_json(letter, whole, &json);
@@ -42,7 +42,7 @@ static const char *const people[] = {"ID",   "TASK", "QUEUE", ">ATTEMPT",
 static const char *const programs[] = {"id",   "task", "queue", "attempt",
                                        "died", "code", "error", NULL};
 
-static void print_table(struct cress_dead *dead)
+static void print_letter_table(struct cress_dead *dead)
 {
     struct list *list = dead->own;
     if (list->table) {
@@ -58,7 +58,7 @@ static void begin_list(struct cress_dead *dead)
     list->limit = cress_args_number(&dead->cli->args, "limit", LIST_LIMIT);
 }
 
-static void add_row(struct cress_dead *dead, const struct cress_letter *letter)
+static void add_letter_row(struct cress_dead *dead, const struct cress_letter *letter)
 {
     struct list *list = dead->own;
     char attempt[16], died[CRESS_TIME_TEXT_MAX + CRESS_SPAN_TEXT_MAX] = "";
@@ -76,7 +76,7 @@ static void add_row(struct cress_dead *dead, const struct cress_letter *letter)
                                           died[0] ? died : NULL, letter->code, letter->text});
     /* A table is held until it is printed, and queues can be long. */
     if (++list->rows == ROWS_MAX) {
-        print_table(dead);
+        print_letter_table(dead);
     }
 }
 
@@ -88,9 +88,9 @@ static void list_letter(struct cress_dead *dead, struct cress_dead_item *item)
         cress_dead_walk_stop(dead->walk, NULL);
     } else if (cress_cli_json(dead->cli)) {
         fputs(dead->matched > 1 ? ",\n" : "[", stdout);
-        print_json(dead, &item->letter, false, "");
+        print_letter_json(dead, &item->letter, false, "");
     } else {
-        add_row(dead, &item->letter);
+        add_letter_row(dead, &item->letter);
     }
     cress_dead_done(item, false);
 }
@@ -101,7 +101,7 @@ static int end_list(struct cress_dead *dead)
     if (cress_cli_json(dead->cli)) {
         fputs(dead->matched > 0 ? "]\n" : "[]\n", stdout);
     } else {
-        print_table(dead);
+        print_letter_table(dead);
     }
     if (list->more) {
         cress_output_say(&dead->cli->output,
@@ -174,7 +174,7 @@ static void print_whole(const struct cress_letter *letter)
 static void show_letter(struct cress_dead *dead, struct cress_dead_item *item)
 {
     if (cress_cli_json(dead->cli)) {
-        print_json(dead, &item->letter, true, "\n");
+        print_letter_json(dead, &item->letter, true, "\n");
     } else {
         print_whole(&item->letter);
     }
@@ -200,7 +200,7 @@ const struct cress_dead_verb cress_dead_show = {
 
 static void export_letter(struct cress_dead *dead, struct cress_dead_item *item)
 {
-    print_json(dead, &item->letter, true, "\n");
+    print_letter_json(dead, &item->letter, true, "\n");
     cress_dead_done(item, false);
 }
 

@@ -56,7 +56,7 @@ static void flushed_cb(void *arg)
     }
 }
 
-static void end(struct cress_dead_walk *walk)
+static void end_walk(struct cress_dead_walk *walk)
 {
     if (!walk->ended) {
         walk->ended = true;
@@ -80,7 +80,7 @@ static void proceed(struct cress_dead_walk *walk)
         }
     }
     if (walk->in_hand == 0 && !cress_cli_over(walk->cli)) {
-        end(walk);
+        end_walk(walk);
     }
 }
 
@@ -95,7 +95,7 @@ void cress_dead_walk_stop(struct cress_dead_walk *walk, const struct cress_error
 
 /* --- letters --- */
 
-static void release(struct cress_dead_item *item)
+static void release_letter(struct cress_dead_item *item)
 {
     struct cress_dead_walk *walk = item->walk;
     free(item);
@@ -104,7 +104,7 @@ static void release(struct cress_dead_item *item)
 }
 
 /* The queue's own share of the window is used up by letters that stay unsettled. */
-static void count_left(struct cress_dead_walk *walk)
+static void ask_for_more(struct cress_dead_walk *walk)
 {
     if (walk->at >= walk->queue_count || cress_cli_over(walk->cli)) {
         return;
@@ -116,22 +116,22 @@ static void count_left(struct cress_dead_walk *walk)
     }
 }
 
-static void leave(struct cress_dead_item *item)
+static void leave_letter(struct cress_dead_item *item)
 {
     cress_delivery_leave(item->delivery);
-    count_left(item->walk);
-    release(item);
+    ask_for_more(item->walk);
+    release_letter(item);
 }
 
 static void renewed_cb(const struct cress_error *err, void *arg)
 {
     struct cress_dead_item *item = arg;
     if (err) {
-        leave(item); /* the old one is still there */
+        leave_letter(item); /* the old one is still there */
         return;
     }
     cress_delivery_settle(item->walk->cli->broker, item->delivery, CRESS_ACK);
-    release(item);
+    release_letter(item);
 }
 
 static void renew(struct cress_dead_item *item)
@@ -147,12 +147,12 @@ void cress_dead_done(struct cress_dead_item *item, bool removed)
 {
     if (removed) {
         cress_delivery_settle(item->walk->cli->broker, item->delivery, CRESS_ACK);
-        release(item);
+        release_letter(item);
     } else if (item->delivery->delivery_count >= DELIVERIES_MAX &&
                !cress_cli_over(item->walk->cli)) {
         renew(item);
     } else {
-        leave(item);
+        leave_letter(item);
     }
 }
 
@@ -170,7 +170,7 @@ static void visit(struct cress_dead_walk *walk, struct dead_queue *queue,
     walk->visitor.on_letter(item, walk->visitor.arg);
 }
 
-static void take(struct cress_dead_walk *walk, struct cress_delivery *delivery)
+static void take_letter(struct cress_dead_walk *walk, struct cress_delivery *delivery)
 {
     struct dead_queue *queue = walk->at < walk->queue_count ? &walk->queues[walk->at] : NULL;
     if (!queue || walk->stopping || queue->received == queue->expected ||
@@ -199,7 +199,7 @@ static void deliveries_cb(struct cress_list *deliveries, void *arg)
     walk->heard_ms = cress_clock_mono_ms();
     walk->seems_empty = true;
     while ((node = cress_list_shift(deliveries))) {
-        take(walk, CRESS_CONTAINER(node, struct cress_delivery, node));
+        take_letter(walk, CRESS_CONTAINER(node, struct cress_delivery, node));
     }
 }
 
@@ -239,7 +239,7 @@ static void asked_cb(const struct cress_queue_stats *stats, size_t count,
     }
 }
 
-static void tick_cb(void *arg)
+static void walk_tick_cb(void *arg)
 {
     struct cress_dead_walk *walk = arg;
     char text[96];
@@ -275,7 +275,7 @@ static void add_queue(struct cress_dead_walk *walk, const char *name, int64_t de
     walk->expected += dead;
 }
 
-static void begin(struct cress_dead_walk *walk)
+static void begin_walk(struct cress_dead_walk *walk)
 {
     if (walk->queue_count == 0) {
         proceed(walk);
@@ -294,11 +294,11 @@ static void begin(struct cress_dead_walk *walk)
     walk->heard_ms = cress_clock_mono_ms();
     walk->seems_empty = true;
     cress_broker_more(walk->cli->broker, walk->queues[0].dead_name);
-    cress_cli_every(walk->cli, TICK_MS, tick_cb, walk);
+    cress_cli_every(walk->cli, TICK_MS, walk_tick_cb, walk);
 }
 
-static void surveyed_cb(const struct cress_queue_summary *queues, size_t count,
-                        const struct cress_error *err, void *arg)
+static void walk_surveyed_cb(const struct cress_queue_summary *queues, size_t count,
+                             const struct cress_error *err, void *arg)
 {
     struct cress_dead_walk *walk = arg;
     if (walk->stopping || cress_cli_failed(walk->cli, err)) {
@@ -307,11 +307,11 @@ static void surveyed_cb(const struct cress_queue_summary *queues, size_t count,
     for (size_t i = 0; i < count; i++) {
         add_queue(walk, queues[i].name, queues[i].dead);
     }
-    begin(walk);
+    begin_walk(walk);
 }
 
-static void inspected_cb(const struct cress_queue_stats *stats, size_t count,
-                         const struct cress_error *err, void *arg)
+static void walk_inspected_cb(const struct cress_queue_stats *stats, size_t count,
+                              const struct cress_error *err, void *arg)
 {
     (void)count;
     struct cress_dead_walk *walk = arg;
@@ -326,7 +326,7 @@ static void inspected_cb(const struct cress_queue_stats *stats, size_t count,
         return;
     }
     add_queue(walk, walk->wanted, stats[0].ready);
-    begin(walk);
+    begin_walk(walk);
 }
 
 struct cress_dead_walk *cress_dead_walk_start(struct cress_cli *cli, const char *queue,
@@ -340,13 +340,13 @@ struct cress_dead_walk *cress_dead_walk_start(struct cress_cli *cli, const char 
         char dead_name[CRESS_ROUTE_NAME_MAX];
         cress_route_dead_name(queue, dead_name);
         const char *const names[] = {dead_name, NULL};
-        cress_broker_inspect(cli->broker, names, cli->connect_timeout_ms, inspected_cb, walk);
+        cress_broker_inspect(cli->broker, names, cli->connect_timeout_ms, walk_inspected_cb, walk);
     } else {
         const struct cress_queues_options options = {.broker = cli->broker,
                                                      .store = cli->store,
                                                      .config = cli->config,
                                                      .timeout_ms = cli->connect_timeout_ms};
-        cress_queues_survey(&options, surveyed_cb, walk);
+        cress_queues_survey(&options, walk_surveyed_cb, walk);
     }
     return walk;
 }

@@ -22,9 +22,9 @@ struct follow {
     void *arg;
 };
 
-static void read_record(struct follow *follow);
+static void read_followed(struct follow *follow);
 
-static void stop(struct follow *follow)
+static void stop_follow(struct follow *follow)
 {
     if (follow->watch) {
         cress_watch_stop(follow->watch);
@@ -32,7 +32,7 @@ static void stop(struct follow *follow)
     }
 }
 
-static void tell(struct follow *follow, const struct cress_record *record)
+static void tell_follower(struct follow *follow, const struct cress_record *record)
 {
     const int64_t version = record ? record->version : 0;
     if (follow->told && version == follow->version) {
@@ -41,12 +41,13 @@ static void tell(struct follow *follow, const struct cress_record *record)
     follow->told = true;
     follow->version = version;
     if (record && cress_state_is_terminal(record->state)) {
-        stop(follow);
+        stop_follow(follow);
     }
     follow->changed(record, follow->arg);
 }
 
-static void on_record(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void on_follow_record(const struct cress_record *record, const struct cress_error *err,
+                             void *arg)
 {
     struct follow *follow = arg;
     follow->reading = false;
@@ -59,26 +60,26 @@ static void on_record(const struct cress_record *record, const struct cress_erro
     if (cress_cli_failed(follow->cli, err)) {
         return;
     }
-    tell(follow, record);
+    tell_follower(follow, record);
     if (follow->again && follow->watch && !cress_cli_over(follow->cli)) {
-        read_record(follow);
+        read_followed(follow);
     }
 }
 
-static void read_record(struct follow *follow)
+static void read_followed(struct follow *follow)
 {
     follow->reading = true;
     follow->again = false;
-    cress_store_get(follow->cli->store, follow->id, on_record, follow);
+    cress_store_get(follow->cli->store, follow->id, on_follow_record, follow);
 }
 
-static void on_wake(void *arg)
+static void on_follow_wake(void *arg)
 {
     struct follow *follow = arg;
     if (follow->reading) {
         follow->again = true;
     } else {
-        read_record(follow);
+        read_followed(follow);
     }
 }
 
@@ -87,13 +88,13 @@ void cress_follow(struct cress_cli *cli, const char *id, cress_follow_cb changed
     struct follow *follow = CRESS_NEW(struct follow);
     *follow = (struct follow){.cli = cli, .id = cress_strdup(id), .changed = changed, .arg = arg};
     cress_list_append(&cli->follows, &follow->node);
-    follow->watch = cress_store_watch(cli->store, follow->id, on_wake, follow);
+    follow->watch = cress_store_watch(cli->store, follow->id, on_follow_wake, follow);
 }
 
 void cress_follow_stop_all(struct cress_cli *cli)
 {
     for (struct cress_list *node = cli->follows.next; node != &cli->follows; node = node->next) {
-        stop(CRESS_CONTAINER(node, struct follow, node));
+        stop_follow(CRESS_CONTAINER(node, struct follow, node));
     }
 }
 

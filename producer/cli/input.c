@@ -22,7 +22,7 @@
 
 enum { CHUNK_BYTES = 64 * 1024 };
 
-static enum cress_status refuse(const char *path, int number, struct cress_error *err)
+static enum cress_status refuse_line(const char *path, int number, struct cress_error *err)
 {
     const enum cress_status status = number == ENOENT   ? CRESS_NOT_FOUND
                                      : number == EACCES ? CRESS_DENIED
@@ -36,12 +36,12 @@ enum cress_status cress_input_open(const char *path, int *fd, struct cress_error
     const int opened =
         strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (opened < 0) {
-        return refuse(path, errno, err);
+        return refuse_line(path, errno, err);
     }
     struct stat info;
     if (fstat(opened, &info) == 0 && S_ISDIR(info.st_mode)) {
         close(opened);
-        return refuse(path, EISDIR, err);
+        return refuse_line(path, EISDIR, err);
     }
     *fd = opened;
     return CRESS_OK;
@@ -61,7 +61,7 @@ enum cress_status cress_input_read(const char *path, struct cress_buf *out, stru
             continue;
         }
         if (size < 0) {
-            status = refuse(path, errno, err);
+            status = refuse_line(path, errno, err);
             break;
         }
         if (!cress_buf_add(out, chunk, (size_t)size)) {
@@ -97,9 +97,9 @@ struct cress_lines {
     struct cress_error failure;
 };
 
-static void read_more(struct cress_lines *lines);
+static void read_more_input(struct cress_lines *lines);
 
-static void release(struct cress_lines *lines)
+static void release_input(struct cress_lines *lines)
 {
     close(lines->fd);
     free(lines->data);
@@ -107,7 +107,7 @@ static void release(struct cress_lines *lines)
 }
 
 /* Hands a line over. Its CR, if there is one, belongs to its end. */
-static void give(struct cress_lines *lines, size_t size)
+static void give_line(struct cress_lines *lines, size_t size)
 {
     const char *line = lines->data + lines->start;
     const bool has_cr = size > 0 && line[size - 1] == '\r';
@@ -127,7 +127,7 @@ static void take_lines(struct cress_lines *lines)
         char *from = lines->data + lines->searched;
         char *newline = memchr(from, '\n', lines->end - lines->searched);
         if (newline) {
-            give(lines, (size_t)(newline - lines->data) - lines->start);
+            give_line(lines, (size_t)(newline - lines->data) - lines->start);
             lines->start = lines->searched = (size_t)(newline - lines->data) + 1;
             continue;
         }
@@ -135,13 +135,13 @@ static void take_lines(struct cress_lines *lines)
         if (!lines->input_ended) {
             break;
         }
-        give(lines, lines->end - lines->start); /* the last line has no end */
+        give_line(lines, lines->end - lines->start); /* the last line has no end */
         lines->start = lines->end;
     }
     lines->taking = false;
 }
 
-static void go_on(struct cress_lines *lines)
+static void go_on_reading(struct cress_lines *lines)
 {
     take_lines(lines);
     if (lines->ended || lines->paused) {
@@ -152,10 +152,10 @@ static void go_on(struct cress_lines *lines)
         lines->options.on_end(lines->failure.status ? &lines->failure : NULL, lines->options.arg);
         return;
     }
-    read_more(lines);
+    read_more_input(lines);
 }
 
-static void on_read(struct cress_lines *lines, ssize_t size, const char *problem)
+static void on_input_read(struct cress_lines *lines, ssize_t size, const char *problem)
 {
     if (size > 0) {
         lines->end += (size_t)size;
@@ -167,7 +167,7 @@ static void on_read(struct cress_lines *lines, ssize_t size, const char *problem
                             (long long)lines->number, problem);
         }
     }
-    go_on(lines);
+    go_on_reading(lines);
 }
 
 static void on_file_read(uv_fs_t *request)
@@ -177,10 +177,10 @@ static void on_file_read(uv_fs_t *request)
     uv_fs_req_cleanup(request);
     lines->reading = false;
     if (lines->closed) {
-        release(lines);
+        release_input(lines);
         return;
     }
-    on_read(lines, size, size < 0 ? uv_strerror((int)size) : "");
+    on_input_read(lines, size, size < 0 ? uv_strerror((int)size) : "");
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -189,19 +189,19 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     struct cress_lines *lines = poll->data;
     uv_poll_stop(poll);
     if (status < 0) {
-        on_read(lines, status, uv_strerror(status));
+        on_input_read(lines, status, uv_strerror(status));
         return;
     }
     const ssize_t size = read(lines->fd, lines->target.base, lines->target.len);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
-        read_more(lines);
+        read_more_input(lines);
         return;
     }
-    on_read(lines, size, size < 0 ? strerror(errno) : "");
+    on_input_read(lines, size, size < 0 ? strerror(errno) : "");
 }
 
 /* Makes room for a chunk behind what is left. A line that is too long is forgotten as it comes. */
-static void make_room(struct cress_lines *lines)
+static void make_line_room(struct cress_lines *lines)
 {
     if (lines->end - lines->start > lines->options.max_bytes) {
         lines->skipping = true;
@@ -219,9 +219,9 @@ static void make_room(struct cress_lines *lines)
     }
 }
 
-static void read_more(struct cress_lines *lines)
+static void read_more_input(struct cress_lines *lines)
 {
-    make_room(lines);
+    make_line_room(lines);
     lines->target = uv_buf_init(lines->data + lines->end, CHUNK_BYTES);
     if (lines->is_polled) {
         uv_poll_start(&lines->poll, UV_READABLE, on_readable);
@@ -233,7 +233,7 @@ static void read_more(struct cress_lines *lines)
         uv_fs_read(lines->loop, &lines->request, lines->fd, &lines->target, 1, -1, on_file_read);
     if (rc < 0) {
         lines->reading = false;
-        on_read(lines, rc, uv_strerror(rc));
+        on_input_read(lines, rc, uv_strerror(rc));
     }
 }
 
@@ -250,7 +250,7 @@ struct cress_lines *cress_lines_open(uv_loop_t *loop, int fd,
     /* Not for regular files and the like, which never make one wait for long. */
     lines->is_polled = uv_poll_init(loop, &lines->poll, fd) == 0;
     lines->poll.data = lines;
-    read_more(lines);
+    read_more_input(lines);
     return lines;
 }
 
@@ -260,14 +260,14 @@ void cress_lines_resume(struct cress_lines *lines)
         lines->paused = false;
         /* From within on_line() the loop that called it goes on by itself. */
         if (!lines->taking && !lines->reading) {
-            go_on(lines);
+            go_on_reading(lines);
         }
     }
 }
 
 static void on_poll_closed(uv_handle_t *handle)
 {
-    release(handle->data);
+    release_input(handle->data);
 }
 
 void cress_lines_stop(struct cress_lines *lines)
@@ -283,7 +283,7 @@ void cress_lines_close(struct cress_lines *lines)
         fcntl(lines->fd, F_SETFL, lines->fd_flags);
         uv_close((uv_handle_t *)&lines->poll, on_poll_closed);
     } else if (!lines->reading) {
-        release(lines);
+        release_input(lines);
     }
 }
 

@@ -33,7 +33,7 @@ void cress_record_print_json(const struct cress_record *record)
     cress_buf_free(&json);
 }
 
-static size_t print_json(struct cress_record *const *records, size_t count, bool as_array)
+static size_t print_records_json(struct cress_record *const *records, size_t count, bool as_array)
 {
     bool first = true;
     if (as_array) {
@@ -51,7 +51,7 @@ static size_t print_json(struct cress_record *const *records, size_t count, bool
 }
 
 /* "code: message" of an error, or the beginning of a result. */
-static void describe(const struct cress_record *record, char text[DETAIL_MAX_BYTES])
+static void describe_record(const struct cress_record *record, char text[DETAIL_MAX_BYTES])
 {
     text[0] = '\0';
     if (record->error && record->state != CRESS_STATE_SUCCEEDED) {
@@ -78,7 +78,7 @@ static void add_for_people(struct cress_table *table, const struct cress_record 
         cress_span_format((record->finished_ms ? record->finished_ms : now_ms) - record->started_ms,
                           took);
     }
-    describe(record, detail);
+    describe_record(record, detail);
     cress_table_add(table, (const char *const[]){record->id, record->task, record->queue,
                                                  cress_state_word(record->state), attempt, age,
                                                  took, detail});
@@ -95,7 +95,7 @@ static void add_for_programs(struct cress_table *table, const struct cress_recor
     char created[CRESS_TIME_TEXT_MAX], started[CRESS_TIME_TEXT_MAX], finished[CRESS_TIME_TEXT_MAX];
     snprintf(attempt, sizeof attempt, "%d", record->attempt);
     snprintf(max, sizeof max, "%d", record->max_attempts);
-    describe(record, detail);
+    describe_record(record, detail);
     cress_table_add(table, (const char *const[]){record->id, record->task, record->queue,
                                                  cress_state_word(record->state), attempt, max,
                                                  time_text(record->created_ms, created),
@@ -112,7 +112,7 @@ size_t cress_records_print(struct cress_cli *cli, struct cress_record *const *re
                                            "attempt",  "max",    "created", "started",
                                            "finished", "detail", NULL};
     if (cress_cli_json(cli)) {
-        return print_json(records, count, as_array);
+        return print_records_json(records, count, as_array);
     }
     const bool for_people = cli->output.out_is_terminal;
     struct cress_table *table = cress_table_new(for_people ? people : programs);
@@ -139,7 +139,7 @@ int cress_record_exit_code(const struct cress_record *record)
 void cress_record_explain(struct cress_cli *cli, const struct cress_record *record)
 {
     char detail[DETAIL_MAX_BYTES];
-    describe(record, detail);
+    describe_record(record, detail);
     struct cress_error err;
     cress_error_set(&err, CRESS_JOB_FAILED, NULL, "job %s %s%s%s", record->id,
                     cress_state_word(record->state), detail[0] ? ": " : "", detail);

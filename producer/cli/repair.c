@@ -53,7 +53,7 @@ struct fixing {
 
 /* --- findings --- */
 
-static void end(struct cress_repair *repair, const struct cress_error *err)
+static void end_repair(struct cress_repair *repair, const struct cress_error *err)
 {
     if (!cress_cli_over(repair->cli)) {
         repair->done(repair->findings, err, repair->arg);
@@ -84,7 +84,7 @@ static void add_outcome(struct cress_repair *repair, enum cress_repair_kind kind
 
 /* --- one repair after the other, and page after page --- */
 
-static void release(struct cress_repair *repair)
+static void release_repair(struct cress_repair *repair)
 {
     if (--repair->open == 0 && !cress_cli_over(repair->cli)) {
         repair->next(repair);
@@ -99,7 +99,7 @@ static void finish_fixing(struct fixing *fixing, bool fixed, const struct cress_
     repair->findings[fixing->kind].found -= fixing->is_found && !fixed && !err;
     free(fixing->name);
     free(fixing);
-    release(repair);
+    release_repair(repair);
 }
 
 static struct fixing *begin_fixing(struct cress_repair *repair, enum cress_repair_kind kind,
@@ -123,7 +123,7 @@ static bool begin_page(struct cress_repair *repair, const char *next,
                        void (*then)(struct cress_repair *repair), const struct cress_error *err)
 {
     if (err) {
-        end(repair, err);
+        end_repair(repair, err);
         return false;
     }
     free(repair->cursor);
@@ -142,14 +142,14 @@ static void slots_cb(const char *const *ids, size_t count, const struct cress_er
         add_found(repair, CRESS_REPAIR_LIMITS, ids[i]);
         add_outcome(repair, CRESS_REPAIR_LIMITS, ids[i], true, NULL);
     }
-    end(repair, err);
+    end_repair(repair, err);
 }
 
 /* --- what waits for jobs --- */
 
 static void scan_awaited(struct cress_repair *repair);
 
-static void followed_cb(const struct cress_error *err, void *arg)
+static void repair_followed_cb(const struct cress_error *err, void *arg)
 {
     finish_fixing(arg, err == NULL, err);
 }
@@ -170,7 +170,7 @@ static void awaited_read_cb(const struct cress_record *record, const struct cres
     }
     const struct cress_submit_options options = {
         .broker = repair->cli->broker, .store = repair->cli->store, .config = repair->cli->config};
-    cress_follow_up(&options, fixing->name, followed_cb, fixing);
+    cress_follow_up(&options, fixing->name, repair_followed_cb, fixing);
 }
 
 static void next_awaited(struct cress_repair *repair)
@@ -193,7 +193,7 @@ static void awaited_cb(const char *const *ids, size_t count, const char *next,
         cress_store_get(repair->cli->store, ids[i], awaited_read_cb,
                         begin_fixing(repair, CRESS_REPAIR_WAITING, ids[i]));
     }
-    release(repair);
+    release_repair(repair);
 }
 
 static void scan_awaited(struct cress_repair *repair)
@@ -214,7 +214,7 @@ static void fix_batch(struct cress_repair *repair, const struct cress_batch *bat
     if (repair->dry_run) {
         finish_fixing(fixing, true, NULL);
     } else {
-        cress_completion_submit(&options, batch->id, followed_cb, fixing);
+        cress_completion_submit(&options, batch->id, repair_followed_cb, fixing);
     }
 }
 
@@ -241,7 +241,7 @@ static void batches_cb(const struct cress_batch *batches, size_t count, const ch
             fix_batch(repair, batch);
         }
     }
-    release(repair);
+    release_repair(repair);
 }
 
 static void scan_batches(struct cress_repair *repair)
@@ -337,7 +337,7 @@ static void jobs_cb(const struct cress_record *records, size_t count, const char
             cress_repair_learn(queue, &records[i]);
         }
     }
-    release(repair);
+    release_repair(repair);
 }
 
 static void scan_jobs(struct cress_repair *repair)
@@ -360,7 +360,7 @@ static void checked_cb(bool found, const struct cress_error *err, void *arg)
     check_next_queue(repair);
 }
 
-static bool is_passive(const struct cress_repair *repair, const char *name)
+static bool is_passive_queue(const struct cress_repair *repair, const char *name)
 {
     const struct cress_queue_config *queue = cress_config_queue(repair->cli->config, name);
     return queue && strcmp(queue->declare, "passive") == 0;
@@ -369,7 +369,7 @@ static bool is_passive(const struct cress_repair *repair, const char *name)
 static void check_next_queue(struct cress_repair *repair)
 {
     while (repair->queue_at < repair->queue_count &&
-           is_passive(repair, repair->queues[repair->queue_at].name)) {
+           is_passive_queue(repair, repair->queues[repair->queue_at].name)) {
         repair->queue_at++;
     }
     if (cress_cli_over(repair->cli)) {
@@ -388,7 +388,7 @@ static void delays_cb(const struct cress_queue_stats *stats, size_t count,
 {
     struct cress_repair *repair = arg;
     if (err) {
-        end(repair, err);
+        end_repair(repair, err);
         return;
     }
     repair->delays_are_empty = true;
@@ -414,7 +414,7 @@ static void workers_cb(const char *const *reports, size_t count, const struct cr
 {
     struct cress_repair *repair = arg;
     if (err) {
-        end(repair, err);
+        end_repair(repair, err);
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -445,12 +445,12 @@ static void add_second_survey(struct cress_repair *repair, const struct cress_qu
     cress_store_workers(repair->cli->store, workers_cb, repair);
 }
 
-static void surveyed_cb(const struct cress_queue_summary *queues, size_t count,
-                        const struct cress_error *err, void *arg)
+static void repair_surveyed_cb(const struct cress_queue_summary *queues, size_t count,
+                               const struct cress_error *err, void *arg)
 {
     struct cress_repair *repair = arg;
     if (err) {
-        end(repair, err);
+        end_repair(repair, err);
         return;
     }
     if (repair->surveyed) {
@@ -473,12 +473,12 @@ static void survey(struct cress_repair *repair)
                                                  .store = repair->cli->store,
                                                  .config = repair->cli->config,
                                                  .timeout_ms = repair->cli->connect_timeout_ms};
-    cress_queues_survey(&options, surveyed_cb, repair);
+    cress_queues_survey(&options, repair_surveyed_cb, repair);
 }
 
 /* --- life --- */
 
-static void tick_cb(void *arg)
+static void repair_tick_cb(void *arg)
 {
     const struct cress_repair *repair = arg;
     char text[96];
@@ -497,7 +497,7 @@ struct cress_repair *cress_repair_start(struct cress_cli *cli, bool dry_run, cre
     repair->arg = arg;
     repair->workers = json_object();
     survey(repair);
-    cress_cli_every(cli, TICK_MS, tick_cb, repair);
+    cress_cli_every(cli, TICK_MS, repair_tick_cb, repair);
     return repair;
 }
 

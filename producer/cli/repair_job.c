@@ -33,7 +33,7 @@ static void finish_job(struct job_repair *repair, bool fixed, const struct cress
     free(repair);
 }
 
-static void published_cb(const struct cress_error *err, void *arg)
+static void republish_published_cb(const struct cress_error *err, void *arg)
 {
     finish_job(arg, err == NULL, err);
 }
@@ -45,7 +45,7 @@ static int next_attempt(const struct cress_record *record)
     return attempt > 0 ? attempt : 1;
 }
 
-static void publish(struct job_repair *repair)
+static void publish_repaired(struct job_repair *repair)
 {
     const int64_t now_ms = cress_clock_wall_ms();
     struct cress_header headers[CRESS_JOB_HEADER_MAX];
@@ -59,20 +59,22 @@ static void publish(struct job_repair *repair)
     cress_route_job(job.queue, job.priority, job.not_before_ms - now_ms, &route);
     message.exchange = route.exchange;
     message.routing_key = route.routing_key;
-    cress_broker_publish(repair->cli->broker, &message, CRESS_CLI_CONFIRM_MS, published_cb, repair);
+    cress_broker_publish(repair->cli->broker, &message, CRESS_CLI_CONFIRM_MS,
+                         republish_published_cb, repair);
 }
 
 static void mended_cb(bool mended, const struct cress_error *err, void *arg)
 {
     struct job_repair *repair = arg;
     if (mended) {
-        publish(repair);
+        publish_repaired(repair);
     } else {
         finish_job(repair, false, err);
     }
 }
 
-static void read_cb(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void republish_read_cb(const struct cress_record *record, const struct cress_error *err,
+                              void *arg)
 {
     struct job_repair *repair = arg;
     if (!record || record->version != repair->version || !record->task || !record->queue) {
@@ -81,7 +83,7 @@ static void read_cb(const struct cress_record *record, const struct cress_error 
     }
     repair->record = cress_record_clone(record);
     if (repair->kind == CRESS_REPAIR_DELAYED) {
-        publish(repair);
+        publish_repaired(repair);
     } else {
         cress_store_mend(repair->cli->store, repair->id, repair->version, cress_clock_wall_ms(),
                          mended_cb, repair);
@@ -98,7 +100,7 @@ void cress_repair_job(struct cress_cli *cli, enum cress_repair_kind kind, const 
                                   .version = version,
                                   .done = done,
                                   .arg = arg};
-    cress_store_get(cli->store, id, read_cb, repair);
+    cress_store_get(cli->store, id, republish_read_cb, repair);
 }
 
 /* --- a queue --- */
@@ -128,8 +130,8 @@ static void declared_cb(const struct cress_error *err, void *arg)
 
 /* A queue that does not exist is no fault: it was used once. To look at the arguments is to declare
  * it, which changes nothing when all that belongs to it exists. */
-static void inspected_cb(const struct cress_queue_stats *stats, size_t count,
-                         const struct cress_error *err, void *arg)
+static void republish_inspected_cb(const struct cress_queue_stats *stats, size_t count,
+                                   const struct cress_error *err, void *arg)
 {
     struct queue_repair *repair = arg;
     size_t existing = 0;
@@ -160,5 +162,6 @@ void cress_repair_queue_arguments(struct cress_cli *cli, const char *queue, bool
     }
     cress_route_dead_name(queue, names[CRESS_PRIORITY_COUNT]);
     list[CRESS_PRIORITY_COUNT] = names[CRESS_PRIORITY_COUNT];
-    cress_broker_inspect(cli->broker, list, cli->connect_timeout_ms, inspected_cb, repair);
+    cress_broker_inspect(cli->broker, list, cli->connect_timeout_ms, republish_inspected_cb,
+                         repair);
 }

@@ -25,7 +25,7 @@ void cress_batch_missing(struct cress_cli *cli)
     cress_cli_fail(cli, &err);
 }
 
-static const struct cress_batch_verb *find_verb(const char *word, struct cress_error *err)
+static const struct cress_batch_verb *find_batch_verb(const char *word, struct cress_error *err)
 {
     for (size_t i = 0; i < CRESS_COUNT(verbs); i++) {
         if (strcmp(verbs[i]->name, word) == 0) {
@@ -51,8 +51,9 @@ static bool takes(const struct cress_batch_verb *verb, const char *flag)
 }
 
 /* An option that does nothing here would be misunderstood. */
-static enum cress_status check_flags(const struct cress_cli *cli,
-                                     const struct cress_batch_verb *verb, struct cress_error *err)
+static enum cress_status check_batch_flags(const struct cress_cli *cli,
+                                           const struct cress_batch_verb *verb,
+                                           struct cress_error *err)
 {
     for (const struct cress_flag *flag = cli->verb->flags; flag->name; flag++) {
         if (cress_args_has(&cli->args, flag->name) && !takes(verb, flag->name)) {
@@ -84,27 +85,27 @@ static enum cress_status find_id(const struct cress_cli *cli, struct cress_batch
                                  CRESS_ID_MAX);
 }
 
-static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_batch(struct cress_cli *cli, struct cress_error *err)
 {
     struct cress_batch_run *run = cli->state = CRESS_NEW(struct cress_batch_run);
-    run->verb = find_verb(cli->args.operands[0], err);
+    run->verb = find_batch_verb(cli->args.operands[0], err);
     if (!run->verb) {
         return err->status;
     }
-    enum cress_status status = check_flags(cli, run->verb, err);
+    enum cress_status status = check_batch_flags(cli, run->verb, err);
     if (status == CRESS_OK) {
         status = find_id(cli, run, err);
     }
     return status == CRESS_OK && run->verb->prepare ? run->verb->prepare(cli, err) : status;
 }
 
-static void run_verb(struct cress_cli *cli)
+static void run_batch(struct cress_cli *cli)
 {
     const struct cress_batch_run *run = cli->state;
     run->verb->run(cli);
 }
 
-static void stop(struct cress_cli *cli, const struct cress_error *why)
+static void stop_batch(struct cress_cli *cli, const struct cress_error *why)
 {
     const struct cress_batch_run *run = cli->state;
     if (run->bulk && cress_bulk_is_running(run->bulk)) {
@@ -117,7 +118,7 @@ static void stop(struct cress_cli *cli, const struct cress_error *why)
     cress_cli_end(cli, cli->exit_code);
 }
 
-static void close_handles(struct cress_cli *cli)
+static void close_batch_handles(struct cress_cli *cli)
 {
     struct cress_batch_run *run = cli->state;
     if (run->bulk && cress_bulk_is_running(run->bulk)) {
@@ -129,7 +130,7 @@ static void close_handles(struct cress_cli *cli)
     }
 }
 
-static void release(struct cress_cli *cli)
+static void release_batch(struct cress_cli *cli)
 {
     struct cress_batch_run *run = cli->state;
     if (run->bulk) {
@@ -208,9 +209,9 @@ const struct cress_verb cress_verb_batch = {
     .min_operands = 1,
     .max_operands = 2,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE | CRESS_NEEDS_BROKER,
-    .prepare = prepare,
-    .run = run_verb,
-    .stop = stop,
-    .close = close_handles,
-    .release = release,
+    .prepare = prepare_batch,
+    .run = run_batch,
+    .stop = stop_batch,
+    .close = close_batch_handles,
+    .release = release_batch,
 };

@@ -26,7 +26,7 @@ struct cancelling {
 };
 
 /* An unknown id weighs more than a job that has ended: that one can do nothing any more. */
-static int exit_code(const struct cancelling *cancelling)
+static int cancel_exit_code(const struct cancelling *cancelling)
 {
     enum cress_status worst = CRESS_OK;
     for (size_t i = 0; i < cancelling->count; i++) {
@@ -49,7 +49,7 @@ static json_t *row_to_json(const struct row *row)
                      is_known ? cress_state_word(row->state) : NULL, "error", error);
 }
 
-static void print_json(const struct cancelling *cancelling)
+static void print_cancel_json(const struct cancelling *cancelling)
 {
     json_t *rows = json_array();
     for (size_t i = 0; i < cancelling->count; i++) {
@@ -61,7 +61,7 @@ static void print_json(const struct cancelling *cancelling)
     json_decref(rows);
 }
 
-static const char *outcome(enum cress_state state)
+static const char *cancel_outcome(enum cress_state state)
 {
     switch (state) {
     case CRESS_STATE_CANCELLED:
@@ -80,12 +80,12 @@ static void print_for_people(const struct cancelling *cancelling)
         if (row->err.status != CRESS_OK) {
             cress_output_error(&cancelling->cli->output, &row->err);
         } else {
-            printf("%s %s\n", row->id, outcome(row->state));
+            printf("%s %s\n", row->id, cancel_outcome(row->state));
         }
     }
 }
 
-static void on_cancelled(enum cress_state state, const struct cress_error *err, void *arg)
+static void on_job_cancelled(enum cress_state state, const struct cress_error *err, void *arg)
 {
     struct row *row = arg;
     struct cancelling *cancelling = row->cancelling;
@@ -99,14 +99,14 @@ static void on_cancelled(enum cress_state state, const struct cress_error *err, 
         return;
     }
     if (cress_cli_json(cli)) {
-        print_json(cancelling);
+        print_cancel_json(cancelling);
     } else {
         print_for_people(cancelling);
     }
-    cress_cli_end(cli, exit_code(cancelling));
+    cress_cli_end(cli, cancel_exit_code(cancelling));
 }
 
-static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_cancel(struct cress_cli *cli, struct cress_error *err)
 {
     const char *reason = cress_args_text(&cli->args, "reason");
     if (reason && cress_cancel_check_reason(reason, err) != CRESS_OK) {
@@ -115,7 +115,7 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
     return cress_records_check_ids(cli, err);
 }
 
-static void run(struct cress_cli *cli)
+static void run_cancel(struct cress_cli *cli)
 {
     struct cancelling *cancelling = cli->state = CRESS_NEW(struct cancelling);
     cancelling->cli = cli;
@@ -130,12 +130,12 @@ static void run(struct cress_cli *cli)
     for (size_t i = 0; i < cancelling->count; i++) {
         struct row *row = &cancelling->rows[i];
         *row = (struct row){.cancelling = cancelling, .id = cli->args.operands[i]};
-        cress_cancel_job(&options, row->id, cress_args_text(&cli->args, "reason"), on_cancelled,
+        cress_cancel_job(&options, row->id, cress_args_text(&cli->args, "reason"), on_job_cancelled,
                          row);
     }
 }
 
-static void release(struct cress_cli *cli)
+static void release_cancel(struct cress_cli *cli)
 {
     struct cancelling *cancelling = cli->state;
     free(cancelling->rows);
@@ -172,7 +172,7 @@ const struct cress_verb cress_verb_cancel = {
     .min_operands = 1,
     .max_operands = -1,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE | CRESS_NEEDS_BROKER,
-    .prepare = prepare,
-    .run = run,
-    .release = release,
+    .prepare = prepare_cancel,
+    .run = run_cancel,
+    .release = release_cancel,
 };

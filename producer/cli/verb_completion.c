@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_completion(struct cress_cli *cli, struct cress_error *err)
 {
     for (size_t i = 0; cress_shells[i]; i++) {
         if (strcmp(cli->args.operands[0], cress_shells[i]) == 0) {
@@ -17,7 +17,7 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
                            cli->args.operands[0]);
 }
 
-static void run(struct cress_cli *cli)
+static void run_completion(struct cress_cli *cli)
 {
     cress_completion_print(cli->args.operands[0], stdout);
     cress_cli_end(cli, 0);
@@ -34,6 +34,6 @@ const struct cress_verb cress_verb_completion = {
     .words = cress_shells,
     .min_operands = 1,
     .max_operands = 1,
-    .prepare = prepare,
-    .run = run,
+    .prepare = prepare_completion,
+    .run = run_completion,
 };

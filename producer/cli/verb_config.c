@@ -36,7 +36,7 @@ static void print_option(const char *section, const char *key, const char *value
 
 static const char *const words[] = {"show", "check", NULL};
 
-static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_config(struct cress_cli *cli, struct cress_error *err)
 {
     const char *word = cli->args.operands[0];
     for (size_t i = 0; words[i]; i++) {
@@ -50,7 +50,7 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
         word, closest ? "; did you mean " : "", closest ? closest : "", closest ? "?" : "");
 }
 
-static void run(struct cress_cli *cli)
+static void run_config(struct cress_cli *cli)
 {
     const bool is_check = strcmp(cli->args.operands[0], "check") == 0;
     struct cress_error err;
@@ -93,6 +93,6 @@ const struct cress_verb cress_verb_config = {
     .min_operands = 1,
     .max_operands = 1,
     .needs = CRESS_NEEDS_CONFIG,
-    .prepare = prepare,
-    .run = run,
+    .prepare = prepare_config,
+    .run = run_config,
 };

@@ -70,7 +70,7 @@ static void print_ticks(struct cress_cli *cli, const struct cress_schedule *sche
 
 /* --- list --- */
 
-static void add_row(struct cress_table *table, const struct cress_schedule_record *schedule)
+static void add_cron_row(struct cress_table *table, const struct cress_schedule_record *schedule)
 {
     const int64_t now_ms = cress_clock_wall_ms();
     const int64_t next_ms = cress_schedules_next(schedule, now_ms);
@@ -84,7 +84,7 @@ static void add_row(struct cress_table *table, const struct cress_schedule_recor
                                schedule->last_state, schedule->last_id});
 }
 
-static void print_json(const struct cress_schedule_record *schedules, size_t count)
+static void print_cron_json(const struct cress_schedule_record *schedules, size_t count)
 {
     struct cress_buf json = cress_buf_make(JSON_MAX_BYTES);
     for (size_t i = 0; i < count; i++) {
@@ -95,8 +95,8 @@ static void print_json(const struct cress_schedule_record *schedules, size_t cou
     cress_buf_free(&json);
 }
 
-static void on_list(const struct cress_schedule_record *schedules, size_t count,
-                    const struct cress_error *err, void *arg)
+static void on_cron_list(const struct cress_schedule_record *schedules, size_t count,
+                         const struct cress_error *err, void *arg)
 {
     static const char *const columns[] = {"SCHEDULE",  "STATUS",   "CRON", "TIMEZONE", "NEXT TICK",
                                           "LAST TICK", "LAST JOB", "+ID",  NULL};
@@ -105,13 +105,13 @@ static void on_list(const struct cress_schedule_record *schedules, size_t count,
         return;
     }
     if (cress_cli_json(cli)) {
-        print_json(schedules, count);
+        print_cron_json(schedules, count);
         cress_cli_end(cli, 0);
         return;
     }
     struct cress_table *table = cress_table_new(columns);
     for (size_t i = 0; i < count; i++) {
-        add_row(table, &schedules[i]);
+        add_cron_row(table, &schedules[i]);
     }
     cress_table_print(table, &cli->output);
     if (count == 0) {
@@ -123,13 +123,13 @@ static void on_list(const struct cress_schedule_record *schedules, size_t count,
 
 static void run_list(struct cress_cli *cli)
 {
-    cress_store_schedules(cli->store, NULL, on_list, cli);
+    cress_store_schedules(cli->store, NULL, on_cron_list, cli);
 }
 
 /* --- next --- */
 
 /* True when the verb is over: the one schedule that was asked for is not there. */
-static bool is_missing(struct cress_cli *cli, size_t count, const struct cress_error *err)
+static bool is_missing_section(struct cress_cli *cli, size_t count, const struct cress_error *err)
 {
     const struct cron *cron = cli->state;
     struct cress_error missing;
@@ -146,7 +146,7 @@ static void on_next(const struct cress_schedule_record *schedules, size_t count,
     struct cress_cli *cli = arg;
     struct cress_schedule schedule;
     struct cress_error why;
-    if (is_missing(cli, count, err)) {
+    if (is_missing_section(cli, count, err)) {
         return;
     }
     if (cress_schedule_make(schedules->cron, schedules->timezone, &schedule, &why) != CRESS_OK) {
@@ -171,8 +171,8 @@ static void run_next(struct cress_cli *cli)
 
 /* --- run --- */
 
-static void on_submitted(const struct cress_record *record, const struct cress_error *err,
-                         void *arg)
+static void on_cron_submitted(const struct cress_record *record, const struct cress_error *err,
+                              void *arg)
 {
     struct cress_cli *cli = arg;
     if (cress_cli_failed(cli, err)) {
@@ -182,24 +182,24 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
     cress_cli_end(cli, 0);
 }
 
-static void on_run(const struct cress_schedule_record *schedules, size_t count,
-                   const struct cress_error *err, void *arg)
+static void on_cron_run(const struct cress_schedule_record *schedules, size_t count,
+                        const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
-    if (is_missing(cli, count, err)) {
+    if (is_missing_section(cli, count, err)) {
         return;
     }
     const struct cress_submit_options options = {.broker = cli->broker,
                                                  .store = cli->store,
                                                  .config = cli->config,
                                                  .timeout_ms = CRESS_CLI_CONFIRM_MS};
-    cress_schedules_run(&options, schedules, on_submitted, cli);
+    cress_schedules_run(&options, schedules, on_cron_submitted, cli);
 }
 
 static void run_run(struct cress_cli *cli)
 {
     const struct cron *cron = cli->state;
-    cress_store_schedules(cli->store, cron->names[0], on_run, cli);
+    cress_store_schedules(cli->store, cron->names[0], on_cron_run, cli);
 }
 
 /* --- pause, resume --- */
@@ -209,14 +209,14 @@ struct pausing {
     const char *name;
 };
 
-static bool is_pause(const struct cron *cron)
+static bool is_cron_pause(const struct cron *cron)
 {
     return strcmp(cron->action->word, "pause") == 0;
 }
 
 static void print_paused(const struct cress_cli *cli, const char *name)
 {
-    const bool paused = is_pause(cli->state);
+    const bool paused = is_cron_pause(cli->state);
     if (cress_cli_json(cli)) { /* a name needs no escape */
         printf("{\"name\":\"%s\",\"status\":\"%s\"}\n", name, paused ? "paused" : "active");
     } else {
@@ -224,7 +224,7 @@ static void print_paused(const struct cress_cli *cli, const char *name)
     }
 }
 
-static void on_paused(const struct cress_error *err, void *arg)
+static void on_cron_paused(const struct cress_error *err, void *arg)
 {
     struct pausing *pausing = arg;
     struct cress_cli *cli = pausing->cli;
@@ -243,13 +243,14 @@ static void on_paused(const struct cress_error *err, void *arg)
     free(pausing);
 }
 
-static void run_pause(struct cress_cli *cli)
+static void run_cron_pause(struct cress_cli *cli)
 {
     const struct cron *cron = cli->state;
     for (int i = 0; i < cron->name_count; i++) {
         struct pausing *pausing = CRESS_NEW(struct pausing);
         *pausing = (struct pausing){.cli = cli, .name = cron->names[i]};
-        cress_store_schedule_pause(cli->store, cron->names[i], is_pause(cron), on_paused, pausing);
+        cress_store_schedule_pause(cli->store, cron->names[i], is_cron_pause(cron), on_cron_paused,
+                                   pausing);
     }
 }
 
@@ -305,7 +306,7 @@ static void check_sections(struct cress_cli *cli)
     cress_cli_end(cli, exit_code);
 }
 
-static void run_check(struct cress_cli *cli)
+static void run_cron_check(struct cress_cli *cli)
 {
     const struct cron *cron = cli->state;
     if (cron->has_schedule) {
@@ -322,9 +323,9 @@ static const struct action actions[] = {
     {"list", "", 0, 0, CRESS_NEEDS_STORE, run_list},
     {"next", " NAME", 1, 1, 0, run_next},
     {"run", " NAME", 1, 1, CRESS_NEEDS_STORE | CRESS_NEEDS_BROKER, run_run},
-    {"pause", " NAME...", 1, -1, CRESS_NEEDS_STORE, run_pause},
-    {"resume", " NAME...", 1, -1, CRESS_NEEDS_STORE, run_pause},
-    {"check", " [EXPRESSION]", 0, 1, 0, run_check},
+    {"pause", " NAME...", 1, -1, CRESS_NEEDS_STORE, run_cron_pause},
+    {"resume", " NAME...", 1, -1, CRESS_NEEDS_STORE, run_cron_pause},
+    {"check", " [EXPRESSION]", 0, 1, 0, run_cron_check},
 };
 
 static const char *const words[] = {"list", "next", "run", "pause", "resume", "check", NULL};
@@ -357,12 +358,12 @@ static enum cress_status check_names(const struct cron *cron, struct cress_error
 }
 
 /* `next` of a schedule in this configuration, and `check` of an expression, ask no server. */
-static enum cress_status make_schedule(struct cress_cli *cli, struct cron *cron,
-                                       struct cress_error *err)
+static enum cress_status make_cron_schedule(struct cress_cli *cli, struct cron *cron,
+                                            struct cress_error *err)
 {
     const char *timezone = cress_args_text(&cli->args, "timezone");
     const char *expression = NULL;
-    if (cron->action->run == run_check && cron->name_count > 0) {
+    if (cron->action->run == run_cron_check && cron->name_count > 0) {
         expression = cron->names[0];
         timezone = timezone ? timezone : "UTC";
     } else if (cron->action->run == run_next) {
@@ -381,7 +382,7 @@ static enum cress_status make_schedule(struct cress_cli *cli, struct cron *cron,
     return status;
 }
 
-static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_cron(struct cress_cli *cli, struct cress_error *err)
 {
     struct cron *cron = CRESS_NEW(struct cron);
     cli->state = cron;
@@ -393,18 +394,18 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
     }
     if (status == CRESS_OK) {
         cli->needs |= cron->action->needs;
-        status = make_schedule(cli, cron, err);
+        status = make_cron_schedule(cli, cron, err);
     }
     return status;
 }
 
-static void run(struct cress_cli *cli)
+static void run_cron(struct cress_cli *cli)
 {
     const struct cron *cron = cli->state;
     cron->action->run(cli);
 }
 
-static void release(struct cress_cli *cli)
+static void release_cron(struct cress_cli *cli)
 {
     struct cron *cron = cli->state;
     if (cron->has_schedule) {
@@ -453,7 +454,7 @@ const struct cress_verb cress_verb_cron = {
     .min_operands = 1,
     .max_operands = -1,
     .needs = CRESS_NEEDS_CONFIG,
-    .prepare = prepare,
-    .run = run,
-    .release = release,
+    .prepare = prepare_cron,
+    .run = run_cron,
+    .release = release_cron,
 };

@@ -19,7 +19,7 @@ static const char *const words[] = {"list", "show", "groups", "requeue", "purge"
 
 /* --- what the user gave --- */
 
-static const struct cress_dead_verb *find_verb(const char *word, struct cress_error *err)
+static const struct cress_dead_verb *find_dead_verb(const char *word, struct cress_error *err)
 {
     for (size_t i = 0; i < CRESS_COUNT(verbs); i++) {
         if (strcmp(verbs[i]->name, word) == 0) {
@@ -34,7 +34,7 @@ static const struct cress_dead_verb *find_verb(const char *word, struct cress_er
 }
 
 /* Whether `name` is one of the words in `list`. */
-static bool is_listed(const char *list, const char *name)
+static bool is_listed_flag(const char *list, const char *name)
 {
     const size_t size = strlen(name);
     for (const char *at = list; (at = strstr(at, name)); at += size) {
@@ -46,12 +46,13 @@ static bool is_listed(const char *list, const char *name)
 }
 
 /* An option that does nothing here would be misunderstood: `dead list --dry-run`. */
-static enum cress_status check_flags(const struct cress_cli *cli,
-                                     const struct cress_dead_verb *verb, struct cress_error *err)
+static enum cress_status check_dead_flags(const struct cress_cli *cli,
+                                          const struct cress_dead_verb *verb,
+                                          struct cress_error *err)
 {
     static const char *const some[] = {"limit", "rate", "dry-run", "yes"};
     for (size_t i = 0; i < CRESS_COUNT(some); i++) {
-        if (cress_args_has(&cli->args, some[i]) && !is_listed(verb->flags, some[i])) {
+        if (cress_args_has(&cli->args, some[i]) && !is_listed_flag(verb->flags, some[i])) {
             return cress_error_set(err, CRESS_USAGE, NULL, "dead %s takes no --%s", verb->name,
                                    some[i]);
         }
@@ -76,8 +77,8 @@ static enum cress_status check_ids(const struct cress_cli *cli, const struct cre
     return CRESS_OK;
 }
 
-static enum cress_status confirm(const struct cress_cli *cli, const struct cress_dead_verb *verb,
-                                 struct cress_error *err)
+static enum cress_status confirm_dead(const struct cress_cli *cli,
+                                      const struct cress_dead_verb *verb, struct cress_error *err)
 {
     char answer[8] = "";
     if (!verb->is_destructive || cress_args_has(&cli->args, "yes") ||
@@ -117,21 +118,21 @@ static void read_filter(const struct cress_args *args, struct cress_letter_filte
     }
 }
 
-static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_dead(struct cress_cli *cli, struct cress_error *err)
 {
     const char *queue = cress_args_text(&cli->args, "queue");
-    const struct cress_dead_verb *verb = find_verb(cli->args.operands[0], err);
+    const struct cress_dead_verb *verb = find_dead_verb(cli->args.operands[0], err);
     if (!verb) {
         return err->status;
     }
-    enum cress_status status = check_flags(cli, verb, err);
+    enum cress_status status = check_dead_flags(cli, verb, err);
     if (status == CRESS_OK) {
         status = check_ids(cli, verb, err);
     }
     if (status == CRESS_OK && queue) {
         status = cress_queue_name_check(queue, err);
     }
-    return status == CRESS_OK ? confirm(cli, verb, err) : status;
+    return status == CRESS_OK ? confirm_dead(cli, verb, err) : status;
 }
 
 /* --- the walk --- */
@@ -147,7 +148,7 @@ static void letter_cb(struct cress_dead_item *item, void *arg)
     dead->verb->letter(dead, item);
 }
 
-static void tick_cb(void *arg)
+static void dead_tick_cb(void *arg)
 {
     struct cress_dead *dead = arg;
     if (dead->verb->tick) {
@@ -174,23 +175,23 @@ static void end_cb(const struct cress_error *err, void *arg)
     }
 }
 
-static void run(struct cress_cli *cli)
+static void run_dead(struct cress_cli *cli)
 {
     struct cress_dead *dead = cli->state = CRESS_NEW(struct cress_dead);
     struct cress_error err;
     dead->cli = cli;
-    dead->verb = find_verb(cli->args.operands[0], &err);
+    dead->verb = find_dead_verb(cli->args.operands[0], &err);
     dead->dry_run = cress_args_has(&cli->args, "dry-run");
     read_filter(&cli->args, &dead->filter);
     if (dead->verb->begin) {
         dead->verb->begin(dead);
     }
     const struct cress_dead_visitor visitor = {
-        .on_letter = letter_cb, .on_tick = tick_cb, .on_end = end_cb, .arg = dead};
+        .on_letter = letter_cb, .on_tick = dead_tick_cb, .on_end = end_cb, .arg = dead};
     dead->walk = cress_dead_walk_start(cli, cress_args_text(&cli->args, "queue"), &visitor);
 }
 
-static void stop(struct cress_cli *cli, const struct cress_error *why)
+static void stop_dead(struct cress_cli *cli, const struct cress_error *why)
 {
     struct cress_dead *dead = cli->state;
     cress_dead_walk_stop(dead->walk, why);
@@ -199,7 +200,7 @@ static void stop(struct cress_cli *cli, const struct cress_error *why)
     }
 }
 
-static void release(struct cress_cli *cli)
+static void release_dead(struct cress_cli *cli)
 {
     struct cress_dead *dead = cli->state;
     if (dead->verb->release) {
@@ -284,8 +285,8 @@ const struct cress_verb cress_verb_dead = {
     .min_operands = 1,
     .max_operands = -1,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE | CRESS_NEEDS_CONSUMER,
-    .prepare = prepare,
-    .run = run,
-    .stop = stop,
-    .release = release,
+    .prepare = prepare_dead,
+    .run = run_dead,
+    .stop = stop_dead,
+    .release = release_dead,
 };

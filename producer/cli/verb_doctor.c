@@ -64,7 +64,7 @@ static const char *finding_word(const struct doctor *doctor,
     return finding->fixed < finding->found || doctor->dry_run ? "fail" : "fixed";
 }
 
-static void print_json(const struct doctor *doctor)
+static void print_doctor_json(const struct doctor *doctor)
 {
     json_t *json = json_array();
     for (size_t i = 0; i < CHECK_COUNT; i++) {
@@ -89,7 +89,7 @@ static void print_json(const struct doctor *doctor)
     json_decref(json);
 }
 
-static void print_table(const struct doctor *doctor)
+static void print_doctor_table(const struct doctor *doctor)
 {
     static const char *const columns[] = {"CHECK", "STATUS", "+DETAIL", NULL};
     struct cress_table *table = cress_table_new(columns);
@@ -110,7 +110,7 @@ static void print_table(const struct doctor *doctor)
     cress_table_print(table, &doctor->cli->output);
 }
 
-static int exit_code(const struct doctor *doctor)
+static int doctor_exit_code(const struct doctor *doctor)
 {
     for (size_t i = 0; i < CHECK_COUNT; i++) {
         if (doctor->checks[i].verdict == BAD) {
@@ -128,11 +128,11 @@ static int exit_code(const struct doctor *doctor)
 static void print(struct doctor *doctor)
 {
     if (cress_cli_json(doctor->cli)) {
-        print_json(doctor);
+        print_doctor_json(doctor);
     } else {
-        print_table(doctor);
+        print_doctor_table(doctor);
     }
-    cress_cli_end(doctor->cli, exit_code(doctor));
+    cress_cli_end(doctor->cli, doctor_exit_code(doctor));
 }
 
 static void repaired_cb(const struct cress_repair_finding *findings, const struct cress_error *err,
@@ -145,7 +145,7 @@ static void repaired_cb(const struct cress_repair_finding *findings, const struc
     }
 }
 
-static void conclude(struct doctor *doctor)
+static void conclude_doctor(struct doctor *doctor)
 {
     for (size_t i = 0; i < CHECK_COUNT; i++) {
         if (doctor->checks[i].verdict == PENDING) {
@@ -161,10 +161,10 @@ static void conclude(struct doctor *doctor)
     }
 }
 
-static void judge(struct doctor *doctor, enum check check, enum verdict verdict, const char *format,
-                  ...) CRESS_PRINTF(4, 5);
-static void judge(struct doctor *doctor, enum check check, enum verdict verdict, const char *format,
-                  ...)
+static void judge_check(struct doctor *doctor, enum check check, enum verdict verdict,
+                        const char *format, ...) CRESS_PRINTF(4, 5);
+static void judge_check(struct doctor *doctor, enum check check, enum verdict verdict,
+                        const char *format, ...)
 {
     if (doctor->checks[check].verdict != PENDING || cress_cli_over(doctor->cli)) {
         return;
@@ -174,7 +174,7 @@ static void judge(struct doctor *doctor, enum check check, enum verdict verdict,
     vsnprintf(doctor->checks[check].text, sizeof doctor->checks[check].text, format, args);
     va_end(args);
     doctor->checks[check].verdict = verdict;
-    conclude(doctor);
+    conclude_doctor(doctor);
 }
 
 /* --- broker --- */
@@ -195,23 +195,25 @@ static void on_undeliverable(const struct cress_queue_stats *stats, size_t count
     struct doctor *doctor = arg;
     (void)count;
     if (err) {
-        judge(doctor, CHECK_UNDELIVERABLE, BAD, "%s", err->message);
+        judge_check(doctor, CHECK_UNDELIVERABLE, BAD, "%s", err->message);
     } else if (stats->ready > 0) {
-        judge(doctor, CHECK_UNDELIVERABLE, DOUBTFUL,
-              "%" PRId64
-              " messages became due for queues that were deleted, and lie in " CRESS_UNDELIVERABLE
-              ": start workers for these queues, then cress doctor --fix sends the jobs again; "
-              "then purge it",
-              stats->ready);
+        judge_check(
+            doctor, CHECK_UNDELIVERABLE, DOUBTFUL,
+            "%" PRId64
+            " messages became due for queues that were deleted, and lie in " CRESS_UNDELIVERABLE
+            ": start workers for these queues, then cress doctor --fix sends the jobs again; "
+            "then purge it",
+            stats->ready);
     } else {
-        judge(doctor, CHECK_UNDELIVERABLE, GOOD, "no message became due for a queue that is gone");
+        judge_check(doctor, CHECK_UNDELIVERABLE, GOOD,
+                    "no message became due for a queue that is gone");
     }
 }
 
 static void lose_broker(struct doctor *doctor, const char *url, const char *why, const char *advice)
 {
-    judge(doctor, CHECK_BROKER, BAD, "%s: %s; %s", url, why, advice);
-    judge(doctor, CHECK_UNDELIVERABLE, DOUBTFUL, "unknown without the broker");
+    judge_check(doctor, CHECK_BROKER, BAD, "%s: %s; %s", url, why, advice);
+    judge_check(doctor, CHECK_UNDELIVERABLE, DOUBTFUL, "unknown without the broker");
 }
 
 static void look_at_broker(struct doctor *doctor)
@@ -230,10 +232,10 @@ static void look_at_broker(struct doctor *doctor)
         cress_broker_inspect(doctor->cli->broker, names, doctor->cli->connect_timeout_ms,
                              on_undeliverable, doctor);
         cress_broker_server(doctor->cli->broker, server, sizeof server);
-        judge(doctor, CHECK_BROKER, is_too_old(server) ? BAD : GOOD,
-              "%s at %s, logged in within %" PRId64 " ms, heartbeat %s%s", server, url, took_ms,
-              cress_duration_format(config->broker_heartbeat_ms, heartbeat),
-              is_too_old(server) ? "; Cress needs RabbitMQ 3.10 or later" : "");
+        judge_check(doctor, CHECK_BROKER, is_too_old(server) ? BAD : GOOD,
+                    "%s at %s, logged in within %" PRId64 " ms, heartbeat %s%s", server, url,
+                    took_ms, cress_duration_format(config->broker_heartbeat_ms, heartbeat),
+                    is_too_old(server) ? "; Cress needs RabbitMQ 3.10 or later" : "");
         return;
     case CRESS_BROKER_BLOCKED:
         lose_broker(doctor, url, "takes no messages: memory or disk alarm",
@@ -253,35 +255,37 @@ static void look_at_lease(struct doctor *doctor)
     const int64_t lease_ms = doctor->cli->config->worker_lease_ms;
     const bool is_long = lease_ms > CRESS_CONSUMER_TIMEOUT_MS / 2;
     char lease[CRESS_TIME_TEXT_MAX];
-    judge(doctor, CHECK_LEASE, is_long ? DOUBTFUL : GOOD,
-          "jobs that run longer than worker.lease (%s) need a consumer_timeout of RabbitMQ of at "
-          "least twice that; it is 30m unless set in rabbitmq.conf%s",
-          cress_duration_format(lease_ms, lease), is_long ? ": lower the lease or raise it" : "");
+    judge_check(
+        doctor, CHECK_LEASE, is_long ? DOUBTFUL : GOOD,
+        "jobs that run longer than worker.lease (%s) need a consumer_timeout of RabbitMQ of at "
+        "least twice that; it is 30m unless set in rabbitmq.conf%s",
+        cress_duration_format(lease_ms, lease), is_long ? ": lower the lease or raise it" : "");
 }
 
 /* --- store --- */
 
-static void on_workers(const char *const *reports, size_t count, const struct cress_error *err,
-                       void *arg)
+static void on_doctor_workers(const char *const *reports, size_t count,
+                              const struct cress_error *err, void *arg)
 {
     struct doctor *doctor = arg;
     (void)reports;
     if (err) {
-        judge(doctor, CHECK_WORKERS, BAD, "%s", err->message);
+        judge_check(doctor, CHECK_WORKERS, BAD, "%s", err->message);
     } else {
-        judge(doctor, CHECK_WORKERS, count > 0 ? GOOD : DOUBTFUL,
-              count > 0 ? "%zu alive" : "%zu alive: jobs wait; start one with cress-worker", count);
+        judge_check(doctor, CHECK_WORKERS, count > 0 ? GOOD : DOUBTFUL,
+                    count > 0 ? "%zu alive" : "%zu alive: jobs wait; start one with cress-worker",
+                    count);
     }
 }
 
-static void on_schedules(const struct cress_schedule_record *schedules, size_t count,
-                         const struct cress_error *err, void *arg)
+static void on_doctor_schedules(const struct cress_schedule_record *schedules, size_t count,
+                                const struct cress_error *err, void *arg)
 {
     struct doctor *doctor = arg;
     size_t counts[CRESS_SCHEDULE_GONE + 1] = {0};
     const char *gone = "";
     if (err) {
-        judge(doctor, CHECK_SCHEDULES, BAD, "%s", err->message);
+        judge_check(doctor, CHECK_SCHEDULES, BAD, "%s", err->message);
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -291,21 +295,21 @@ static void on_schedules(const struct cress_schedule_record *schedules, size_t c
         gone = status == CRESS_SCHEDULE_GONE ? schedules[i].name : gone;
     }
     if (counts[CRESS_SCHEDULE_GONE] > 0) {
-        judge(
+        judge_check(
             doctor, CHECK_SCHEDULES, DOUBTFUL,
             "%zu that no worker has any more, such as %s: start one that does; see cress cron list",
             counts[CRESS_SCHEDULE_GONE], gone);
     } else {
-        judge(doctor, CHECK_SCHEDULES, GOOD, "%zu active, %zu paused",
-              counts[CRESS_SCHEDULE_ACTIVE], counts[CRESS_SCHEDULE_PAUSED]);
+        judge_check(doctor, CHECK_SCHEDULES, GOOD, "%zu active, %zu paused",
+                    counts[CRESS_SCHEDULE_ACTIVE], counts[CRESS_SCHEDULE_PAUSED]);
     }
 }
 
 static void lose_store(struct doctor *doctor, const struct cress_error *err)
 {
-    judge(doctor, CHECK_STORE, BAD, "%s", err->message);
-    judge(doctor, CHECK_WORKERS, DOUBTFUL, "unknown without the store");
-    judge(doctor, CHECK_SCHEDULES, DOUBTFUL, "unknown without the store");
+    judge_check(doctor, CHECK_STORE, BAD, "%s", err->message);
+    judge_check(doctor, CHECK_WORKERS, DOUBTFUL, "unknown without the store");
+    judge_check(doctor, CHECK_SCHEDULES, DOUBTFUL, "unknown without the store");
 }
 
 static void on_server(const char *version, const struct cress_error *err, void *arg)
@@ -316,8 +320,8 @@ static void on_server(const char *version, const struct cress_error *err, void *
     if (err) {
         lose_store(doctor, err);
     } else {
-        judge(doctor, CHECK_STORE, GOOD, "Redis %s at %s, answers within %.1f ms", version, url,
-              (double)((int64_t)uv_hrtime() - doctor->asked_ms) / 1e6);
+        judge_check(doctor, CHECK_STORE, GOOD, "Redis %s at %s, answers within %.1f ms", version,
+                    url, (double)((int64_t)uv_hrtime() - doctor->asked_ms) / 1e6);
     }
 }
 
@@ -331,8 +335,8 @@ static void look_at_store(struct doctor *doctor)
         doctor->store_asked = true;
         doctor->asked_ms = (int64_t)uv_hrtime();
         cress_store_server(doctor->cli->store, on_server, doctor);
-        cress_store_workers(doctor->cli->store, on_workers, doctor);
-        cress_store_schedules(doctor->cli->store, NULL, on_schedules, doctor);
+        cress_store_workers(doctor->cli->store, on_doctor_workers, doctor);
+        cress_store_schedules(doctor->cli->store, NULL, on_doctor_schedules, doctor);
         return;
     }
     const int64_t took_ms = cress_clock_mono_ms() - doctor->started_ms;
@@ -347,9 +351,9 @@ static void on_objects(const struct cress_error *err, void *arg)
 {
     struct doctor *doctor = arg;
     if (err) {
-        judge(doctor, CHECK_OBJECTS, BAD, "%s: %s", err->code, err->message);
+        judge_check(doctor, CHECK_OBJECTS, BAD, "%s: %s", err->code, err->message);
     } else {
-        judge(doctor, CHECK_OBJECTS, GOOD, "reachable, and the credentials are good");
+        judge_check(doctor, CHECK_OBJECTS, GOOD, "reachable, and the credentials are good");
     }
 }
 
@@ -358,7 +362,7 @@ static void look_at_objects(struct doctor *doctor)
     struct cress_cli *cli = doctor->cli;
     const char *bucket = getenv("CRESS_S3_BUCKET"), *to = cress_args_text(&cli->args, "to");
     if (!to && (!bucket || !*bucket)) {
-        judge(doctor, CHECK_OBJECTS, GOOD, "not looked at: name one with --to s3://bucket");
+        judge_check(doctor, CHECK_OBJECTS, GOOD, "not looked at: name one with --to s3://bucket");
         return;
     }
     char *url = to ? cress_strdup(to) : cress_format("s3://%s", bucket);
@@ -377,20 +381,20 @@ static void look_at_objects(struct doctor *doctor)
 
 /* --- the verb --- */
 
-static void look(void *arg)
+static void look_at_servers(void *arg)
 {
     struct doctor *doctor = arg;
     look_at_broker(doctor);
     look_at_store(doctor);
 }
 
-static void run(struct cress_cli *cli)
+static void run_doctor(struct cress_cli *cli)
 {
     struct doctor *doctor = cli->state = CRESS_NEW(struct doctor);
     doctor->cli = cli;
     doctor->dry_run = cress_args_has(&cli->args, "dry-run");
     doctor->started_ms = cress_clock_mono_ms();
-    cress_cli_every(cli, LOOK_MS, look, doctor);
+    cress_cli_every(cli, LOOK_MS, look_at_servers, doctor);
     look_at_objects(doctor);
     look_at_lease(doctor);
 }
@@ -400,7 +404,7 @@ static void on_http_closed(void *arg)
     (void)arg;
 }
 
-static void close_handles(struct cress_cli *cli)
+static void close_doctor_handles(struct cress_cli *cli)
 {
     struct doctor *doctor = cli->state;
     if (doctor->objects) {
@@ -411,14 +415,14 @@ static void close_handles(struct cress_cli *cli)
     }
 }
 
-static void release(struct cress_cli *cli)
+static void release_doctor(struct cress_cli *cli)
 {
     struct doctor *doctor = cli->state;
     cress_repair_free(doctor->repair);
     free(doctor);
 }
 
-static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_doctor(struct cress_cli *cli, struct cress_error *err)
 {
     if (cress_args_has(&cli->args, "dry-run") && !cress_args_has(&cli->args, "fix")) {
         return cress_error_set(err, CRESS_USAGE, NULL, "--dry-run needs --fix");
@@ -455,8 +459,8 @@ const struct cress_verb cress_verb_doctor = {
                 "  cress doctor --fix --dry-run\n",
     .flags = flags,
     .needs = CRESS_NEEDS_CONFIG | CRESS_OPENS_BOTH,
-    .prepare = prepare,
-    .run = run,
-    .close = close_handles,
-    .release = release,
+    .prepare = prepare_doctor,
+    .run = run_doctor,
+    .close = close_doctor_handles,
+    .release = release_doctor,
 };

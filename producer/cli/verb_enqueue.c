@@ -26,8 +26,8 @@ struct enqueue {
 
 /* --- what the user gave --- */
 
-static enum cress_status parse_payload(const char *text, size_t size, json_t **payload,
-                                       struct cress_error *err)
+static enum cress_status parse_enqueue_payload(const char *text, size_t size, json_t **payload,
+                                               struct cress_error *err)
 {
     if (strspn(text, " \t\r\n") == size) {
         return cress_error_set(err, CRESS_MALFORMED, "bad_json",
@@ -46,16 +46,16 @@ static enum cress_status parse_payload(const char *text, size_t size, json_t **p
 }
 
 /* JSON itself, @file or "-". */
-static enum cress_status read_payload(const char *operand, json_t **payload,
-                                      struct cress_error *err)
+static enum cress_status read_enqueue_payload(const char *operand, json_t **payload,
+                                              struct cress_error *err)
 {
     if (strcmp(operand, "-") != 0 && operand[0] != '@') {
-        return parse_payload(operand, strlen(operand), payload, err);
+        return parse_enqueue_payload(operand, strlen(operand), payload, err);
     }
     struct cress_buf text = cress_buf_make(INPUT_MAX_BYTES);
     enum cress_status status = cress_input_read(operand + (operand[0] == '@'), &text, err);
     if (status == CRESS_OK) {
-        status = parse_payload(cress_buf_text(&text), text.size, payload, err);
+        status = parse_enqueue_payload(cress_buf_text(&text), text.size, payload, err);
     }
     cress_buf_free(&text);
     return status;
@@ -83,7 +83,7 @@ static const struct {
 };
 
 /* --after a,b */
-static void add_after(const struct cress_args *args, json_t *request)
+static void add_after_ids(const struct cress_args *args, json_t *request)
 {
     if (!cress_args_has(args, "after")) {
         return;
@@ -107,7 +107,7 @@ static void add_options(const struct cress_args *args, json_t *request)
                                     : json_integer(cress_args_number(args, members[i].flag, 0)));
         }
     }
-    add_after(args, request);
+    add_after_ids(args, request);
     if (cress_args_has(args, "after-any")) {
         json_object_set_new(request, "after_any", json_true());
     }
@@ -144,7 +144,7 @@ static enum cress_status prepare_job(struct cress_cli *cli, struct enqueue *enqu
     }
     if (args->operand_count > 1) {
         json_t *payload = NULL;
-        if (read_payload(args->operands[1], &payload, err) != CRESS_OK) {
+        if (read_enqueue_payload(args->operands[1], &payload, err) != CRESS_OK) {
             return err->status;
         }
         json_object_set_new(enqueue->request, "payload", payload);
@@ -176,7 +176,7 @@ static enum cress_status prepare_bulk(struct cress_cli *cli, struct enqueue *enq
     return cress_bulk_new(cli, cress_args_text(args, "jsonl"), &enqueue->bulk, err);
 }
 
-static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_enqueue(struct cress_cli *cli, struct cress_error *err)
 {
     struct enqueue *enqueue = cli->state = CRESS_NEW(struct enqueue);
     return (cress_args_has(&cli->args, "jsonl") ? prepare_bulk : prepare_job)(cli, enqueue, err);
@@ -184,7 +184,7 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
 
 /* --- one job --- */
 
-static void on_changed(const struct cress_record *record, void *arg)
+static void on_enqueued_changed(const struct cress_record *record, void *arg)
 {
     struct cress_cli *cli = arg;
     if (!record) {
@@ -210,7 +210,7 @@ static void on_changed(const struct cress_record *record, void *arg)
     cress_cli_end(cli, cress_record_exit_code(record));
 }
 
-static void on_waited_enough(void *arg)
+static void on_enqueued_waited_enough(void *arg)
 {
     struct cress_cli *cli = arg;
     struct cress_error err;
@@ -219,17 +219,16 @@ static void on_waited_enough(void *arg)
     cress_cli_fail(cli, &err);
 }
 
-static void wait_for(struct cress_cli *cli, const char *id)
+static void wait_for_enqueued(struct cress_cli *cli, const char *id)
 {
     const int64_t patience_ms = cress_args_number(&cli->args, "wait", 0);
     if (patience_ms > 0) {
-        cress_cli_after(cli, patience_ms, on_waited_enough, cli);
+        cress_cli_after(cli, patience_ms, on_enqueued_waited_enough, cli);
     }
-    cress_follow(cli, id, on_changed, cli);
+    cress_follow(cli, id, on_enqueued_changed, cli);
 }
 
-static void on_submitted(const struct cress_record *record, const struct cress_error *err,
-                         void *arg)
+static void on_enqueued(const struct cress_record *record, const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
     if (cress_cli_failed(cli, err)) {
@@ -243,7 +242,7 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
         cress_output_say(&cli->output, "enqueued %s", record->id);
     }
     if (waits) {
-        wait_for(cli, record->id);
+        wait_for_enqueued(cli, record->id);
         return;
     }
     if (record->state == CRESS_STATE_CANCELLED) {
@@ -258,7 +257,7 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
     cress_cli_end(cli, 0);
 }
 
-static void run(struct cress_cli *cli)
+static void run_enqueue(struct cress_cli *cli)
 {
     struct enqueue *enqueue = cli->state;
     if (enqueue->bulk) {
@@ -269,10 +268,10 @@ static void run(struct cress_cli *cli)
                                                  .store = cli->store,
                                                  .config = cli->config,
                                                  .timeout_ms = CRESS_CLI_CONFIRM_MS};
-    cress_submit(&options, &enqueue->job, on_submitted, cli);
+    cress_submit(&options, &enqueue->job, on_enqueued, cli);
 }
 
-static void stop(struct cress_cli *cli, const struct cress_error *why)
+static void stop_enqueue(struct cress_cli *cli, const struct cress_error *why)
 {
     struct enqueue *enqueue = cli->state;
     if (enqueue->bulk) {
@@ -285,7 +284,7 @@ static void stop(struct cress_cli *cli, const struct cress_error *why)
     cress_cli_end(cli, cli->exit_code);
 }
 
-static void close_handles(struct cress_cli *cli)
+static void close_enqueue_handles(struct cress_cli *cli)
 {
     struct enqueue *enqueue = cli->state;
     if (enqueue->bulk) {
@@ -293,7 +292,7 @@ static void close_handles(struct cress_cli *cli)
     }
 }
 
-static void release(struct cress_cli *cli)
+static void release_enqueue(struct cress_cli *cli)
 {
     struct enqueue *enqueue = cli->state;
     if (enqueue->bulk) {
@@ -422,9 +421,9 @@ const struct cress_verb cress_verb_enqueue = {
     .flags = flags,
     .max_operands = 2,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE | CRESS_NEEDS_BROKER,
-    .prepare = prepare,
-    .run = run,
-    .stop = stop,
-    .close = close_handles,
-    .release = release,
+    .prepare = prepare_enqueue,
+    .run = run_enqueue,
+    .stop = stop_enqueue,
+    .close = close_enqueue_handles,
+    .release = release_enqueue,
 };

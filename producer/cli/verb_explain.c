@@ -9,8 +9,8 @@
 
 enum { JSON_MAX_BYTES = 64 << 10 };
 
-static void on_explained(const struct cress_explanation *explanation, const struct cress_error *err,
-                         void *arg)
+static void on_job_explained(const struct cress_explanation *explanation,
+                             const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
     if (cress_cli_failed(cli, err)) {
@@ -29,11 +29,11 @@ static void on_explained(const struct cress_explanation *explanation, const stru
     cress_cli_end(cli, 0);
 }
 
-static void run(struct cress_cli *cli)
+static void run_explain(struct cress_cli *cli)
 {
     const struct cress_explain_options options = {
         .broker = cli->broker, .store = cli->store, .timeout_ms = cli->connect_timeout_ms};
-    cress_explain(&options, cli->args.operands[0], on_explained, cli);
+    cress_explain(&options, cli->args.operands[0], on_job_explained, cli);
 }
 
 const struct cress_verb cress_verb_explain = {
@@ -51,5 +51,5 @@ const struct cress_verb cress_verb_explain = {
     .max_operands = 1,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE | CRESS_NEEDS_BROKER,
     .prepare = cress_records_check_ids,
-    .run = run,
+    .run = run_explain,
 };

@@ -3,7 +3,7 @@
 #include "producer/cli/cli.h"
 #include "producer/cli/help.h"
 
-static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_help(struct cress_cli *cli, struct cress_error *err)
 {
     const char *closest;
     if (cli->args.operand_count == 1 && !cress_verb_find(cli->args.operands[0], &closest)) {
@@ -14,7 +14,7 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
     return CRESS_OK;
 }
 
-static void run(struct cress_cli *cli)
+static void run_help(struct cress_cli *cli)
 {
     const char *closest;
     if (cress_args_has(&cli->args, "man")) {
@@ -41,6 +41,6 @@ const struct cress_verb cress_verb_help = {
                 "  cress help --man | man -l -\n",
     .flags = flags,
     .max_operands = 1,
-    .prepare = prepare,
-    .run = run,
+    .prepare = prepare_help,
+    .run = run_help,
 };

@@ -71,7 +71,7 @@ static void add_keys(struct cress_table *table, const json_t *keys)
     }
 }
 
-static void print_json(const char *const *usages, size_t count, bool is_one)
+static void print_limits_json(const char *const *usages, size_t count, bool is_one)
 {
     fputs(is_one ? "" : "[", stdout);
     for (size_t i = 0; i < count; i++) {
@@ -80,8 +80,8 @@ static void print_json(const char *const *usages, size_t count, bool is_one)
     puts(is_one ? "" : "]");
 }
 
-static void print_table(const struct cress_cli *cli, const char *const *usages, size_t count,
-                        bool is_one)
+static void print_limits_table(const struct cress_cli *cli, const char *const *usages, size_t count,
+                               bool is_one)
 {
     static const char *const columns[] = {"TASK",     "RATE",  "CONCURRENCY", "KEY-RATE", "PER-KEY",
                                           ">WAITING", ">KEYS", ">WAITS",      NULL};
@@ -99,8 +99,8 @@ static void print_table(const struct cress_cli *cli, const char *const *usages, 
     cress_table_print(table, &cli->output);
 }
 
-static void on_limits(const char *const *usages, size_t count, const struct cress_error *err,
-                      void *arg)
+static void on_limits_list(const char *const *usages, size_t count, const struct cress_error *err,
+                           void *arg)
 {
     struct cress_cli *cli = arg;
     if (cress_cli_failed(cli, err)) {
@@ -117,9 +117,9 @@ static void on_limits(const char *const *usages, size_t count, const struct cres
         return;
     }
     if (cress_cli_json(cli)) {
-        print_json(usages, count, is_one);
+        print_limits_json(usages, count, is_one);
     } else {
-        print_table(cli, usages, count, is_one);
+        print_limits_table(cli, usages, count, is_one);
     }
     if (count == 0) {
         cress_output_say(&cli->output, "no task has limits, or none of its jobs has come yet");
@@ -127,10 +127,10 @@ static void on_limits(const char *const *usages, size_t count, const struct cres
     cress_cli_end(cli, 0);
 }
 
-static void run(struct cress_cli *cli)
+static void run_limits(struct cress_cli *cli)
 {
     const char *task = cli->args.operand_count > 0 ? cli->args.operands[0] : NULL;
-    cress_store_limits(cli->store, task, on_limits, cli);
+    cress_store_limits(cli->store, task, on_limits_list, cli);
 }
 
 const struct cress_verb cress_verb_limits = {
@@ -150,5 +150,5 @@ const struct cress_verb cress_verb_limits = {
                 "  cress limits --json | jq '.[] | select(.waiting > 1000).task'\n",
     .max_operands = 1,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE,
-    .run = run,
+    .run = run_limits,
 };

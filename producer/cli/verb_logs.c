@@ -24,7 +24,7 @@ struct reading {
     bool has_more; /* the attempt may write more */
 };
 
-static void read_record(void *arg);
+static void read_logged_record(void *arg);
 
 /* --- printing --- */
 
@@ -39,7 +39,7 @@ static void print_text(const struct reading *reading, const char *text, size_t s
     }
 }
 
-static void print_json(const struct reading *reading, const char *text, size_t size)
+static void print_log_json(const struct reading *reading, const char *text, size_t size)
 {
     struct cress_buf line = cress_buf_make(SIZE_MAX / 2);
     cress_buf_add_text(&line, "{\"id\":");
@@ -54,23 +54,23 @@ static void print_json(const struct reading *reading, const char *text, size_t s
 
 /* --- reading --- */
 
-static void go_on(struct reading *reading)
+static void follow_log(struct reading *reading)
 {
     struct cress_cli *cli = reading->cli;
     const bool follows = cress_args_has(&cli->args, "follow");
     if (follows && reading->has_more) {
-        cress_cli_after(cli, FOLLOW_MS, read_record, reading);
+        cress_cli_after(cli, FOLLOW_MS, read_logged_record, reading);
     } else if (follows && !reading->is_chosen && reading->attempt < reading->newest) {
         reading->attempt++;
         reading->offset = 0;
         cress_output_say(&cli->output, "attempt %d", reading->attempt);
-        read_record(reading);
+        read_logged_record(reading);
     } else {
         cress_cli_end(cli, 0);
     }
 }
 
-static void on_log(const char *text, size_t size, const struct cress_error *err, void *arg)
+static void on_log_part(const char *text, size_t size, const struct cress_error *err, void *arg)
 {
     struct reading *reading = arg;
     struct cress_cli *cli = reading->cli;
@@ -79,7 +79,7 @@ static void on_log(const char *text, size_t size, const struct cress_error *err,
         return;
     }
     if (cress_cli_json(cli) && (size > 0 || !follows)) {
-        print_json(reading, text, size);
+        print_log_json(reading, text, size);
     } else if (size > 0) {
         print_text(reading, text, size);
     } else if (!follows) {
@@ -88,11 +88,12 @@ static void on_log(const char *text, size_t size, const struct cress_error *err,
     }
     reading->offset += (int64_t)size;
     if (cress_cli_flush(cli)) {
-        go_on(reading);
+        follow_log(reading);
     }
 }
 
-static void on_record(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void on_logged_record(const struct cress_record *record, const struct cress_error *err,
+                             void *arg)
 {
     struct reading *reading = arg;
     struct cress_cli *cli = reading->cli;
@@ -111,27 +112,27 @@ static void on_record(const struct cress_record *record, const struct cress_erro
     }
     reading->has_more =
         !cress_state_is_terminal(record->state) && record->attempt <= reading->attempt;
-    cress_store_log_get(cli->store, reading->id, reading->attempt, reading->offset, on_log,
+    cress_store_log_get(cli->store, reading->id, reading->attempt, reading->offset, on_log_part,
                         reading);
 }
 
-static void read_record(void *arg)
+static void read_logged_record(void *arg)
 {
     const struct reading *reading = arg;
-    cress_store_get(reading->cli->store, reading->id, on_record, arg);
+    cress_store_get(reading->cli->store, reading->id, on_logged_record, arg);
 }
 
-static void run(struct cress_cli *cli)
+static void run_logs(struct cress_cli *cli)
 {
     struct reading *reading = cli->state = CRESS_NEW(struct reading);
     reading->cli = cli;
     reading->id = cli->args.operands[0];
     reading->attempt = (int)cress_args_number(&cli->args, "attempt", 0);
     reading->is_chosen = reading->attempt > 0;
-    read_record(reading);
+    read_logged_record(reading);
 }
 
-static void release(struct cress_cli *cli)
+static void release_logs(struct cress_cli *cli)
 {
     free(cli->state);
 }
@@ -164,6 +165,6 @@ const struct cress_verb cress_verb_logs = {
     .max_operands = 1,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE,
     .prepare = cress_records_check_ids,
-    .run = run,
-    .release = release,
+    .run = run_logs,
+    .release = release_logs,
 };

@@ -27,12 +27,12 @@ struct pausing {
     struct row *rows;
 };
 
-static bool is_pause(const struct cress_cli *cli)
+static bool is_queue_pause(const struct cress_cli *cli)
 {
     return cli->verb == &cress_verb_pause;
 }
 
-static void print_json(const struct pausing *pausing)
+static void print_pause_json(const struct pausing *pausing)
 {
     struct cress_buf json = cress_buf_make(JSON_MAX_BYTES);
     for (size_t i = 0; i < pausing->count; i++) {
@@ -49,15 +49,15 @@ static void print_json(const struct pausing *pausing)
     cress_buf_free(&json);
 }
 
-static const char *outcome(const struct row *row)
+static const char *pause_outcome(const struct row *row)
 {
-    if (is_pause(row->pausing->cli)) {
+    if (is_queue_pause(row->pausing->cli)) {
         return row->changed ? "paused" : "was paused already";
     }
     return row->changed ? "resumed" : "was not paused";
 }
 
-static void end(struct pausing *pausing)
+static void end_pause(struct pausing *pausing)
 {
     struct cress_cli *cli = pausing->cli;
     enum cress_status worst = CRESS_OK;
@@ -67,16 +67,17 @@ static void end(struct pausing *pausing)
             cress_output_error(&cli->output, &row->err);
             worst = row->err.status;
         } else if (!cress_cli_json(cli)) {
-            printf("%s %s\n", row->queue, outcome(row));
+            printf("%s %s\n", row->queue, pause_outcome(row));
         }
     }
     if (cress_cli_json(cli)) {
-        print_json(pausing);
+        print_pause_json(pausing);
     }
     cress_cli_end(cli, cress_status_exit_code(worst));
 }
 
-static void on_changed(int64_t since_ms, bool changed, const struct cress_error *err, void *arg)
+static void on_queue_paused(int64_t since_ms, bool changed, const struct cress_error *err,
+                            void *arg)
 {
     struct row *row = arg;
     struct pausing *pausing = row->pausing;
@@ -87,11 +88,11 @@ static void on_changed(int64_t since_ms, bool changed, const struct cress_error 
     row->changed = changed;
     row->err = err ? *err : row->err;
     if (++pausing->answered == pausing->count) {
-        end(pausing);
+        end_pause(pausing);
     }
 }
 
-static void run(struct cress_cli *cli)
+static void run_pause(struct cress_cli *cli)
 {
     struct pausing *pausing = cli->state = CRESS_NEW(struct pausing);
     pausing->cli = cli;
@@ -100,15 +101,15 @@ static void run(struct cress_cli *cli)
     for (size_t i = 0; i < pausing->count; i++) {
         struct row *row = &pausing->rows[i];
         *row = (struct row){.pausing = pausing, .queue = cli->args.operands[i]};
-        if (is_pause(cli)) {
-            cress_store_pause(cli->store, row->queue, cress_clock_wall_ms(), on_changed, row);
+        if (is_queue_pause(cli)) {
+            cress_store_pause(cli->store, row->queue, cress_clock_wall_ms(), on_queue_paused, row);
         } else {
-            cress_store_resume(cli->store, row->queue, on_changed, row);
+            cress_store_resume(cli->store, row->queue, on_queue_paused, row);
         }
     }
 }
 
-static void release(struct cress_cli *cli)
+static void release_pause(struct cress_cli *cli)
 {
     struct pausing *pausing = cli->state;
     free(pausing->rows);
@@ -130,8 +131,8 @@ const struct cress_verb cress_verb_pause = {
     .min_operands = 1,
     .max_operands = -1,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE,
-    .run = run,
-    .release = release,
+    .run = run_pause,
+    .release = release_pause,
 };
 
 const struct cress_verb cress_verb_resume = {
@@ -143,6 +144,6 @@ const struct cress_verb cress_verb_resume = {
     .min_operands = 1,
     .max_operands = -1,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE,
-    .run = run,
-    .release = release,
+    .run = run_pause,
+    .release = release_pause,
 };

@@ -39,8 +39,8 @@ struct prerender {
 
 /* --- what the user gave --- */
 
-static enum cress_status check_url(const char *text, const char *const *schemes,
-                                   struct cress_error *err)
+static enum cress_status check_source_url(const char *text, const char *const *schemes,
+                                          struct cress_error *err)
 {
     struct cress_url url;
     if (cress_url_parse(text, &url, err) != CRESS_OK) {
@@ -61,8 +61,8 @@ static const char *const page_schemes[] = {"http", "https", NULL};
 static const char *const target_schemes[] = {"s3", "file", NULL};
 
 /* One URL a line; blank lines and lines that begin with # are skipped. Cuts `text` up. */
-static enum cress_status read_urls(char *text, const char *path, json_t *urls,
-                                   struct cress_error *err)
+static enum cress_status read_source_urls(char *text, const char *path, json_t *urls,
+                                          struct cress_error *err)
 {
     int number = 0;
     for (char *line = text; line;) {
@@ -74,7 +74,7 @@ static enum cress_status read_urls(char *text, const char *path, json_t *urls,
         line += strspn(line, " \t");
         line[strcspn(line, " \t\r")] = '\0';
         if (*line && *line != '#') {
-            if (check_url(line, page_schemes, err) != CRESS_OK) {
+            if (check_source_url(line, page_schemes, err) != CRESS_OK) {
                 cress_error_prefix(err, "%s, line %d", path, number);
                 return err->status;
             }
@@ -88,14 +88,15 @@ static enum cress_status read_urls(char *text, const char *path, json_t *urls,
     return CRESS_OK;
 }
 
-static enum cress_status read_list(const char *path, json_t *payload, struct cress_error *err)
+static enum cress_status read_source_list(const char *path, json_t *payload,
+                                          struct cress_error *err)
 {
     struct cress_buf text = cress_buf_make(LIST_MAX_BYTES);
     json_t *urls = json_array();
     enum cress_status status = cress_input_read(path, &text, err);
     if (status == CRESS_OK) {
         char *copy = cress_buf_take(&text);
-        status = read_urls(copy, path, urls, err);
+        status = read_source_urls(copy, path, urls, err);
         free(copy);
     }
     cress_buf_free(&text);
@@ -103,17 +104,18 @@ static enum cress_status read_list(const char *path, json_t *payload, struct cre
     return status;
 }
 
-static enum cress_status read_source(const char *source, json_t *payload, struct cress_error *err)
+static enum cress_status read_prerender_source(const char *source, json_t *payload,
+                                               struct cress_error *err)
 {
     if (strcmp(source, "-") == 0 || access(source, F_OK) == 0) {
-        return read_list(source, payload, err);
+        return read_source_list(source, payload, err);
     }
     if (!strstr(source, "://")) {
         return cress_error_set(
             err, CRESS_NOT_FOUND, NULL,
             "%s is neither a file nor a URL such as https://example.com/sitemap.xml", source);
     }
-    if (check_url(source, page_schemes, err) != CRESS_OK) {
+    if (check_source_url(source, page_schemes, err) != CRESS_OK) {
         return err->status;
     }
     json_object_set_new(payload, "url", json_string(source));
@@ -134,7 +136,7 @@ static enum cress_status check_size(const struct cress_cli *cli, const struct pr
     return CRESS_OK;
 }
 
-static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_prerender(struct cress_cli *cli, struct cress_error *err)
 {
     const struct cress_args *args = &cli->args;
     struct prerender *prerender = cli->state = CRESS_NEW(struct prerender);
@@ -144,13 +146,13 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
         return cress_error_set(err, CRESS_USAGE, "missing_option",
                                "where to? --to s3://bucket/prefix or --to file:///directory");
     }
-    if (check_url(to, target_schemes, err) != CRESS_OK) {
+    if (check_source_url(to, target_schemes, err) != CRESS_OK) {
         cress_error_prefix(err, "--to (s3://bucket/prefix or file:///directory)");
         return err->status;
     }
     json_t *payload = json_pack("{s:s}", "to", to);
     prerender->request = json_pack("{s:s, s:o}", "task", "site.prerender", "payload", payload);
-    if (read_source(args->operands[0], payload, err) != CRESS_OK) {
+    if (read_prerender_source(args->operands[0], payload, err) != CRESS_OK) {
         return err->status;
     }
     if (cress_args_has(args, "cache-control")) {
@@ -174,7 +176,8 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
 
 /* --- --wait --- */
 
-static void on_batch(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+static void on_prerender_batch(const struct cress_batch *batch, const struct cress_error *err,
+                               void *arg)
 {
     struct prerender *prerender = arg;
     prerender->reading_batch = false;
@@ -193,7 +196,7 @@ static void read_batch(void *arg)
     struct prerender *prerender = arg;
     if (!prerender->reading_batch) {
         prerender->reading_batch = true;
-        cress_store_batch_get(prerender->cli->store, prerender->id, on_batch, prerender);
+        cress_store_batch_get(prerender->cli->store, prerender->id, on_prerender_batch, prerender);
     }
 }
 
@@ -269,7 +272,7 @@ static void on_root_changed(const struct cress_record *record, void *arg)
     json_decref(result);
 }
 
-static void on_waited_enough(void *arg)
+static void on_site_waited_enough(void *arg)
 {
     struct cress_error err;
     cress_error_set(&err, CRESS_TIMEOUT, NULL,
@@ -277,13 +280,13 @@ static void on_waited_enough(void *arg)
     cress_cli_fail(arg, &err);
 }
 
-static void wait_for(struct prerender *prerender)
+static void wait_for_site(struct prerender *prerender)
 {
     struct cress_cli *cli = prerender->cli;
     cress_output_say(&cli->output, "enqueued %s", prerender->id);
     const int64_t patience_ms = cress_args_number(&cli->args, "wait", 0);
     if (patience_ms > 0) {
-        cress_cli_after(cli, patience_ms, on_waited_enough, cli);
+        cress_cli_after(cli, patience_ms, on_site_waited_enough, cli);
     }
     if (cli->output.err_is_terminal) {
         cress_cli_every(cli, BATCH_READ_MS, read_batch, prerender);
@@ -293,8 +296,8 @@ static void wait_for(struct prerender *prerender)
 
 /* --- the verb --- */
 
-static void on_submitted(const struct cress_record *record, const struct cress_error *err,
-                         void *arg)
+static void on_prerender_submitted(const struct cress_record *record, const struct cress_error *err,
+                                   void *arg)
 {
     struct prerender *prerender = arg;
     struct cress_cli *cli = prerender->cli;
@@ -303,7 +306,7 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
     }
     snprintf(prerender->id, sizeof prerender->id, "%s", record->id);
     if (cress_args_has(&cli->args, "wait")) {
-        wait_for(prerender);
+        wait_for_site(prerender);
         return;
     }
     if (cress_cli_json(cli)) {
@@ -315,17 +318,17 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
     cress_cli_end(cli, 0);
 }
 
-static void run(struct cress_cli *cli)
+static void run_prerender(struct cress_cli *cli)
 {
     struct prerender *prerender = cli->state;
     const struct cress_submit_options options = {.broker = cli->broker,
                                                  .store = cli->store,
                                                  .config = cli->config,
                                                  .timeout_ms = CRESS_CLI_CONFIRM_MS};
-    cress_submit(&options, &prerender->job, on_submitted, prerender);
+    cress_submit(&options, &prerender->job, on_prerender_submitted, prerender);
 }
 
-static void release(struct cress_cli *cli)
+static void release_prerender(struct cress_cli *cli)
 {
     struct prerender *prerender = cli->state;
     json_decref(prerender->request);
@@ -385,7 +388,7 @@ const struct cress_verb cress_verb_prerender = {
     .min_operands = 1,
     .max_operands = 1,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE | CRESS_NEEDS_BROKER,
-    .prepare = prepare,
-    .run = run,
-    .release = release,
+    .prepare = prepare_prerender,
+    .run = run_prerender,
+    .release = release_prerender,
 };

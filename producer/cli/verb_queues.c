@@ -10,8 +10,8 @@
 
 enum { JSON_MAX_BYTES = 64 << 20 };
 
-static void print_table(const struct cress_cli *cli, const struct cress_queue_summary *queues,
-                        size_t count)
+static void print_queues_table(const struct cress_cli *cli,
+                               const struct cress_queue_summary *queues, size_t count)
 {
     static const char *const columns[] = {"QUEUE", ">READY", ">UNACKED", ">CONSUMERS",
                                           ">DEAD", "PAUSED", NULL};
@@ -35,8 +35,8 @@ static void print_table(const struct cress_cli *cli, const struct cress_queue_su
     cress_table_print(table, &cli->output);
 }
 
-static void on_queues(const struct cress_queue_summary *queues, size_t count,
-                      const struct cress_error *err, void *arg)
+static void on_queues_survey(const struct cress_queue_summary *queues, size_t count,
+                             const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
     if (cress_cli_failed(cli, err)) {
@@ -48,18 +48,18 @@ static void on_queues(const struct cress_queue_summary *queues, size_t count,
         puts(cress_buf_text(&json));
         cress_buf_free(&json);
     } else {
-        print_table(cli, queues, count);
+        print_queues_table(cli, queues, count);
     }
     cress_cli_end(cli, 0);
 }
 
-static void run(struct cress_cli *cli)
+static void run_queues(struct cress_cli *cli)
 {
     const struct cress_queues_options options = {.broker = cli->broker,
                                                  .store = cli->store,
                                                  .config = cli->config,
                                                  .timeout_ms = cli->connect_timeout_ms};
-    cress_queues_survey(&options, on_queues, cli);
+    cress_queues_survey(&options, on_queues_survey, cli);
 }
 
 const struct cress_verb cress_verb_queues = {
@@ -74,5 +74,5 @@ const struct cress_verb cress_verb_queues = {
     .examples = "  cress queues\n"
                 "  cress queues --json | jq '.[] | select(.ready > 1000).name'\n",
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE | CRESS_NEEDS_BROKER,
-    .run = run,
+    .run = run_queues,
 };

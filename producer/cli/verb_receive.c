@@ -25,7 +25,7 @@ struct receiving {
 
 /* --- printing --- */
 
-static void print_json(const struct cress_delivery *delivery)
+static void print_received_json(const struct cress_delivery *delivery)
 {
     const struct cress_message *message = delivery->message;
     struct cress_buf json = cress_buf_make(JSON_MAX_BYTES);
@@ -75,7 +75,7 @@ static void on_stopped(void *arg)
     }
 }
 
-static void end(struct receiving *receiving, int exit_code)
+static void end_receive(struct receiving *receiving, int exit_code)
 {
     if (!receiving->ending) {
         receiving->ending = true;
@@ -92,13 +92,13 @@ static void on_silence(void *arg)
                          "cress: received %" PRId64 " of %" PRId64 " messages in time",
                          receiving->received, receiving->wanted);
     }
-    end(receiving, receiving->wanted > 0 ? cress_status_exit_code(CRESS_TIMEOUT) : 0);
+    end_receive(receiving, receiving->wanted > 0 ? cress_status_exit_code(CRESS_TIMEOUT) : 0);
 }
 
-static void stop(struct cress_cli *cli, const struct cress_error *why)
+static void stop_receive(struct cress_cli *cli, const struct cress_error *why)
 {
     if (why->status == CRESS_CANCELLED) {
-        end(cli->state, cli->exit_code);
+        end_receive(cli->state, cli->exit_code);
         return;
     }
     cress_output_error(&cli->output, why);
@@ -123,7 +123,7 @@ static enum cress_settlement receive(struct receiving *receiving,
         return CRESS_REQUEUE;
     }
     if (cress_cli_json(cli)) {
-        print_json(delivery);
+        print_received_json(delivery);
     } else {
         print_body(delivery->message);
     }
@@ -132,7 +132,7 @@ static enum cress_settlement receive(struct receiving *receiving,
     }
     receiving->received++;
     if (receiving->received == receiving->wanted) {
-        end(receiving, 0);
+        end_receive(receiving, 0);
     }
     return CRESS_ACK;
 }
@@ -162,7 +162,7 @@ static void on_problem(const char *queue, const struct cress_error *err, void *a
     }
 }
 
-static void on_ensured(const struct cress_error *err, void *arg)
+static void on_receive_ensured(const struct cress_error *err, void *arg)
 {
     struct receiving *receiving = arg;
     struct cress_cli *cli = receiving->cli;
@@ -180,16 +180,16 @@ static void on_ensured(const struct cress_error *err, void *arg)
     await_more(receiving);
 }
 
-static void run(struct cress_cli *cli)
+static void run_receive(struct cress_cli *cli)
 {
     struct receiving *receiving = cli->state = CRESS_NEW(struct receiving);
     receiving->cli = cli;
     receiving->wanted = cress_args_number(&cli->args, "count", 0);
     cress_broker_ensure_queue(cli->broker, cli->args.operands[0], cli->connect_timeout_ms,
-                              on_ensured, receiving);
+                              on_receive_ensured, receiving);
 }
 
-static void release(struct cress_cli *cli)
+static void release_receive(struct cress_cli *cli)
 {
     free(cli->state);
 }
@@ -225,7 +225,7 @@ const struct cress_verb cress_verb_receive = {
     .min_operands = 1,
     .max_operands = 1,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_CONSUMER,
-    .run = run,
-    .stop = stop,
-    .release = release,
+    .run = run_receive,
+    .stop = stop_receive,
+    .release = release_receive,
 };

@@ -5,7 +5,8 @@
 
 #include <stdio.h>
 
-static void on_record(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void on_result_record(const struct cress_record *record, const struct cress_error *err,
+                             void *arg)
 {
     struct cress_cli *cli = arg;
     if (cress_cli_failed(cli, err)) {
@@ -30,9 +31,9 @@ static void on_record(const struct cress_record *record, const struct cress_erro
     }
 }
 
-static void run(struct cress_cli *cli)
+static void run_result(struct cress_cli *cli)
 {
-    cress_store_get(cli->store, cli->args.operands[0], on_record, cli);
+    cress_store_get(cli->store, cli->args.operands[0], on_result_record, cli);
 }
 
 const struct cress_verb cress_verb_result = {
@@ -47,5 +48,5 @@ const struct cress_verb cress_verb_result = {
     .max_operands = 1,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE,
     .prepare = cress_records_check_ids,
-    .run = run,
+    .run = run_result,
 };

@@ -20,7 +20,7 @@ struct sending {
     unsigned refusals;
 };
 
-static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_send(struct cress_cli *cli, struct cress_error *err)
 {
     struct sending *sending = cli->state = CRESS_NEW(struct sending);
     struct cress_buf *body = &sending->body;
@@ -36,7 +36,7 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
     return cress_input_read("-", body, err);
 }
 
-static void print_json(const struct cress_cli *cli)
+static void print_sent_json(const struct cress_cli *cli)
 {
     const struct sending *sending = cli->state;
     json_t *json = json_pack("{s:s, s:I}", "queue", cli->args.operands[0], "bytes",
@@ -46,27 +46,27 @@ static void print_json(const struct cress_cli *cli)
     json_decref(json);
 }
 
-static void publish(void *arg);
+static void publish_sent(void *arg);
 
-static void on_published(const struct cress_error *err, void *arg)
+static void on_send_published(const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
     struct sending *sending = cli->state;
     /* A queue that was just declared has no leader for a moment, and refuses. */
     if (err && strcmp(err->code, "nacked") == 0 && sending->refusals < REFUSALS_MAX) {
-        cress_cli_after(cli, (int64_t)REFUSAL_PAUSE_MS << sending->refusals++, publish, cli);
+        cress_cli_after(cli, (int64_t)REFUSAL_PAUSE_MS << sending->refusals++, publish_sent, cli);
         return;
     }
     if (cress_cli_failed(cli, err)) {
         return;
     }
     if (cress_cli_json(cli)) {
-        print_json(cli);
+        print_sent_json(cli);
     }
     cress_cli_end(cli, 0);
 }
 
-static void publish(void *arg)
+static void publish_sent(void *arg)
 {
     struct cress_cli *cli = arg;
     const struct sending *sending = cli->state;
@@ -77,24 +77,24 @@ static void publish(void *arg)
                                           .app_id = "cress",
                                           .body = cress_buf_text(body),
                                           .body_size = body->size};
-    cress_broker_publish(cli->broker, &message, CRESS_CLI_CONFIRM_MS, on_published, cli);
+    cress_broker_publish(cli->broker, &message, CRESS_CLI_CONFIRM_MS, on_send_published, cli);
 }
 
-static void on_ensured(const struct cress_error *err, void *arg)
+static void on_send_ensured(const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
     if (!cress_cli_failed(cli, err)) {
-        publish(cli);
+        publish_sent(cli);
     }
 }
 
-static void run(struct cress_cli *cli)
+static void run_send(struct cress_cli *cli)
 {
     cress_broker_ensure_queue(cli->broker, cli->args.operands[0], cli->connect_timeout_ms,
-                              on_ensured, cli);
+                              on_send_ensured, cli);
 }
 
-static void release(struct cress_cli *cli)
+static void release_send(struct cress_cli *cli)
 {
     struct sending *sending = cli->state;
     cress_buf_free(&sending->body);
@@ -115,7 +115,7 @@ const struct cress_verb cress_verb_send = {
     .min_operands = 1,
     .max_operands = 2,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_BROKER,
-    .prepare = prepare,
-    .run = run,
-    .release = release,
+    .prepare = prepare_send,
+    .run = run_send,
+    .release = release_send,
 };

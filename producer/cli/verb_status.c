@@ -32,7 +32,7 @@ static void say_missing(struct status *status, size_t i)
     status->cli->exit_code = cress_status_exit_code(CRESS_NOT_FOUND);
 }
 
-static void conclude(struct status *status)
+static void conclude_status(struct status *status)
 {
     for (size_t i = 0; i < status->count; i++) {
         if (!status->records[i]) {
@@ -42,7 +42,7 @@ static void conclude(struct status *status)
     cress_cli_end(status->cli, status->cli->exit_code);
 }
 
-static void keep(struct row *row, const struct cress_record *record)
+static void keep_row(struct row *row, const struct cress_record *record)
 {
     struct status *status = row->status;
     struct cress_record **kept = &status->records[row - status->rows];
@@ -54,21 +54,22 @@ static void keep(struct row *row, const struct cress_record *record)
 
 /* --- once --- */
 
-static void on_record(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void on_status_record(const struct cress_record *record, const struct cress_error *err,
+                             void *arg)
 {
     struct row *row = arg;
     struct status *status = row->status;
     if (cress_cli_failed(status->cli, err)) {
         return;
     }
-    keep(row, record);
+    keep_row(row, record);
     if (status->answered == status->count) {
         if (cress_args_has(&status->cli->args, "attempts") && !cress_cli_json(status->cli)) {
             cress_attempts_print(status->cli, status->records, status->count);
         } else {
             cress_records_print(status->cli, status->records, status->count, status->count > 1);
         }
-        conclude(status);
+        conclude_status(status);
     }
 }
 
@@ -90,23 +91,23 @@ static void show_change(struct status *status, size_t i)
     cress_cli_flush(status->cli);
 }
 
-static void on_changed(const struct cress_record *record, void *arg)
+static void on_status_changed(const struct cress_record *record, void *arg)
 {
     struct row *row = arg;
     struct status *status = row->status;
     const bool is_first = !row->answered;
-    keep(row, record);
+    keep_row(row, record);
     if (record) {
         show_change(status, (size_t)(row - status->rows));
     }
     /* A job that does not exist is not waited for. */
     status->ended += record ? cress_state_is_terminal(record->state) : is_first;
     if (status->ended == status->count) {
-        conclude(status);
+        conclude_status(status);
     }
 }
 
-static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_status(struct cress_cli *cli, struct cress_error *err)
 {
     if (cress_args_has(&cli->args, "attempts") && cress_args_has(&cli->args, "watch")) {
         return cress_error_set(err, CRESS_USAGE, NULL, "--attempts does not go with --watch");
@@ -116,7 +117,7 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
 
 /* --- the verb --- */
 
-static void run(struct cress_cli *cli)
+static void run_status(struct cress_cli *cli)
 {
     struct status *status = cli->state = CRESS_NEW(struct status);
     status->cli = cli;
@@ -126,14 +127,14 @@ static void run(struct cress_cli *cli)
     for (size_t i = 0; i < status->count; i++) {
         status->rows[i].status = status;
         if (cress_args_has(&cli->args, "watch")) {
-            cress_follow(cli, cli->args.operands[i], on_changed, &status->rows[i]);
+            cress_follow(cli, cli->args.operands[i], on_status_changed, &status->rows[i]);
         } else {
-            cress_store_get(cli->store, cli->args.operands[i], on_record, &status->rows[i]);
+            cress_store_get(cli->store, cli->args.operands[i], on_status_record, &status->rows[i]);
         }
     }
 }
 
-static void release(struct cress_cli *cli)
+static void release_status(struct cress_cli *cli)
 {
     struct status *status = cli->state;
     for (size_t i = 0; i < status->count; i++) {
@@ -169,7 +170,7 @@ const struct cress_verb cress_verb_status = {
     .min_operands = 1,
     .max_operands = -1,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE,
-    .prepare = prepare,
-    .run = run,
-    .release = release,
+    .prepare = prepare_status,
+    .run = run_status,
+    .release = release_status,
 };

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-static void run(struct cress_cli *cli)
+static void run_version(struct cress_cli *cli)
 {
     if (cress_cli_json(cli)) {
         printf("{\"version\":\"%s\",\"commit\":\"%s\",\"libuv\":\"%s\",\"jansson\":\"%s\"}\n",
@@ -23,5 +23,5 @@ const struct cress_verb cress_verb_version = {
     .summary = "print the version",
     .about = "",
     .examples = "  cress version --json\n",
-    .run = run,
+    .run = run_version,
 };

@@ -50,7 +50,7 @@ static void give_up_in_time(struct waiting *waiting)
     cress_cli_fail(waiting->cli, &err);
 }
 
-static void on_waited_enough(void *arg)
+static void on_job_waited_enough(void *arg)
 {
     struct waiting *waiting = arg;
     waiting->overdue = true;
@@ -73,7 +73,7 @@ static void note_end(struct row *row, const struct cress_record *record)
     }
 }
 
-static void on_changed(const struct cress_record *record, void *arg)
+static void on_wait_changed(const struct cress_record *record, void *arg)
 {
     struct row *row = arg;
     struct waiting *waiting = row->waiting;
@@ -92,7 +92,7 @@ static void on_changed(const struct cress_record *record, void *arg)
     give_up_in_time(waiting);
 }
 
-static void run(struct cress_cli *cli)
+static void run_wait(struct cress_cli *cli)
 {
     struct waiting *waiting = cli->state = CRESS_NEW(struct waiting);
     waiting->cli = cli;
@@ -100,16 +100,16 @@ static void run(struct cress_cli *cli)
     waiting->rows = cress_alloc(waiting->count * sizeof *waiting->rows);
     waiting->records = cress_alloc(waiting->count * sizeof(*waiting->records));
     if (cress_args_has(&cli->args, "timeout")) {
-        cress_cli_after(cli, cress_args_number(&cli->args, "timeout", 0), on_waited_enough,
+        cress_cli_after(cli, cress_args_number(&cli->args, "timeout", 0), on_job_waited_enough,
                         waiting);
     }
     for (size_t i = 0; i < waiting->count; i++) {
         waiting->rows[i] = (struct row){.waiting = waiting, .id = cli->args.operands[i]};
-        cress_follow(cli, waiting->rows[i].id, on_changed, &waiting->rows[i]);
+        cress_follow(cli, waiting->rows[i].id, on_wait_changed, &waiting->rows[i]);
     }
 }
 
-static void release(struct cress_cli *cli)
+static void release_wait(struct cress_cli *cli)
 {
     struct waiting *waiting = cli->state;
     for (size_t i = 0; i < waiting->count; i++) {
@@ -145,6 +145,6 @@ const struct cress_verb cress_verb_wait = {
     .max_operands = -1,
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE,
     .prepare = cress_records_check_ids,
-    .run = run,
-    .release = release,
+    .run = run_wait,
+    .release = release_wait,
 };

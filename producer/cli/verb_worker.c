@@ -45,7 +45,7 @@ static void run_beside(char *const words[])
     }
 }
 
-static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
+static enum cress_status prepare_worker(struct cress_cli *cli, struct cress_error *err)
 {
     const char *word = cli->args.operands[0];
     if (strcmp(word, "run") != 0) {
@@ -57,7 +57,7 @@ static enum cress_status prepare(struct cress_cli *cli, struct cress_error *err)
 }
 
 /* Comes back only when there is no worker to become; the words' memory is then left to the end. */
-static void run(struct cress_cli *cli)
+static void exec_worker(struct cress_cli *cli)
 {
     const char *words[WORDS_MAX];
     char *argv[WORDS_MAX];
@@ -126,6 +126,6 @@ const struct cress_verb cress_verb_worker = {
     .words = operand_words,
     .min_operands = 1,
     .max_operands = 1,
-    .prepare = prepare,
-    .run = run,
+    .prepare = prepare_worker,
+    .run = exec_worker,
 };

@@ -44,7 +44,7 @@ static void add_worker(struct cress_table *table, const json_t *report)
                                                  queues});
 }
 
-static void print_json(const char *const *reports, size_t count)
+static void print_workers_json(const char *const *reports, size_t count)
 {
     putchar('[');
     for (size_t i = 0; i < count; i++) {
@@ -53,8 +53,8 @@ static void print_json(const char *const *reports, size_t count)
     puts("]");
 }
 
-static void on_workers(const char *const *reports, size_t count, const struct cress_error *err,
-                       void *arg)
+static void on_workers_list(const char *const *reports, size_t count, const struct cress_error *err,
+                            void *arg)
 {
     static const char *const columns[] = {"WORKER",   "HOST",   ">PID",    ">CONCURRENCY",
                                           ">RUNNING", ">DONE",  ">FAILED", ">UP",
@@ -64,7 +64,7 @@ static void on_workers(const char *const *reports, size_t count, const struct cr
         return;
     }
     if (cress_cli_json(cli)) {
-        print_json(reports, count);
+        print_workers_json(reports, count);
         cress_cli_end(cli, 0);
         return;
     }
@@ -81,9 +81,9 @@ static void on_workers(const char *const *reports, size_t count, const struct cr
     cress_cli_end(cli, 0);
 }
 
-static void run(struct cress_cli *cli)
+static void run_workers(struct cress_cli *cli)
 {
-    cress_store_workers(cli->store, on_workers, cli);
+    cress_store_workers(cli->store, on_workers_list, cli);
 }
 
 const struct cress_verb cress_verb_workers = {
@@ -97,5 +97,5 @@ const struct cress_verb cress_verb_workers = {
     .examples = "  cress workers\n"
                 "  cress workers --json | jq length\n",
     .needs = CRESS_NEEDS_CONFIG | CRESS_NEEDS_STORE,
-    .run = run,
+    .run = run_workers,
 };
