@@ -107,12 +107,15 @@ def enqueue(path, jobs):
     return timed([os.path.join(BUILD, "cress"), "enqueue", "--jsonl", path], jobs)
 
 
-def drain(jobs, *args, concurrency=1000):
-    """From an idle worker's first job to the last stored result. The queue is full before the worker starts."""
+TUNED = ("--concurrency", "1000")
+
+
+def drain(jobs, *args):
+    """From an idle worker's first job to the last stored result. The queue is full before the worker starts. What users
+    run is a worker without options: `args` are for comparisons."""
     redis = cresstest.Redis()
     start = time.monotonic()
-    worker = cresstest.Program("cress-worker", "--queues", QUEUE, "--concurrency", str(concurrency), *args,
-                               CRESS_WORKER_PREFETCH=str(2 * concurrency))
+    worker = cresstest.Program("cress-worker", "--queues", QUEUE, *args)
     family = None
     try:
         worker.wait_log("worker ready")
@@ -136,6 +139,24 @@ def drain(jobs, *args, concurrency=1000):
         worker.stop()
         worker.close()
         redis.close()
+
+
+def install_bullmq():
+    """BullMQ, from npm, in a folder of the repository that git ignores."""
+    folder = os.path.join(ROOT, ".cress", "bullmq")
+    os.makedirs(folder, exist_ok=True)
+    shutil.copy(os.path.join(ROOT, "tests", "bench", "bullmq.mjs"), folder)
+    if not os.path.isdir(os.path.join(folder, "node_modules", "bullmq")):
+        subprocess.run(["npm", "install", "--no-fund", "--no-audit", "--prefix", folder, "bullmq", "ioredis"], check=True,
+                       stdout=sys.stderr)
+    return os.path.join(folder, "bullmq.mjs")
+
+
+def bullmq(program, jobs, concurrency):
+    url = os.environ["CRESS_STORE_URL"]
+    text = subprocess.run(["node", program, url, str(jobs), str(concurrency)], check=True, capture_output=True,
+                          text=True).stdout
+    return json.loads(text)
 
 
 NGINX = """worker_processes 1; daemon off; pid %(dir)s/pid; error_log %(dir)s/error.log;

@@ -8,33 +8,33 @@ import tempfile
 
 import bench
 
-Kind = collections.namedtuple("Kind", "name task jobs concurrency section title")
+Kind = collections.namedtuple("Kind", "name task jobs section title")
 
-# As many jobs as take some seconds. Of `concurrency` jobs those that find no free program wait in the worker.
+# As many jobs as take some seconds. The workers have no options but the task's own.
 KINDS = (
-    Kind("noop", "cress.noop", 50000, 1000, "", "cress.noop: built in"),
-    Kind("stream C", "bench.stream.c", 50000, 1000, """
+    Kind("noop", "cress.noop", 50000, "", "cress.noop: built in"),
+    Kind("stream C", "bench.stream.c", 50000, """
 handler = stream
 command = %(build)s/tests/bench/stream_echo 256
 """, "stream: one C program, 256 jobs in flight"),
-    Kind("stream Python", "bench.stream.python", 30000, 1000, """
+    Kind("stream Python", "bench.stream.python", 30000, """
 handler = stream
 command = /usr/bin/python3 %(root)s/examples/handlers/stream.py
 """, "stream: one Python program, 64 jobs in flight"),
-    Kind("plugin", "text.echo", 30000, 1000, """
+    Kind("plugin", "text.echo", 30000, """
 handler = plugin
 file = %(build)s/examples/library/task_text.so
 instances = 2
 """, "plugin: two processes, a job each"),
-    Kind("http", "bench.http", 20000, 256, """
+    Kind("http", "bench.http", 20000, """
 handler = http
 url = %(url)s
 per_host = 64
 """, "http: 64 requests in flight, to nginx"),
-    Kind("exec", "bench.exec", 2000, 8, """
+    Kind("exec", "bench.exec", 2000, """
 handler = exec
 command = /bin/true
-""", "exec: /bin/true, 8 at once"),
+""", "exec: /bin/true"),
 )
 
 
@@ -51,7 +51,7 @@ def measure_one(folder, kind, url):
     bench.flush_store()
     bench.write_jobs(jobs, kind.jobs, kind.task)
     bench.enqueue(jobs, kind.jobs)
-    return bench.drain(kind.jobs, "--config", config, concurrency=kind.concurrency)
+    return bench.drain(kind.jobs, "--config", config)
 
 
 def measure(report, rounds):
