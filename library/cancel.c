@@ -21,13 +21,8 @@ static void begin(struct cress_client_call *call)
 {
     struct cancelling *cancelling = CRESS_CONTAINER(call, struct cancelling, call);
     const struct cress_client *client = call->client;
-    const struct cress_submit_options options = {
-        .broker = client->broker,
-        .store = client->store,
-        .config = client->config,
-        .timeout_ms = client->timeout_ms,
-    };
-    cress_cancel_job(&options, cancelling->id, cancelling->reason, on_cancelled, cancelling);
+    cress_cancel_job(cress_client_door(client), cancelling->id, cancelling->reason, on_cancelled,
+                     cancelling);
 }
 
 enum cress_status cress_client_cancel(struct cress_client *client, const char *id,

@@ -17,6 +17,7 @@
 #include "common/base/list.h"
 #include "common/broker/broker.h"
 #include "common/store/store.h"
+#include "common/submit/door.h"
 #include "include/cress/cress.h"
 
 #include <sys/types.h>
@@ -43,6 +44,15 @@ struct cress_client {
     struct cress_broker *broker;
     struct cress_store *store;
 };
+
+/* To what is asked of store and broker within the client's timeout. Loop thread. */
+static inline struct cress_door cress_client_door(const struct cress_client *client)
+{
+    return (struct cress_door){.broker = client->broker,
+                               .store = client->store,
+                               .config = client->config,
+                               .timeout_ms = client->timeout_ms};
+}
 
 /* Something asked of the loop thread. Embedded in what the asking function needs besides. */
 struct cress_client_call {

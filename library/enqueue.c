@@ -130,11 +130,7 @@ static enum cress_status enqueue_new(const struct cress_client *client,
 static void submit(struct enqueue *enqueue, cress_submit_cb done)
 {
     const struct cress_client *client = enqueue->call.client;
-    const struct cress_submit_options options = {.broker = client->broker,
-                                                 .store = client->store,
-                                                 .config = client->config,
-                                                 .timeout_ms = client->timeout_ms};
-    cress_submit(&options, &enqueue->job, done, enqueue);
+    cress_submit(cress_client_door(client), &enqueue->job, done, enqueue);
 }
 
 /* Another job may have the unique key. */

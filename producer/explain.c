@@ -18,7 +18,7 @@
 enum { AWAITED_MAX = 16 };
 
 struct inquiry {
-    struct cress_explain_options options;
+    struct cress_door door;
     cress_explain_cb done;
     void *arg;
     char *id;
@@ -82,7 +82,7 @@ static void ask_for_awaited(struct inquiry *inquiry)
         list[count] = ids[count];
         count++;
     }
-    cress_store_outcomes(inquiry->options.store, list, count, on_outcomes, inquiry);
+    cress_store_outcomes(inquiry->door.store, list, count, on_outcomes, inquiry);
 }
 
 /* --- its queue --- */
@@ -113,8 +113,8 @@ static void on_explain_paused(const struct cress_paused_queue *paused, size_t co
         cress_route_queue_name(inquiry->record->queue, (enum cress_priority)i, names[i]);
         list[i] = names[i];
     }
-    cress_broker_inspect(inquiry->options.broker, list, inquiry->options.timeout_ms,
-                         on_explain_stats, inquiry);
+    cress_broker_inspect(inquiry->door.broker, list, inquiry->door.timeout_ms, on_explain_stats,
+                         inquiry);
 }
 
 static void on_explain_workers(const char *const *reports, size_t count,
@@ -126,7 +126,7 @@ static void on_explain_workers(const char *const *reports, size_t count,
         return;
     }
     inquiry->workers = parse_all(reports, count);
-    cress_store_paused(inquiry->options.store, on_explain_paused, inquiry);
+    cress_store_paused(inquiry->door.store, on_explain_paused, inquiry);
 }
 
 static void on_explain_record(const struct cress_record *record, const struct cress_error *err,
@@ -147,17 +147,15 @@ static void on_explain_record(const struct cress_record *record, const struct cr
     if (record->state == CRESS_STATE_WAITING) {
         ask_for_awaited(inquiry);
     } else if (cress_explain_needs_more(record, cress_clock_wall_ms())) {
-        cress_store_workers(inquiry->options.store, on_explain_workers, inquiry);
+        cress_store_workers(inquiry->door.store, on_explain_workers, inquiry);
     } else {
         finish_inquiry(inquiry, NULL, NULL);
     }
 }
 
-void cress_explain(const struct cress_explain_options *options, const char *id,
-                   cress_explain_cb done, void *arg)
+void cress_explain(struct cress_door door, const char *id, cress_explain_cb done, void *arg)
 {
     struct inquiry *inquiry = CRESS_NEW(struct inquiry);
-    *inquiry =
-        (struct inquiry){.options = *options, .done = done, .arg = arg, .id = cress_strdup(id)};
-    cress_store_get(options->store, id, on_explain_record, inquiry);
+    *inquiry = (struct inquiry){.door = door, .done = done, .arg = arg, .id = cress_strdup(id)};
+    cress_store_get(door.store, id, on_explain_record, inquiry);
 }

@@ -6,6 +6,7 @@
 
 #include "common/broker/broker.h"
 #include "common/store/store.h"
+#include "common/submit/door.h"
 
 enum cress_reason {
 #define CRESS_REASON(name, word, meaning) CRESS_REASON_##name,
@@ -48,18 +49,11 @@ void cress_explain_decide(const struct cress_explain_facts *facts,
  * apply is null. */
 void cress_explain_write_json(const struct cress_explanation *explanation, struct cress_buf *out);
 
-struct cress_explain_options {
-    struct cress_broker *broker;
-    struct cress_store *store;
-    int64_t timeout_ms; /* of the broker's answer */
-};
-
 /* `explanation` lives during the callback; it is NULL when there is no such job or no answer. */
 typedef void (*cress_explain_cb)(const struct cress_explanation *explanation,
                                  const struct cress_error *err, void *arg);
 
 /* Gathers the facts about job `id` and explains. `done` is called once, never from within. */
-void cress_explain(const struct cress_explain_options *options, const char *id,
-                   cress_explain_cb done, void *arg);
+void cress_explain(struct cress_door door, const char *id, cress_explain_cb done, void *arg);
 
 #endif

@@ -20,7 +20,7 @@
 enum { AMQP_QUEUES = CRESS_PRIORITY_COUNT + 1 };
 
 struct survey {
-    struct cress_queues_options options;
+    struct cress_door door;
     cress_queues_cb done;
     void *arg;
     char **names; /* sorted */
@@ -55,7 +55,7 @@ static int compare_names(const void *a, const void *b)
 /* The names that the store knows and those of the configuration, each once. */
 static void collect_names(struct survey *survey, const char *const *stored, size_t count)
 {
-    const struct cress_config *config = survey->options.config;
+    const struct cress_config *config = survey->door.config;
     char **names = cress_realloc_array(NULL, count + config->queue_count, sizeof *names);
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
@@ -144,8 +144,8 @@ static void on_paused(const struct cress_paused_queue *paused, size_t count,
         }
     }
     collect_amqp_names(survey);
-    cress_broker_inspect(survey->options.broker, (const char *const *)survey->amqp_names,
-                         survey->options.timeout_ms, on_stats, survey);
+    cress_broker_inspect(survey->door.broker, (const char *const *)survey->amqp_names,
+                         survey->door.timeout_ms, on_stats, survey);
 }
 
 static void on_workers(const char *const *reports, size_t count, const struct cress_error *err,
@@ -160,7 +160,7 @@ static void on_workers(const char *const *reports, size_t count, const struct cr
     for (size_t i = 0; i < count; i++) {
         json_array_append_new(survey->workers, json_loads(reports[i], 0, NULL));
     }
-    cress_store_paused(survey->options.store, on_paused, survey);
+    cress_store_paused(survey->door.store, on_paused, survey);
 }
 
 static void on_names(const char *const *names, size_t count, const struct cress_error *err,
@@ -172,15 +172,14 @@ static void on_names(const char *const *names, size_t count, const struct cress_
         return;
     }
     collect_names(survey, names, count);
-    cress_store_workers(survey->options.store, on_workers, survey);
+    cress_store_workers(survey->door.store, on_workers, survey);
 }
 
-void cress_queues_survey(const struct cress_queues_options *options, cress_queues_cb done,
-                         void *arg)
+void cress_queues_survey(struct cress_door door, cress_queues_cb done, void *arg)
 {
     struct survey *survey = CRESS_NEW(struct survey);
-    *survey = (struct survey){.options = *options, .done = done, .arg = arg};
-    cress_store_queues(options->store, on_names, survey);
+    *survey = (struct survey){.door = door, .done = done, .arg = arg};
+    cress_store_queues(door.store, on_names, survey);
 }
 
 void cress_queue_write_paused(int64_t paused_ms, struct cress_buf *out)

@@ -5,6 +5,7 @@
 
 #include "common/broker/broker.h"
 #include "common/store/store.h"
+#include "common/submit/door.h"
 
 struct cress_queue_summary {
     const char *name;
@@ -15,21 +16,13 @@ struct cress_queue_summary {
     int64_t paused_ms; /* since when it is paused, by the wall clock; 0: it is not */
 };
 
-struct cress_queues_options {
-    struct cress_broker *broker;
-    struct cress_store *store;
-    const struct cress_config *config;
-    int64_t timeout_ms; /* of the broker's answer */
-};
-
 /* Sorted by name; lives during the callback. */
 typedef void (*cress_queues_cb)(const struct cress_queue_summary *queues, size_t count,
                                 const struct cress_error *err, void *arg);
 
 /* Surveys the queues that the store knows and those of the configuration. Loop thread; `done` is
  * called once, never from within. */
-void cress_queues_survey(const struct cress_queues_options *options, cress_queues_cb done,
-                         void *arg);
+void cress_queues_survey(struct cress_door door, cress_queues_cb done, void *arg);
 
 /* Since when a queue is paused as JSON: a time, or null. */
 void cress_queue_write_paused(int64_t paused_ms, struct cress_buf *out);

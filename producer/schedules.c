@@ -70,9 +70,8 @@ void cress_schedules_write_json(const struct cress_schedule_record *schedule, in
 
 /* --- running --- */
 
-void cress_schedules_run(const struct cress_submit_options *options,
-                         const struct cress_schedule_record *schedule, cress_submit_cb done,
-                         void *arg)
+void cress_schedules_run(struct cress_door door, const struct cress_schedule_record *schedule,
+                         cress_submit_cb done, void *arg)
 {
     char id[CRESS_ID_MAX + 1], *payload = NULL;
     struct cress_job job = {0}; /* which cress_submit() refuses, should the request be no job */
@@ -82,7 +81,7 @@ void cress_schedules_run(const struct cress_submit_options *options,
         job = (struct cress_job){.task = "", .queue = "", .payload = ""};
     }
     job.id = cress_plan_run_id(schedule->name, id);
-    cress_submit(options, &job, done, arg);
+    cress_submit(door, &job, done, arg);
     free(payload);
     json_decref(request);
 }

@@ -26,9 +26,8 @@ void cress_schedules_write_json(const struct cress_schedule_record *schedule, in
 
 /* Submits the schedule's job now, whatever its times, under an id of its own. `done` as for
  * cress_submit(). */
-void cress_schedules_run(const struct cress_submit_options *options,
-                         const struct cress_schedule_record *schedule, cress_submit_cb done,
-                         void *arg);
+void cress_schedules_run(struct cress_door door, const struct cress_schedule_record *schedule,
+                         cress_submit_cb done, void *arg);
 
 /* The CRESS_NOT_FOUND error of a schedule that is not there. */
 void cress_schedules_missing(const char *name, struct cress_error *err);

@@ -89,13 +89,8 @@ static void reported_cb(bool follow, const struct cress_error *err, void *arg)
     if (err || !follow || worker->following_up || worker->phase != CRESS_WORKER_RUNNING) {
         return;
     }
-    const struct cress_submit_options options = {
-        .broker = worker->services.broker,
-        .store = worker->services.store,
-        .config = worker->services.config,
-    };
     worker->following_up = true;
-    cress_follow_up(&options, "", followed_up_cb, worker);
+    cress_follow_up(cress_services_door(&worker->services, 0), "", followed_up_cb, worker);
 }
 
 void cress_presence_beat(struct cress_worker *worker)

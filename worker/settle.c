@@ -69,13 +69,8 @@ static void followed_up_cb(const struct cress_error *err, void *arg)
 
 static void follow_up(struct cress_attempt *attempt)
 {
-    const struct cress_services *services = &attempt->worker->services;
-    const struct cress_submit_options options = {
-        .broker = services->broker,
-        .store = services->store,
-        .config = services->config,
-    };
-    cress_follow_up(&options, attempt->run.job.id, followed_up_cb, attempt);
+    cress_follow_up(cress_services_door(&attempt->worker->services, 0), attempt->run.job.id,
+                    followed_up_cb, attempt);
 }
 
 /* The delivery is not settled before that is safe: a crash repeats it. */

@@ -12,7 +12,7 @@
 #include <string.h>
 
 struct cancellation {
-    struct cress_submit_options options;
+    struct cress_door door;
     char *id, *reason; /* reason: NULL when none was given */
     struct cress_cancel_answer answer;
     cress_cancel_cb done;
@@ -59,7 +59,7 @@ static void conclude(struct cancellation *cancellation)
                         cancellation->id, cress_state_word(answer->state));
         finish(cancellation, &why);
     } else if (answer->follow) {
-        cress_follow_up(&cancellation->options, cancellation->id, on_followed_up, cancellation);
+        cress_follow_up(cancellation->door, cancellation->id, on_followed_up, cancellation);
     } else {
         finish(cancellation, NULL);
     }
@@ -92,7 +92,7 @@ static void on_answer(const struct cress_cancel_answer *answer, const struct cre
     if (err) {
         finish(cancellation, err);
     } else if (answer->has_batch) {
-        cress_cancel_batch(&cancellation->options, cancellation->id, cancellation->reason,
+        cress_cancel_batch(cancellation->door, cancellation->id, cancellation->reason,
                            on_batch_cancelled, cancellation);
     } else {
         conclude(cancellation);
@@ -109,17 +109,17 @@ char *cress_cancel_error(const char *reason)
     return cress_buf_take(&error);
 }
 
-void cress_cancel_job(const struct cress_submit_options *options, const char *id,
-                      const char *reason, cress_cancel_cb done, void *arg)
+void cress_cancel_job(struct cress_door door, const char *id, const char *reason,
+                      cress_cancel_cb done, void *arg)
 {
     struct cancellation *cancellation = CRESS_NEW(struct cancellation);
     char *error = cress_cancel_error(reason ? reason : "cancelled by request");
 
-    cancellation->options = *options;
+    cancellation->door = door;
     cancellation->id = cress_strdup(id);
     cancellation->reason = cress_strdup(reason);
     cancellation->done = done;
     cancellation->arg = arg;
-    cress_store_cancel(options->store, id, error, cress_clock_wall_ms(), on_answer, cancellation);
+    cress_store_cancel(door.store, id, error, cress_clock_wall_ms(), on_answer, cancellation);
     free(error);
 }

@@ -28,9 +28,9 @@ typedef void (*cress_cancel_cb)(enum cress_state state, const struct cress_error
 
 /* Cancels job `id`; both texts are copied. `reason` (NULL: none) has been checked; it becomes the
  * message of the job's error, of which the code is "cancelled". Repeating it is harmless.
- * `options->timeout_ms` bounds the submission of what follows. `done` is called exactly once, never
+ * `door.timeout_ms` bounds the submission of what follows. `done` is called exactly once, never
  * from within. */
-void cress_cancel_job(const struct cress_submit_options *options, const char *id,
-                      const char *reason, cress_cancel_cb done, void *arg);
+void cress_cancel_job(struct cress_door door, const char *id, const char *reason,
+                      cress_cancel_cb done, void *arg);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 struct cancellation {
-    struct cress_submit_options options;
+    struct cress_door door;
     char *id, *error;
     struct cress_batch_cancel counts;
     int64_t from;
@@ -50,22 +50,22 @@ static void on_part(const struct cress_batch_cancel *answer, const struct cress_
     if (answer->more) {
         cancel_part(cancellation);
     } else {
-        cress_follow_up(&cancellation->options, "", on_followed_up, cancellation);
+        cress_follow_up(cancellation->door, "", on_followed_up, cancellation);
     }
 }
 
 static void cancel_part(struct cancellation *cancellation)
 {
-    cress_store_batch_cancel(cancellation->options.store, cancellation->id, cancellation->from,
+    cress_store_batch_cancel(cancellation->door.store, cancellation->id, cancellation->from,
                              cancellation->error, cress_clock_wall_ms(), on_part, cancellation);
 }
 
-void cress_cancel_batch(const struct cress_submit_options *options, const char *id,
-                        const char *reason, cress_cancel_batch_cb done, void *arg)
+void cress_cancel_batch(struct cress_door door, const char *id, const char *reason,
+                        cress_cancel_batch_cb done, void *arg)
 {
     struct cancellation *cancellation = CRESS_NEW(struct cancellation);
 
-    cancellation->options = *options;
+    cancellation->door = door;
     cancellation->id = cress_strdup(id);
     cancellation->error = cress_cancel_error(reason ? reason : "its batch was cancelled");
     cancellation->done = done;

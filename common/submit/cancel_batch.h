@@ -12,7 +12,7 @@ typedef void (*cress_cancel_batch_cb)(const struct cress_batch_cancel *counts,
                                       const struct cress_error *err, void *arg);
 
 /* Cancels batch `id`; the rest is as for cress_cancel_job(). */
-void cress_cancel_batch(const struct cress_submit_options *options, const char *id,
-                        const char *reason, cress_cancel_batch_cb done, void *arg);
+void cress_cancel_batch(struct cress_door door, const char *id, const char *reason,
+                        cress_cancel_batch_cb done, void *arg);
 
 #endif

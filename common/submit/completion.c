@@ -13,7 +13,7 @@
 
 /* One completion on its way. */
 struct completion {
-    struct cress_submit_options options;
+    struct cress_door door;
     char *batch;
     cress_store_done_cb done;
     void *arg;
@@ -35,7 +35,7 @@ static void noted_cb(const struct cress_error *err, void *arg)
 
 static void note(struct completion *completion, bool skipped)
 {
-    cress_store_batch_complete(completion->options.store, completion->batch, skipped, noted_cb,
+    cress_store_batch_complete(completion->door.store, completion->batch, skipped, noted_cb,
                                completion);
 }
 
@@ -77,7 +77,7 @@ static void submit(struct completion *completion, const char *request_text)
     if (cress_job_from_request(request, cress_clock_wall_ms(), &job, &payload, &err) != CRESS_OK) {
         give_up(completion, &err);
     } else {
-        cress_submit(&completion->options, &job, submitted_cb, completion);
+        cress_submit(completion->door, &job, submitted_cb, completion);
     }
     free(payload);
     json_decref(request);
@@ -102,13 +102,13 @@ static void read_cb(const struct cress_batch *batch, const struct cress_error *e
     }
 }
 
-void cress_completion_submit(const struct cress_submit_options *options, const char *batch,
-                             cress_store_done_cb done, void *arg)
+void cress_completion_submit(struct cress_door door, const char *batch, cress_store_done_cb done,
+                             void *arg)
 {
     struct completion *completion = CRESS_NEW(struct completion);
-    completion->options = *options;
+    completion->door = door;
     completion->batch = cress_strdup(batch);
     completion->done = done;
     completion->arg = arg;
-    cress_store_batch_get(options->store, batch, read_cb, completion);
+    cress_store_batch_get(door.store, batch, read_cb, completion);
 }

@@ -21,7 +21,7 @@
 #include <string.h>
 
 struct follow_up {
-    struct cress_submit_options options;
+    struct cress_door door;
     char *id;
     struct step *steps; /* of this round */
     size_t count, open; /* `open`: of `count`, those under way */
@@ -103,7 +103,7 @@ static void fail(struct step *step, const struct cress_error *why)
     };
     cress_log(CRESS_LOG_ERROR, "job need not wait any more, but cannot be queued",
               CRESS_KV("job", step->id), CRESS_KV_ERROR(why));
-    cress_store_change(step->follow_up->options.store, &change, failed_cb, step);
+    cress_store_change(step->follow_up->door.store, &change, failed_cb, step);
     cress_buf_free(&error);
 }
 
@@ -133,8 +133,8 @@ static void record_cb(const struct cress_record *record, const struct cress_erro
     cress_route_job(job.queue, job.priority, job.not_before_ms - cress_clock_wall_ms(), &route);
     message.exchange = route.exchange;
     message.routing_key = route.routing_key;
-    cress_broker_publish(step->follow_up->options.broker, &message,
-                         step->follow_up->options.timeout_ms, published_cb, step);
+    cress_broker_publish(step->follow_up->door.broker, &message, step->follow_up->door.timeout_ms,
+                         published_cb, step);
 }
 
 /* --- rounds --- */
@@ -146,11 +146,11 @@ static void completed_cb(const struct cress_error *err, void *arg)
 
 static void begin(struct step *step)
 {
-    const struct cress_submit_options *options = &step->follow_up->options;
+    const struct cress_door door = step->follow_up->door;
     if (strncmp(step->entry, "batch ", 6) == 0) {
-        cress_completion_submit(options, step->id, completed_cb, step);
+        cress_completion_submit(door, step->id, completed_cb, step);
     } else {
-        cress_store_get(options->store, step->id, record_cb, step);
+        cress_store_get(door.store, step->id, record_cb, step);
     }
 }
 
@@ -200,15 +200,14 @@ static void ask(struct follow_up *follow_up)
             entries[count++] = follow_up->steps[i].entry;
         }
     }
-    cress_store_follow_up(follow_up->options.store, follow_up->id, entries, count, answer_cb,
+    cress_store_follow_up(follow_up->door.store, follow_up->id, entries, count, answer_cb,
                           follow_up);
 }
 
-void cress_follow_up(const struct cress_submit_options *options, const char *id,
-                     cress_store_done_cb done, void *arg)
+void cress_follow_up(struct cress_door door, const char *id, cress_store_done_cb done, void *arg)
 {
     struct follow_up *follow_up = CRESS_NEW(struct follow_up);
-    follow_up->options = *options;
+    follow_up->door = door;
     follow_up->id = cress_strdup(id);
     follow_up->done = done;
     follow_up->arg = arg;

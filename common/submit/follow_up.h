@@ -15,9 +15,7 @@
 
 /* Does what follows the end of job `id`; nothing, when that has been done. With the id "", does what
  * was left by those who cancelled jobs or closed batches and died: workers look after that now and
- * then. `options` is copied.
- * After an error it is worth another try; `done` is called once, never from within. */
-void cress_follow_up(const struct cress_submit_options *options, const char *id,
-                     cress_store_done_cb done, void *arg);
+ * then. After an error it is worth another try; `done` is called once, never from within. */
+void cress_follow_up(struct cress_door door, const char *id, cress_store_done_cb done, void *arg);
 
 #endif

@@ -32,7 +32,7 @@
 enum { REFUSALS_MAX = 4, REFUSAL_PAUSE_MS = 50 }; /* 50, 100, 200, 400 ms */
 
 struct submission {
-    struct cress_submit_options options;
+    struct cress_door door;
     struct cress_message *message; /* owned */
     struct cress_record *record;   /* owned */
     int64_t started_ms;            /* monotonic */
@@ -75,8 +75,7 @@ static void discard(struct submission *submission)
         finish(submission);
         return;
     }
-    cress_store_discard(submission->options.store, submission->record->id, on_discarded,
-                        submission);
+    cress_store_discard(submission->door.store, submission->record->id, on_discarded, submission);
 }
 
 /* The publish failed; says so in terms of what the caller can do. True when the message certainly
@@ -114,7 +113,7 @@ static bool try_again(struct submission *submission, const struct cress_error *e
     if (strcmp(err->code, "nacked") != 0 || submission->refusals == REFUSALS_MAX) {
         return false;
     }
-    uv_timer_init(cress_store_loop(submission->options.store), &submission->later);
+    uv_timer_init(cress_store_loop(submission->door.store), &submission->later);
     submission->later.data = submission;
     uv_timer_start(&submission->later, on_pause_over,
                    (uint64_t)REFUSAL_PAUSE_MS << submission->refusals++, 0);
@@ -137,7 +136,7 @@ static void on_published(const struct cress_error *err, void *arg)
     if (err && explain(submission, err)) {
         discard(submission);
     } else if (!err && submission->has_keys) {
-        cress_store_sent(submission->options.store, submission->record->id, on_noted, submission);
+        cress_store_sent(submission->door.store, submission->record->id, on_noted, submission);
     } else {
         finish(submission);
     }
@@ -145,20 +144,20 @@ static void on_published(const struct cress_error *err, void *arg)
 
 static void publish(struct submission *submission)
 {
-    const struct cress_submit_options *options = &submission->options;
+    const struct cress_door door = submission->door;
     int64_t left_ms = 0;
 
-    if (options->timeout_ms > 0) {
-        left_ms = options->timeout_ms - (cress_clock_mono_ms() - submission->started_ms);
+    if (door.timeout_ms > 0) {
+        left_ms = door.timeout_ms - (cress_clock_mono_ms() - submission->started_ms);
         if (left_ms <= 0) {
             cress_error_set(&submission->err, CRESS_UNAVAILABLE, "too_slow",
                             "store and broker took longer than %lld ms",
-                            (long long)options->timeout_ms);
+                            (long long)door.timeout_ms);
             discard(submission);
             return;
         }
     }
-    cress_broker_publish(options->broker, submission->message, left_ms, on_published, submission);
+    cress_broker_publish(door.broker, submission->message, left_ms, on_published, submission);
 }
 
 static bool is_untouched(const struct cress_record *record)
@@ -240,8 +239,7 @@ static void on_created(const struct cress_existing *existing, enum cress_state m
     if (!is_ours || submission->record->state == CRESS_STATE_WAITING) {
         finish(submission);
     } else if (submission->record->state == CRESS_STATE_CANCELLED) {
-        cress_store_get(submission->options.store, submission->record->id, on_cancelled,
-                        submission);
+        cress_store_get(submission->door.store, submission->record->id, on_cancelled, submission);
     } else {
         publish(submission);
     }
@@ -257,7 +255,7 @@ static void on_later(uv_handle_t *handle)
 /* uv_close() does nothing but call back on a later turn. */
 static void refuse_later(struct submission *submission)
 {
-    uv_timer_init(cress_store_loop(submission->options.store), &submission->later);
+    uv_timer_init(cress_store_loop(submission->door.store), &submission->later);
     submission->later.data = submission;
     uv_close((uv_handle_t *)&submission->later, on_later);
 }
@@ -282,21 +280,21 @@ static void keep_record(struct submission *submission, const struct cress_job *j
     struct cress_record record;
     char *payload = cress_strndup(job->payload, job->payload_size);
 
-    cress_store_record(submission->options.store, job, state, &record);
+    cress_store_record(submission->door.store, job, state, &record);
     record.payload = payload;
     submission->record = cress_record_clone(&record);
     free(payload);
 }
 
-void cress_submit(const struct cress_submit_options *options, const struct cress_job *request,
-                  cress_submit_cb done, void *arg)
+void cress_submit(struct cress_door door, const struct cress_job *request, cress_submit_cb done,
+                  void *arg)
 {
     struct submission *submission = CRESS_NEW(struct submission);
     struct cress_job job = *request;
     const int64_t now_ms = cress_clock_wall_ms();
     char id[CRESS_UUID_TEXT_SIZE];
 
-    submission->options = *options;
+    submission->door = door;
     submission->started_ms = cress_clock_mono_ms();
     submission->done = done;
     submission->arg = arg;
@@ -304,7 +302,7 @@ void cress_submit(const struct cress_submit_options *options, const struct cress
     job.id = job.id ? job.id : cress_id_new(id);
     job.created_ms = job.created_ms > 0 ? job.created_ms : now_ms;
     job.attempt = 1;
-    if (cress_job_check(&job, options->config->job_max_payload_bytes, &submission->err)) {
+    if (cress_job_check(&job, door.config->job_max_payload_bytes, &submission->err)) {
         refuse_later(submission);
         return;
     }
@@ -312,5 +310,5 @@ void cress_submit(const struct cress_submit_options *options, const struct cress
         job.not_before_ms > now_ms ? CRESS_STATE_SCHEDULED : CRESS_STATE_QUEUED;
     keep_message(submission, &job, job.not_before_ms - now_ms);
     keep_record(submission, &job, state);
-    cress_store_create(options->store, &job, state, on_created, submission);
+    cress_store_create(door.store, &job, state, on_created, submission);
 }

@@ -9,13 +9,7 @@
 
 #include "common/broker/broker.h"
 #include "common/store/store.h"
-
-struct cress_submit_options {
-    struct cress_broker *broker;
-    struct cress_store *store;
-    const struct cress_config *config;
-    int64_t timeout_ms; /* of the whole; 0: as long as it takes */
-};
+#include "common/submit/door.h"
 
 /* How it ended. `err` NULL: the record is stored and the broker has confirmed; the job is safe, and
  * `record` is its record as submitted. With record->is_duplicate an earlier job, which has the
@@ -34,7 +28,7 @@ typedef void (*cress_submit_cb)(const struct cress_record *record, const struct 
 /* Submits `request` (copied). A NULL id gets a new one; created_ms 0 becomes now. A job whose
  * record exists, still queued or scheduled with no attempt made, is published again: that is how an
  * unconfirmed submission is repeated. `done` is called exactly once, never from within. */
-void cress_submit(const struct cress_submit_options *options, const struct cress_job *request,
-                  cress_submit_cb done, void *arg);
+void cress_submit(struct cress_door door, const struct cress_job *request, cress_submit_cb done,
+                  void *arg);
 
 #endif

@@ -11,7 +11,7 @@
 
 enum { PATIENCE_MS = 10000 };
 
-static struct cress_submit_options to = {.timeout_ms = PATIENCE_MS};
+static struct cress_door to = {.timeout_ms = PATIENCE_MS};
 static struct cress_job job;
 static uv_timer_t patience;
 static bool submitted;
@@ -53,7 +53,7 @@ static void on_store_state(bool ready, const struct cress_error *err, void *arg)
     (void)arg;
     if (ready && !submitted) {
         submitted = true;
-        cress_submit(&to, &job, on_submitted, NULL); // waits for the broker by itself
+        cress_submit(to, &job, on_submitted, NULL); // waits for the broker by itself
     }
 }
 

@@ -88,12 +88,8 @@ static enum cress_status prepare_batch_cancel(struct cress_cli *cli, struct cres
 static void run_batch_cancel(struct cress_cli *cli)
 {
     const struct cress_batch_run *run = cli->state;
-    const struct cress_submit_options options = {.broker = cli->broker,
-                                                 .store = cli->store,
-                                                 .config = cli->config,
-                                                 .timeout_ms = CRESS_CLI_CONFIRM_MS};
-    cress_cancel_batch(&options, run->id, cress_args_text(&cli->args, "reason"), on_cancelled_page,
-                       cli);
+    cress_cancel_batch(cress_cli_door(cli, CRESS_CLI_CONFIRM_MS), run->id,
+                       cress_args_text(&cli->args, "reason"), on_cancelled_page, cli);
 }
 
 const struct cress_batch_verb cress_batch_cancel = {

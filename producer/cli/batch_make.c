@@ -50,11 +50,8 @@ static void on_made_closed(bool follow, const struct cress_error *err, void *arg
         on_batch_completed(NULL, cli);
         return;
     }
-    const struct cress_submit_options options = {.broker = cli->broker,
-                                                 .store = cli->store,
-                                                 .config = cli->config,
-                                                 .timeout_ms = CRESS_CLI_CONFIRM_MS};
-    cress_completion_submit(&options, run->id, on_batch_completed, cli);
+    cress_completion_submit(cress_cli_door(cli, CRESS_CLI_CONFIRM_MS), run->id, on_batch_completed,
+                            cli);
 }
 
 static void close_batch(struct cress_cli *cli)

@@ -54,7 +54,6 @@ struct cress_bulk {
     struct cress_cli *cli;
     struct cress_lines *lines; /* NULL until it runs */
     int fd;
-    struct cress_submit_options submit;
     struct slot *ring;
     size_t head, count;
     bool input_ended, stopping, finished;
@@ -269,7 +268,8 @@ static enum cress_status submit_line(struct slot *slot, const char *line, size_t
         cress_job_from_request(request, cress_clock_wall_ms(), &job, &payload, err);
     if (status == CRESS_OK) {
         job.batch = slot->bulk->batch;
-        cress_submit(&slot->bulk->submit, &job, on_line_submitted, slot);
+        cress_submit(cress_cli_door(slot->bulk->cli, CRESS_CLI_CONFIRM_MS), &job, on_line_submitted,
+                     slot);
         free(payload);
     }
     json_decref(request);
@@ -370,10 +370,6 @@ void cress_bulk_run(struct cress_bulk *bulk)
         .on_end = on_end,
         .arg = bulk,
     };
-    bulk->submit = (struct cress_submit_options){.broker = cli->broker,
-                                                 .store = cli->store,
-                                                 .config = cli->config,
-                                                 .timeout_ms = CRESS_CLI_CONFIRM_MS};
     bulk->started_ms = cress_clock_mono_ms();
     uv_timer_init(&cli->loop, &bulk->out_retry);
     bulk->out_retry.data = bulk;

@@ -18,6 +18,7 @@
 #include "common/broker/broker.h"
 #include "common/config/config.h"
 #include "common/store/store.h"
+#include "common/submit/door.h"
 #include "producer/cli/output.h"
 #include "producer/cli/verb.h"
 
@@ -50,6 +51,15 @@ struct cress_cli {
     void (*on_tick)(void *arg);
     void *deadline_arg, *tick_arg;
 };
+
+/* To what a verb asks of store and broker. */
+static inline struct cress_door cress_cli_door(const struct cress_cli *cli, int64_t timeout_ms)
+{
+    return (struct cress_door){.broker = cli->broker,
+                               .store = cli->store,
+                               .config = cli->config,
+                               .timeout_ms = timeout_ms};
+}
 
 /* The whole of main(). */
 int cress_cli_main(int argc, char **argv);

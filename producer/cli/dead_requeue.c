@@ -73,9 +73,8 @@ static void failed_again_cb(enum cress_verdict verdict, bool follow, const struc
         cress_dead_done(item, false);
         return;
     }
-    const struct cress_submit_options options = {
-        .broker = dead->cli->broker, .store = dead->cli->store, .config = dead->cli->config};
-    cress_follow_up(&options, item->letter.id, letter_followed_cb, item);
+    cress_follow_up(cress_cli_door(dead->cli, CRESS_CLI_CONFIRM_MS), item->letter.id,
+                    letter_followed_cb, item);
 }
 
 /* There is no such queue: the job does not wait for a worker, it is as dead as before. */

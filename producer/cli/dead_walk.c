@@ -342,11 +342,7 @@ struct cress_dead_walk *cress_dead_walk_start(struct cress_cli *cli, const char 
         const char *const names[] = {dead_name, NULL};
         cress_broker_inspect(cli->broker, names, cli->connect_timeout_ms, walk_inspected_cb, walk);
     } else {
-        const struct cress_queues_options options = {.broker = cli->broker,
-                                                     .store = cli->store,
-                                                     .config = cli->config,
-                                                     .timeout_ms = cli->connect_timeout_ms};
-        cress_queues_survey(&options, walk_surveyed_cb, walk);
+        cress_queues_survey(cress_cli_door(cli, cli->connect_timeout_ms), walk_surveyed_cb, walk);
     }
     return walk;
 }

@@ -168,9 +168,8 @@ static void awaited_read_cb(const struct cress_record *record, const struct cres
         finish_fixing(fixing, true, NULL);
         return;
     }
-    const struct cress_submit_options options = {
-        .broker = repair->cli->broker, .store = repair->cli->store, .config = repair->cli->config};
-    cress_follow_up(&options, fixing->name, repair_followed_cb, fixing);
+    cress_follow_up(cress_cli_door(repair->cli, CRESS_CLI_CONFIRM_MS), fixing->name,
+                    repair_followed_cb, fixing);
 }
 
 static void next_awaited(struct cress_repair *repair)
@@ -207,14 +206,13 @@ static void scan_batches(struct cress_repair *repair);
 
 static void fix_batch(struct cress_repair *repair, const struct cress_batch *batch)
 {
-    const struct cress_submit_options options = {
-        .broker = repair->cli->broker, .store = repair->cli->store, .config = repair->cli->config};
     struct fixing *fixing = begin_fixing(repair, CRESS_REPAIR_BATCHES, batch->id);
     count_fixing(fixing);
     if (repair->dry_run) {
         finish_fixing(fixing, true, NULL);
     } else {
-        cress_completion_submit(&options, batch->id, repair_followed_cb, fixing);
+        cress_completion_submit(cress_cli_door(repair->cli, CRESS_CLI_CONFIRM_MS), batch->id,
+                                repair_followed_cb, fixing);
     }
 }
 
@@ -469,11 +467,8 @@ static void repair_surveyed_cb(const struct cress_queue_summary *queues, size_t 
 
 static void survey(struct cress_repair *repair)
 {
-    const struct cress_queues_options options = {.broker = repair->cli->broker,
-                                                 .store = repair->cli->store,
-                                                 .config = repair->cli->config,
-                                                 .timeout_ms = repair->cli->connect_timeout_ms};
-    cress_queues_survey(&options, repair_surveyed_cb, repair);
+    cress_queues_survey(cress_cli_door(repair->cli, repair->cli->connect_timeout_ms),
+                        repair_surveyed_cb, repair);
 }
 
 /* --- life --- */

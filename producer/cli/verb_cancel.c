@@ -121,17 +121,11 @@ static void run_cancel(struct cress_cli *cli)
     cancelling->cli = cli;
     cancelling->count = (size_t)cli->args.operand_count;
     cancelling->rows = cress_alloc(cancelling->count * sizeof *cancelling->rows);
-    const struct cress_submit_options options = {
-        .broker = cli->broker,
-        .store = cli->store,
-        .config = cli->config,
-        .timeout_ms = CRESS_CLI_CONFIRM_MS,
-    };
     for (size_t i = 0; i < cancelling->count; i++) {
         struct row *row = &cancelling->rows[i];
         *row = (struct row){.cancelling = cancelling, .id = cli->args.operands[i]};
-        cress_cancel_job(&options, row->id, cress_args_text(&cli->args, "reason"), on_job_cancelled,
-                         row);
+        cress_cancel_job(cress_cli_door(cli, CRESS_CLI_CONFIRM_MS), row->id,
+                         cress_args_text(&cli->args, "reason"), on_job_cancelled, row);
     }
 }
 

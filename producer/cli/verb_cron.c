@@ -189,11 +189,8 @@ static void on_cron_run(const struct cress_schedule_record *schedules, size_t co
     if (is_missing_section(cli, count, err)) {
         return;
     }
-    const struct cress_submit_options options = {.broker = cli->broker,
-                                                 .store = cli->store,
-                                                 .config = cli->config,
-                                                 .timeout_ms = CRESS_CLI_CONFIRM_MS};
-    cress_schedules_run(&options, schedules, on_cron_submitted, cli);
+    cress_schedules_run(cress_cli_door(cli, CRESS_CLI_CONFIRM_MS), schedules, on_cron_submitted,
+                        cli);
 }
 
 static void run_run(struct cress_cli *cli)

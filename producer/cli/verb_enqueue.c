@@ -264,11 +264,7 @@ static void run_enqueue(struct cress_cli *cli)
         cress_bulk_run(enqueue->bulk);
         return;
     }
-    const struct cress_submit_options options = {.broker = cli->broker,
-                                                 .store = cli->store,
-                                                 .config = cli->config,
-                                                 .timeout_ms = CRESS_CLI_CONFIRM_MS};
-    cress_submit(&options, &enqueue->job, on_enqueued, cli);
+    cress_submit(cress_cli_door(cli, CRESS_CLI_CONFIRM_MS), &enqueue->job, on_enqueued, cli);
 }
 
 static void stop_enqueue(struct cress_cli *cli, const struct cress_error *why)

@@ -31,9 +31,8 @@ static void on_job_explained(const struct cress_explanation *explanation,
 
 static void run_explain(struct cress_cli *cli)
 {
-    const struct cress_explain_options options = {
-        .broker = cli->broker, .store = cli->store, .timeout_ms = cli->connect_timeout_ms};
-    cress_explain(&options, cli->args.operands[0], on_job_explained, cli);
+    cress_explain(cress_cli_door(cli, cli->connect_timeout_ms), cli->args.operands[0],
+                  on_job_explained, cli);
 }
 
 const struct cress_verb cress_verb_explain = {

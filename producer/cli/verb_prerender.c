@@ -321,11 +321,8 @@ static void on_prerender_submitted(const struct cress_record *record, const stru
 static void run_prerender(struct cress_cli *cli)
 {
     struct prerender *prerender = cli->state;
-    const struct cress_submit_options options = {.broker = cli->broker,
-                                                 .store = cli->store,
-                                                 .config = cli->config,
-                                                 .timeout_ms = CRESS_CLI_CONFIRM_MS};
-    cress_submit(&options, &prerender->job, on_prerender_submitted, prerender);
+    cress_submit(cress_cli_door(cli, CRESS_CLI_CONFIRM_MS), &prerender->job, on_prerender_submitted,
+                 prerender);
 }
 
 static void release_prerender(struct cress_cli *cli)

@@ -55,11 +55,7 @@ static void on_queues_survey(const struct cress_queue_summary *queues, size_t co
 
 static void run_queues(struct cress_cli *cli)
 {
-    const struct cress_queues_options options = {.broker = cli->broker,
-                                                 .store = cli->store,
-                                                 .config = cli->config,
-                                                 .timeout_ms = cli->connect_timeout_ms};
-    cress_queues_survey(&options, on_queues_survey, cli);
+    cress_queues_survey(cress_cli_door(cli, cli->connect_timeout_ms), on_queues_survey, cli);
 }
 
 const struct cress_verb cress_verb_queues = {

@@ -97,9 +97,8 @@ static void on_closed(bool follow, const struct cress_error *err, void *arg)
     if (err != NULL) {
         refuse(intake, err);
     } else if (follow) {
-        const struct cress_submit_options options =
-            cress_gateway_submit_options(cress_gateway_of(intake->request));
-        cress_completion_submit(&options, intake->id, on_completed, intake);
+        cress_completion_submit(cress_gateway_door(intake->request), intake->id, on_completed,
+                                intake);
     } else {
         on_completed(NULL, intake);
     }
@@ -185,13 +184,11 @@ static enum cress_status read_job(struct intake *intake, size_t index, struct cr
 
 static void submit_next(struct intake *intake)
 {
-    const struct cress_submit_options options =
-        cress_gateway_submit_options(cress_gateway_of(intake->request));
     struct cress_job job;
     char *payload;
     if (read_job(intake, intake->next++, &job, &payload, &intake->failure) == CRESS_OK) {
         intake->under_way++;
-        cress_submit(&options, &job, on_submitted, intake);
+        cress_submit(cress_gateway_door(intake->request), &job, on_submitted, intake);
         free(payload);
     }
 }

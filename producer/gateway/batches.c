@@ -145,9 +145,8 @@ static void on_closed(bool follow, const struct cress_error *err, void *arg)
     if (err != NULL) {
         cress_gateway_error(inquiry->request, err);
     } else if (follow) {
-        const struct cress_submit_options options =
-            cress_gateway_submit_options(cress_gateway_of(inquiry->request));
-        cress_completion_submit(&options, inquiry->id, on_completed, inquiry);
+        cress_completion_submit(cress_gateway_door(inquiry->request), inquiry->id, on_completed,
+                                inquiry);
     } else {
         on_completed(NULL, inquiry);
     }
@@ -188,9 +187,7 @@ void cress_gateway_cancel_batch(struct cress_request *request, const char *param
     if (cress_gateway_reason(request, &body, &reason, &err) != CRESS_OK) {
         cress_gateway_error(request, &err);
     } else {
-        const struct cress_submit_options options =
-            cress_gateway_submit_options(cress_gateway_of(request));
-        cress_cancel_batch(&options, inquiry->id, reason, on_cancelled, inquiry);
+        cress_cancel_batch(cress_gateway_door(request), inquiry->id, reason, on_cancelled, inquiry);
     }
     json_decref(body);
 }

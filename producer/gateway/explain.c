@@ -19,15 +19,9 @@ static void on_explained(const struct cress_explanation *explanation, const stru
 
 void cress_gateway_get_explanation(struct cress_request *request, const char *param)
 {
-    const struct cress_gateway *gateway = cress_gateway_of(request);
     if (!cress_id_is_valid(param)) {
         cress_gateway_problem(request, 404, "unknown_job", "this is no job id", NULL);
         return;
     }
-    const struct cress_explain_options options = {
-        .broker = gateway->broker,
-        .store = gateway->store,
-        .timeout_ms = gateway->config->gateway_backend_timeout_ms,
-    };
-    cress_explain(&options, param, on_explained, request);
+    cress_explain(cress_gateway_door(request), param, on_explained, request);
 }

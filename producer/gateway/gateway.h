@@ -60,18 +60,6 @@ void cress_gateway_get_metrics(struct cress_request *request, const char *param)
 /* Finds the handler and calls it; or answers 404, 405, or a preflight. */
 void cress_gateway_route(struct cress_request *request, void *gateway); /* routes.c */
 
-/* For what goes through the door of submit.h within gateway.backend_timeout. */
-static inline struct cress_submit_options
-cress_gateway_submit_options(const struct cress_gateway *gateway)
-{
-    return (struct cress_submit_options){
-        .broker = gateway->broker,
-        .store = gateway->store,
-        .config = gateway->config,
-        .timeout_ms = gateway->config->gateway_backend_timeout_ms,
-    };
-}
-
 /* --- bodies: body.c --- */
 
 /* The body as JSON; the caller releases it. NULL: CRESS_MALFORMED says why, and of an empty body
@@ -90,6 +78,18 @@ CRESS_MUST_CHECK enum cress_status cress_gateway_reason(const struct cress_reque
 static inline struct cress_gateway *cress_gateway_of(const struct cress_request *request)
 {
     return request->owner;
+}
+
+/* To what `request` asks of store and broker, within gateway.backend_timeout. */
+static inline struct cress_door cress_gateway_door(const struct cress_request *request)
+{
+    const struct cress_gateway *gateway = cress_gateway_of(request);
+    return (struct cress_door){
+        .broker = gateway->broker,
+        .store = gateway->store,
+        .config = gateway->config,
+        .timeout_ms = gateway->config->gateway_backend_timeout_ms,
+    };
 }
 
 /* The gateway's page, emptied. */

@@ -324,7 +324,6 @@ static void digest(const json_t *json, char text[CRESS_SHA256_TEXT_SIZE])
 
 static void submit(struct inquiry *inquiry, const json_t *json)
 {
-    const struct cress_gateway *gateway = cress_gateway_of(inquiry->request);
     struct cress_error err;
     struct cress_job job;
     char *payload = NULL;
@@ -332,14 +331,13 @@ static void submit(struct inquiry *inquiry, const json_t *json)
         cress_gateway_error(inquiry->request, &err);
         return;
     }
-    const struct cress_submit_options options = cress_gateway_submit_options(gateway);
     char fingerprint[CRESS_SHA256_TEXT_SIZE];
     if (inquiry->idempotency_key[0] != '\0') {
         digest(json, fingerprint);
         job.idempotency_key = inquiry->idempotency_key;
         job.fingerprint = fingerprint;
     }
-    cress_submit(&options, &job, on_submitted, inquiry);
+    cress_submit(cress_gateway_door(inquiry->request), &job, on_submitted, inquiry);
     free(payload);
 }
 
@@ -411,9 +409,7 @@ void cress_gateway_cancel_job(struct cress_request *request, const char *param)
     if (cress_gateway_reason(request, &body, &reason, &err) != CRESS_OK) {
         cress_gateway_error(request, &err);
     } else {
-        const struct cress_submit_options options =
-            cress_gateway_submit_options(cress_gateway_of(request));
-        cress_cancel_job(&options, inquiry->id, reason, on_cancelled, inquiry);
+        cress_cancel_job(cress_gateway_door(request), inquiry->id, reason, on_cancelled, inquiry);
     }
     json_decref(body);
 }

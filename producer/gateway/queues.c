@@ -23,14 +23,7 @@ static void on_queues(const struct cress_queue_summary *queues, size_t count,
 void cress_gateway_get_queues(struct cress_request *request, const char *param)
 {
     (void)param;
-    const struct cress_gateway *gateway = cress_gateway_of(request);
-    const struct cress_queues_options options = {
-        .broker = gateway->broker,
-        .store = gateway->store,
-        .config = gateway->config,
-        .timeout_ms = gateway->config->gateway_backend_timeout_ms,
-    };
-    cress_queues_survey(&options, on_queues, request);
+    cress_queues_survey(cress_gateway_door(request), on_queues, request);
 }
 
 /* --- pausing --- */

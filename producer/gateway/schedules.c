@@ -152,14 +152,7 @@ static void on_run(const struct cress_schedule_record *schedules, size_t count,
     if (is_missing(self, count, err)) {
         return;
     }
-    const struct cress_gateway *gateway = cress_gateway_of(self->request);
-    const struct cress_submit_options options = {
-        .broker = gateway->broker,
-        .store = gateway->store,
-        .config = gateway->config,
-        .timeout_ms = gateway->config->gateway_backend_timeout_ms,
-    };
-    cress_schedules_run(&options, schedules, on_submitted, self);
+    cress_schedules_run(cress_gateway_door(self->request), schedules, on_submitted, self);
 }
 
 void cress_gateway_run_schedule(struct cress_request *request, const char *param)

@@ -163,10 +163,10 @@ void cress_store_batch_complete(struct cress_store *store, const char *id, bool 
     remember(BATCH_COMPLETE, (void (*)(void))done, arg);
 }
 
-void cress_submit(const struct cress_submit_options *options, const struct cress_job *request,
-                  cress_submit_cb done, void *arg)
+void cress_submit(struct cress_door door, const struct cress_job *request, cress_submit_cb done,
+                  void *arg)
 {
-    (void)options;
+    (void)door;
     note("submit:%s", request->id);
     remember(SUBMIT, (void (*)(void))done, arg);
 }

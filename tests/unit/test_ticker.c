@@ -91,10 +91,10 @@ void cress_store_schedule_done(struct cress_store *store, const char *name, int6
     snprintf(call.id, sizeof call.id, "%s", id ? id : "(none)");
 }
 
-void cress_submit(const struct cress_submit_options *options, const struct cress_job *request,
-                  cress_submit_cb done, void *arg)
+void cress_submit(struct cress_door door, const struct cress_job *request, cress_submit_cb done,
+                  void *arg)
 {
-    assert_true(options->timeout_ms > 0);
+    assert_true(door.timeout_ms > 0);
     begin(SUBMIT, arg);
     call.submitted = done;
     snprintf(call.id, sizeof call.id, "%s", request->id);

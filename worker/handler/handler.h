@@ -16,6 +16,7 @@
 #include "common/http/http.h"
 #include "common/job/job.h"
 #include "common/store/store.h"
+#include "common/submit/door.h"
 
 #include <jansson.h>
 #include <uv.h>
@@ -29,6 +30,16 @@ struct cress_services {
     struct cress_http *http;
     struct cress_guard *guard; /* for URLs that come from jobs */
 };
+
+/* To what is asked of store and broker. */
+static inline struct cress_door cress_services_door(const struct cress_services *services,
+                                                    int64_t timeout_ms)
+{
+    return (struct cress_door){.broker = services->broker,
+                               .store = services->store,
+                               .config = services->config,
+                               .timeout_ms = timeout_ms};
+}
 
 enum cress_outcome_kind {
     CRESS_OUTCOME_SUCCEEDED,

@@ -83,16 +83,6 @@ static void site_free(struct site *site)
     free(site);
 }
 
-static struct cress_submit_options submit_options(const struct site *site)
-{
-    const struct cress_services *services = site->run->services;
-    return (struct cress_submit_options){
-        .broker = services->broker,
-        .store = services->store,
-        .config = services->config,
-    };
-}
-
 static void end_with_error(struct site *site, const struct cress_error *err)
 {
     struct cress_run *run = site->run;
@@ -121,8 +111,8 @@ static void on_batch_closed(bool follow, const struct cress_error *err, void *ar
 {
     struct site *site = arg;
     if (!err && follow) { /* every page was done before the list was */
-        const struct cress_submit_options options = submit_options(site);
-        cress_completion_submit(&options, site->run->job.id, on_completed, site);
+        cress_completion_submit(cress_services_door(site->run->services, 0), site->run->job.id,
+                                on_completed, site);
         return;
     }
     on_completed(err, site);
@@ -238,9 +228,8 @@ static void submit_page(struct site *site, const char *url)
         .batch = run->job.id,
         .traceparent = run->job.traceparent,
     };
-    const struct cress_submit_options options = submit_options(site);
     site->in_flight++;
-    cress_submit(&options, &job, on_submitted, site);
+    cress_submit(cress_services_door(site->run->services, 0), &job, on_submitted, site);
     cress_buf_free(&payload);
 }
 

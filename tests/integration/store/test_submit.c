@@ -15,7 +15,7 @@ enum { DEADLINE_MS = 20000 };
 
 static uv_loop_t loop;
 static struct cress_config *config;
-static struct cress_submit_options options;
+static struct cress_door door;
 
 /* --- running the loop until something is so --- */
 
@@ -59,7 +59,7 @@ static void stats_cb(const struct cress_queue_stats *stats, size_t count,
 static void submit(const struct cress_job *job)
 {
     expect_call();
-    cress_submit(&options, job, record_cb, NULL);
+    cress_submit(door, job, record_cb, NULL);
     assert_false(last.called);
     run_until(&last.called);
 }
@@ -70,7 +70,7 @@ static const struct cress_record *stored(const char *id)
 
     snprintf(kept, sizeof(kept), "%s", id);
     expect_call();
-    cress_store_get(options.store, kept, record_cb, NULL);
+    cress_store_get(door.store, kept, record_cb, NULL);
     run_until(&last.called);
     assert_int_equal(last.err.status, CRESS_OK);
     return last.record;
@@ -81,7 +81,7 @@ static int64_t waiting_in(const char *queue)
     const char *const names[] = {queue, NULL};
 
     expect_call();
-    cress_broker_inspect(options.broker, names, 5000, stats_cb, NULL);
+    cress_broker_inspect(door.broker, names, 5000, stats_cb, NULL);
     run_until(&last.called);
     return last.ready;
 }
@@ -151,10 +151,10 @@ static int set_up_group(void **state)
     uv_loop_init(&loop);
     assert_int_equal(cress_config_load(CRESS_PROGRAM_CLI, &argc, argv, &config, NULL), CRESS_OK);
     with_config.config = config;
-    assert_int_equal(cress_store_open(&loop, &with_config, &options.store, NULL), CRESS_OK);
-    options.broker = open_broker(config);
-    options.config = config;
-    options.timeout_ms = 10000;
+    assert_int_equal(cress_store_open(&loop, &with_config, &door.store, NULL), CRESS_OK);
+    door.broker = open_broker(config);
+    door.config = config;
+    door.timeout_ms = 10000;
     run_until(&store_ready);
     run_until(&broker_ready);
     return 0;
@@ -165,8 +165,8 @@ static int tear_down_group(void **state)
     bool closed = false;
 
     (void)state;
-    close_broker(options.broker);
-    cress_store_close(options.store, closed_cb, &closed);
+    close_broker(door.broker);
+    cress_store_close(door.store, closed_cb, &closed);
     run_until(&closed);
     cress_config_free(config);
     free(last.record);
@@ -266,22 +266,22 @@ static void test_invalid(void **state)
 /* A broker that cannot be reached, and one that refuses the login. */
 static void expect_away(const char *url, enum cress_status status)
 {
-    struct cress_broker *const good = options.broker;
+    struct cress_broker *const good = door.broker;
     struct cress_config other = *config;
     char id[CRESS_UUID_TEXT_SIZE];
     const struct cress_job job = make_job(cress_id_new(id));
 
     other.broker_url = (char *)url;
-    options.broker = open_broker(&other);
-    options.timeout_ms = 1500;
+    door.broker = open_broker(&other);
+    door.timeout_ms = 1500;
     submit(&job);
     print_message("%s: %s\n", last.err.code, last.err.message);
     assert_int_equal(last.err.status, status);
     assert_string_not_equal(last.err.code, "unconfirmed");
     assert_null(stored(id));
-    close_broker(options.broker);
-    options.broker = good;
-    options.timeout_ms = 10000;
+    close_broker(door.broker);
+    door.broker = good;
+    door.timeout_ms = 10000;
 }
 
 static void test_broker_away(void **state)
@@ -293,7 +293,7 @@ static void test_broker_away(void **state)
 /* The first message may have arrived: its record is not to be taken back with the second. */
 static void test_a_refused_repetition_keeps_the_record(void **state)
 {
-    struct cress_broker *const good = options.broker;
+    struct cress_broker *const good = door.broker;
     struct cress_config other = *config;
     char id[CRESS_UUID_TEXT_SIZE];
     const struct cress_job job = make_job(cress_id_new(id));
@@ -302,14 +302,14 @@ static void test_a_refused_repetition_keeps_the_record(void **state)
     submit(&job);
     assert_int_equal(last.err.status, CRESS_OK);
     other.broker_url = "amqp://guest:guest@127.0.0.1:1/";
-    options.broker = open_broker(&other);
-    options.timeout_ms = 500;
+    door.broker = open_broker(&other);
+    door.timeout_ms = 500;
     submit(&job);
     assert_int_equal(last.err.status, CRESS_UNAVAILABLE);
     assert_non_null(stored(id));
-    close_broker(options.broker);
-    options.broker = good;
-    options.timeout_ms = 10000;
+    close_broker(door.broker);
+    door.broker = good;
+    door.timeout_ms = 10000;
 }
 
 static void test_broker_refuses(void **state)
@@ -325,7 +325,7 @@ static void test_broker_refuses(void **state)
 
 static void test_store_away(void **state)
 {
-    struct cress_store *const good = options.store;
+    struct cress_store *const good = door.store;
     struct cress_config other = *config;
     const struct cress_store_options away = {.config = &other};
     const struct cress_job job = make_job(NULL);
@@ -333,13 +333,13 @@ static void test_store_away(void **state)
 
     (void)state;
     other.store_url = "redis://127.0.0.1:1/";
-    assert_int_equal(cress_store_open(&loop, &away, &options.store, NULL), CRESS_OK);
+    assert_int_equal(cress_store_open(&loop, &away, &door.store, NULL), CRESS_OK);
     submit(&job);
     assert_int_equal(last.err.status, CRESS_UNAVAILABLE);
     assert_string_equal(last.err.code, "store_unavailable");
-    cress_store_close(options.store, closed_cb, &closed);
+    cress_store_close(door.store, closed_cb, &closed);
     run_until(&closed);
-    options.store = good;
+    door.store = good;
 }
 
 int main(void)
