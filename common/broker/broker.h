@@ -76,7 +76,9 @@ enum cress_broker_state cress_broker_state(const struct cress_broker *broker,
  * such queue; the message is nowhere), CRESS_UNAVAILABLE "nacked" (refused, nowhere),
  * CRESS_UNAVAILABLE "unconfirmed" (the deadline passed: it may or may not have arrived), the reason
  * of cress_broker_state() (it passed while there was no connection to publish on: nowhere),
- * CRESS_CONFLICT "queue_mismatch" (the queue exists with other arguments), CRESS_CANCELLED. */
+ * CRESS_CONFLICT "queue_mismatch" (the queue exists with other arguments), CRESS_TOO_LARGE
+ * "too_large_for_broker" (over RabbitMQ's max_message_size; nowhere, and for good),
+ * CRESS_CANCELLED. */
 typedef void (*cress_publish_cb)(const struct cress_error *err, void *arg);
 
 /* Publishes `message`, mandatory and persistent; it is copied before the call returns. What it is

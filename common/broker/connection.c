@@ -149,6 +149,9 @@ enum cress_status cress_connection_publish(struct cress_connection *connection,
     if (connection->broken) {
         return CRESS_OK;
     }
+    if (connection->message_max && body.len > connection->message_max) {
+        return cress_failure_too_large(connection->message_max, err);
+    }
     const size_t room = frame_max(connection);
     char *at = connection->scratch;
     const size_t first = encode_method(at, room, channel, AMQP_BASIC_PUBLISH_METHOD, method);
@@ -346,6 +349,9 @@ enum cress_status cress_connection_channel_closed(struct cress_connection *conne
 {
     const enum cress_status status =
         cress_failure_by_code(close->reply_code, close->reply_text, err);
+    if (status == CRESS_TOO_LARGE) {
+        connection->message_max = cress_failure_size_limit(close->reply_text);
+    }
     amqp_channel_close_ok_t ok = {0};
     cress_connection_send(connection, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
     return status;

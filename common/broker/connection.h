@@ -47,7 +47,8 @@ struct cress_connection {
     struct cress_error error;
     struct cress_buf out; /* encoded frames; the first `sent` bytes have left */
     size_t sent;
-    char *scratch; /* room to encode one frame */
+    uint64_t message_max; /* RabbitMQ's own limit, learned from a refusal; 0: not known */
+    char *scratch;        /* room to encode one frame */
     int64_t heartbeat_ms;
     int64_t written_ms, heard_ms; /* monotonic: when something was last sent and received */
 };
@@ -83,8 +84,9 @@ void cress_connection_server(const struct cress_connection *connection, char *te
 void cress_connection_send(struct cress_connection *connection, amqp_channel_t channel,
                            amqp_method_number_t id, void *method);
 
-/* Queues a mandatory publish. CRESS_INVALID: a property or the headers are too long for AMQP;
- * nothing was queued. */
+/* Queues a mandatory publish. CRESS_INVALID: a property or the headers are too long for AMQP.
+ * CRESS_TOO_LARGE "too_large_for_broker": it is known that RabbitMQ would refuse it, and close the
+ * channel. Then nothing was queued. */
 CRESS_MUST_CHECK enum cress_status
 cress_connection_publish(struct cress_connection *connection, amqp_channel_t channel,
                          amqp_basic_publish_t *method, amqp_basic_properties_t *properties,

@@ -29,6 +29,30 @@ static bool is_consumer_timeout(amqp_bytes_t text)
     return memmem(text.bytes, text.len, words, sizeof words - 1) != NULL;
 }
 
+/* "message size 2000 is larger than configured max size 1000", with or without "configured". */
+uint64_t cress_failure_size_limit(amqp_bytes_t text)
+{
+    static const char begin[] = "message size ", before[] = "max size ";
+    const char *at = memmem(text.bytes, text.len, before, sizeof before - 1);
+    if (!at || !memmem(text.bytes, text.len, begin, sizeof begin - 1)) {
+        return 0;
+    }
+    const char *end = (const char *)text.bytes + text.len;
+    uint64_t limit = 0;
+    for (at += sizeof before - 1; at < end && *at >= '0' && *at <= '9'; at++) {
+        limit = 10 * limit + (uint64_t)(*at - '0');
+    }
+    return limit;
+}
+
+enum cress_status cress_failure_too_large(uint64_t limit_bytes, struct cress_error *err)
+{
+    return cress_error_set(err, CRESS_TOO_LARGE, "too_large_for_broker",
+                           "RabbitMQ takes messages of %llu bytes at most: raise its "
+                           "max_message_size, or keep the data in an object store",
+                           (unsigned long long)limit_bytes);
+}
+
 enum cress_status cress_failure_by_code(int reply_code, amqp_bytes_t text, struct cress_error *err)
 {
     enum cress_status status = CRESS_UNAVAILABLE;
@@ -44,6 +68,10 @@ enum cress_status cress_failure_by_code(int reply_code, amqp_bytes_t text, struc
                                "%.*s (%d); set worker.lease to at most half of RabbitMQ's "
                                "consumer_timeout, or raise that",
                                (int)text.len, (const char *)text.bytes, reply_code);
+    }
+    const uint64_t limit = cress_failure_size_limit(text);
+    if (reply_code == AMQP_PRECONDITION_FAILED && limit) {
+        return cress_failure_too_large(limit, err);
     }
     return cress_error_set(err, status, code, "%.*s (%d)", (int)text.len, (const char *)text.bytes,
                            reply_code);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The broker's parts that need no server: the window of tags and the deadlines.
 #include "common/broker/deadline.h"
+#include "common/broker/failure.h"
 #include "common/broker/window.h"
 #include "tests/unit/unit.h"
 
@@ -49,6 +50,34 @@ static void test_window_wraps(void **state)
         assert_ptr_equal(*cress_window_at(&window, tag), &values[tag - 1]);
     }
     cress_window_free(&window);
+}
+
+static void test_a_refusal_for_size_names_the_limit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum cress_status status;
+        const char *code;
+        uint64_t limit;
+    } cases[] = {
+        {"PRECONDITION_FAILED - message size 200000 is larger than configured max size 100000",
+         CRESS_TOO_LARGE, "too_large_for_broker", 100000},
+        {"PRECONDITION_FAILED - message size 134217729 is larger than max size 134217728",
+         CRESS_TOO_LARGE, "too_large_for_broker", 134217728},
+        {"PRECONDITION_FAILED - inequivalent arg 'max size ' for queue 'q'", CRESS_CONFLICT,
+         "precondition_failed", 0},
+        {"PRECONDITION_FAILED - delivery acknowledgement on channel 2 timed out", CRESS_UNAVAILABLE,
+         "consumer_timeout", 0},
+    };
+    for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
+        struct cress_error err;
+        const amqp_bytes_t text = amqp_cstring_bytes(cases[i].text);
+        assert_int_equal(cress_failure_by_code(AMQP_PRECONDITION_FAILED, text, &err),
+                         cases[i].status);
+        assert_string_equal(err.code, cases[i].code);
+        assert_int_equal(cress_failure_size_limit(text), cases[i].limit);
+    }
 }
 
 struct item {
@@ -100,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_window_keeps_what_is_open),
         cmocka_unit_test(test_window_wraps),
+        cmocka_unit_test(test_a_refusal_for_size_names_the_limit),
         cmocka_unit_test(test_deadlines_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
