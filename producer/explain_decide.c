@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/job/after.h"
+#include "common/job/worker_id.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -107,7 +108,8 @@ static void explain_running(const struct cress_explain_facts *facts,
                             struct cress_explanation *explanation)
 {
     const struct cress_record *record = facts->record;
-    const char *worker = record->worker ? record->worker : "unknown";
+    char shown[CRESS_WORKER_ID_MAX];
+    const char *worker = record->worker ? cress_worker_id_shown(record->worker, shown) : "unknown";
     char since[CRESS_TIME_TEXT_MAX];
     cress_time_format(record->started_ms, since);
     if (find_worker(facts->workers, record->worker) ||
@@ -288,13 +290,14 @@ void cress_explain_write_json(const struct cress_explanation *explanation, struc
 {
     const struct cress_record *record = explanation->record;
     const bool has_run = record->worker != NULL;
+    char worker[CRESS_WORKER_ID_MAX];
     cress_buf_add_member(out, "{\"id\":", record->id);
     cress_buf_add_member(out, ",\"state\":", cress_state_word(record->state));
     cress_buf_add_member(out, ",\"reason\":", cress_reason_word(explanation->reason));
     cress_buf_add_member(out, ",\"message\":", explanation->text);
     cress_buf_add_member(out, ",\"queue\":", record->queue);
     cress_buf_add_member(out, ",\"task\":", record->task);
-    cress_buf_add_member(out, ",\"worker\":", record->worker);
+    cress_buf_add_member(out, ",\"worker\":", cress_worker_id_shown(record->worker, worker));
     add_explained_time(out, ",\"since\":", has_run ? record->started_ms : record->created_ms);
     add_explained_time(out, ",\"until\":", explanation->until_ms);
     if (explanation->ahead < 0) {

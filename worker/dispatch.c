@@ -337,7 +337,7 @@ void cress_dispatch_start(struct cress_attempt *attempt)
     /* made once: the store knows a repeated call, whose answer was lost, by its time */
     attempt->start = (struct cress_start){
         .job = &attempt->run.job,
-        .worker = attempt->worker->name,
+        .worker = attempt->worker->id,
         .redelivered = cress_was_delivered(attempt),
         .patience_ms = cress_presence_ttl_ms(attempt->worker->config),
         .lease = cress_lease_of(attempt),

@@ -67,7 +67,7 @@ static void guard(struct cress_attempt *attempt)
     struct cress_job job = attempt->run.job;
     struct cress_outgoing out;
     job.not_before_ms = now_ms + lease_ms;
-    cress_outgoing_guard(&out, &job, attempt->delivery->message, worker->name, now_ms);
+    cress_outgoing_guard(&out, &job, attempt->delivery->message, worker->id, now_ms);
     attempt->guard = CRESS_NEW(struct cress_guard_note);
     attempt->guard->attempt = attempt;
     cress_broker_publish(worker->services.broker, &out.message, lease_ms, guarded_cb,

@@ -40,7 +40,7 @@ static void send_note(const struct cress_attempt *attempt, const char *progress,
     const struct cress_note note = {
         .id = attempt->run.job.id,
         .attempt = attempt->run.job.attempt,
-        .worker = attempt->worker->name,
+        .worker = attempt->worker->id,
         .progress = progress,
         .log = log,
     };

@@ -59,6 +59,8 @@ static void write_report(const struct cress_worker *worker, struct cress_buf *ou
 {
     char started[CRESS_TIME_TEXT_MAX];
     cress_buf_add_text(out, "{\"id\":");
+    add_text(out, worker->id);
+    cress_buf_add_text(out, ",\"name\":");
     add_text(out, worker->name);
     cress_buf_add_text(out, ",\"host\":");
     add_text(out, worker->host);
@@ -102,7 +104,7 @@ void cress_presence_beat(struct cress_worker *worker)
     }
     struct cress_buf report = cress_buf_make(REPORT_MAX_BYTES);
     write_report(worker, &report);
-    cress_store_beat(worker->services.store, worker->name, cress_buf_text(&report),
+    cress_store_beat(worker->services.store, worker->id, cress_buf_text(&report),
                      cress_presence_ttl_ms(worker->config), reported_cb, worker);
     cress_buf_free(&report);
 }

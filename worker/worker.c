@@ -192,7 +192,7 @@ static bool flush_broker(struct cress_worker *worker)
 static bool leave_store(struct cress_worker *worker)
 {
     if (worker->services.store) {
-        cress_store_leave(worker->services.store, worker->name, left_cb, worker);
+        cress_store_leave(worker->services.store, worker->id, left_cb, worker);
     }
     return worker->services.store;
 }
@@ -273,7 +273,8 @@ static void name_worker(struct cress_worker *worker)
     if (uv_os_gethostname(worker->host, &size) != 0) {
         snprintf(worker->host, sizeof worker->host, "localhost");
     }
-    snprintf(worker->name, sizeof worker->name, "%s:%ld", worker->host, (long)getpid());
+    cress_worker_id_new(worker->host, (long)getpid(), worker->id);
+    cress_worker_id_shown(worker->id, worker->name);
 }
 
 static void take_queues(struct cress_worker *worker)

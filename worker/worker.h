@@ -19,6 +19,7 @@
 #define CRESS_WORKER_WORKER_H
 
 #include "common/base/log.h"
+#include "common/job/worker_id.h"
 #include "worker/handler/tasks.h"
 #include "worker/ids.h"
 #include "worker/lanes.h"
@@ -46,8 +47,9 @@ struct cress_worker {
     struct cress_services services;
     const struct cress_config *config;
     struct cress_tasks *tasks;
-    struct cress_ticker *ticker; /* NULL while it closes */
-    char name[300];              /* host:pid */
+    struct cress_ticker *ticker;    /* NULL while it closes */
+    char id[CRESS_WORKER_ID_MAX];   /* what the store and other workers know it by */
+    char name[CRESS_WORKER_ID_MAX]; /* what people are shown of it */
     char host[256];
     enum cress_worker_phase phase;
     void (*on_closed)(void *arg);

@@ -3,6 +3,7 @@
 #include "common/job/attempts.h"
 
 #include "common/base/clock.h"
+#include "common/job/worker_id.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -119,7 +120,8 @@ static void add_time(struct cress_buf *out, const char *name, int64_t wall_ms)
 static void add_line(struct cress_buf *out, const struct line *line, bool is_first)
 {
     cress_buf_printf(out, "%s{\"attempt\":%" PRId64, is_first ? "" : ",", line->attempt);
-    add_text(out, ",\"worker\":", line->worker);
+    const size_t shown = cress_worker_id_shown_size(line->worker.text, line->worker.size);
+    add_text(out, ",\"worker\":", (struct piece){line->worker.text, shown});
     add_time(out, ",\"started_at\":", line->started_ms);
     add_time(out, ",\"ended_at\":", line->ended_ms);
     add_text(out, ",\"outcome\":", line->outcome);

@@ -6,12 +6,12 @@
 // and the job is not, so that a job that succeeds at once pays nothing:
 //
 //   2
-//   3 host:4711 1764000000123 1764000001123 failed {"code":"io","message":"…"}
-//   | |         |             |             |      the error; may be missing
-//   | |         |             |             outcome: failed, handed_back (the worker stopped) or
-//   | |         |             ended_ms               crashed (the worker died)
-//   | |         started_ms
-//   | worker
+//   3 host:4711:9f03ab51 1764000000123 1764000001123 failed {"code":"io","message":"…"}
+//   | |                  |             |             |      the error; may be missing
+//   | |                  |             |             outcome: failed, handed_back (the worker
+//   | |                  |             ended_ms               stopped) or crashed (it died)
+//   | |                  started_ms
+//   | worker, see worker_id.h
 //   attempt
 //
 // The first line is the number of older ones that were dropped. Pure functions; any thread.

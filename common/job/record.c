@@ -8,6 +8,7 @@
 #include "common/job/after.h"
 #include "common/job/attempts.h"
 #include "common/job/pack.h"
+#include "common/job/worker_id.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -90,6 +91,7 @@ static void add_after(struct cress_buf *out, const struct cress_record *record)
 
 void cress_record_write_json(const struct cress_record *record, struct cress_buf *out)
 {
+    char worker[CRESS_WORKER_ID_MAX];
     cress_buf_add_member(out, "{\"id\":", record->id);
     cress_buf_add_member(out, ",\"task\":", record->task);
     cress_buf_add_member(out, ",\"queue\":", record->queue);
@@ -109,7 +111,7 @@ void cress_record_write_json(const struct cress_record *record, struct cress_buf
     add_json(out, ",\"cancel_requested\":", record->cancel ? "true" : "false");
     add_json(out, ",\"progress\":", record->progress);
     cress_buf_add_member(out, ",\"log\":", record->log);
-    cress_buf_add_member(out, ",\"worker\":", record->worker);
+    cress_buf_add_member(out, ",\"worker\":", cress_worker_id_shown(record->worker, worker));
     cress_buf_add_member(out, ",\"batch_id\":", record->batch);
     cress_buf_add_member(out, ",\"key\":", record->key);
     cress_buf_add_member(out, ",\"unique\":", record->unique);

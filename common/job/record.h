@@ -26,7 +26,7 @@ struct cress_record {
     const char *payload;  /* JSON text */
     const char *result;   /* JSON text; only when succeeded */
     const char *error;    /* JSON text {"code", "message", …}; the last attempt's */
-    const char *worker;   /* who runs or ran it */
+    const char *worker;   /* who runs or ran it, see worker_id.h */
     const char *progress; /* JSON text {"percent", "message"}; what it last said */
     const char *log;      /* the tail of the last attempt's log */
     const char *attempts; /* those before the last one; see attempts.h */

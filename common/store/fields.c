@@ -13,8 +13,8 @@
 
 /* The picture of a record:
  *
- *   status        running 2 1 0 0 1764000000123 host:4711
- *                 |       | | | | |             worker that runs or ran it, or nothing
+ *   status        running 2 1 0 0 1764000000123 host:4711:9f03ab51
+ *                 |       | | | | |             worker that runs or ran it, see worker_id.h
  *                 |       | | | | started_ms
  *                 |       | | | flags: the sum of enum cress_record_flag
  *                 |       | | crashes: workers that died while they ran it; for start.lua alone

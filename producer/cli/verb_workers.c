@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cress workers: who is alive and what they do.
 #include "common/base/clock.h"
+#include "common/job/worker_id.h"
 #include "producer/cli/cli.h"
 
 #include <jansson.h>
@@ -35,13 +36,14 @@ static void add_worker(struct cress_table *table, const json_t *report)
     if (started && cress_time_parse(started, &started_ms, NULL) == CRESS_OK) {
         cress_span_format(cress_clock_wall_ms() - started_ms, up);
     }
-    cress_table_add(table, (const char *const[]){json_string_value(json_object_get(report, "id")),
-                                                 json_string_value(json_object_get(report, "host")),
-                                                 pid, texts[0], texts[1], texts[2], texts[3], up,
-                                                 json_is_true(json_object_get(report, "draining"))
-                                                     ? "draining"
-                                                     : "running",
-                                                 queues});
+    char name[CRESS_WORKER_ID_MAX];
+    const char *id = json_string_value(json_object_get(report, "id"));
+    cress_table_add(
+        table,
+        (const char *const[]){
+            cress_worker_id_shown(id, name), json_string_value(json_object_get(report, "host")),
+            pid, texts[0], texts[1], texts[2], texts[3], up,
+            json_is_true(json_object_get(report, "draining")) ? "draining" : "running", queues});
 }
 
 static void print_workers_json(const char *const *reports, size_t count)

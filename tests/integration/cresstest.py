@@ -202,6 +202,8 @@ class Redis:
         if "status" in record:
             names = ("state", "version", "attempt", "crashes", "flags", "started_ms", "worker")
             record.update(zip(names, record.pop("status").split(" ", len(names) - 1)))
+            record["worker_id"] = record["worker"]
+            record["worker"] = ":".join(record["worker_id"].split(":")[:2])  # as people are shown it
         return record
 
     def close(self):

@@ -128,7 +128,7 @@ class RepairTest(TestCase):
         wait_for(lambda: self.state(job) == "running", "the job to run")
         record = self.store.record(job)
         self.assertTrue(record["worker"].endswith(":%d" % worker.pid))
-        self.store.command("HSET", "cress:job:" + job, "status", "running 2 1 0 0 %d %s" % (OLD, record["worker"]))
+        self.store.command("HSET", "cress:job:" + job, "status", "running 2 1 0 0 %d %s" % (OLD, record["worker_id"]))
         self.assertEqual(self.doctor()["running"]["found"], 0)
         self.assertEqual(self.state(job), "running")
 

@@ -43,7 +43,7 @@ static void test_the_last_one_comes_from_the_fields(void **state)
     struct cress_record record = {.state = CRESS_STATE_QUEUED};
     expect(&record, "");
     record = (struct cress_record){
-        .state = CRESS_STATE_RUNNING, .attempt = 1, .worker = "h:1", .started_ms = 1000};
+        .state = CRESS_STATE_RUNNING, .attempt = 1, .worker = "h:1:00c0ffee", .started_ms = 1000};
     expect(&record, "1:-:-");
     record.state = CRESS_STATE_SUCCEEDED;
     record.finished_ms = 2000;

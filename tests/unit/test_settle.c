@@ -286,7 +286,7 @@ static int set_up(void **state)
         .config = &config,
         .queues = &queue,
         .queue_count = 1,
-        .name = "here:1",
+        .id = "here:1",
     };
     worker.tasks = cress_tasks_open(&worker.services);
     cress_lanes_init(&worker.lanes);
