@@ -92,6 +92,7 @@ LIBRARY_SRC := $(wildcard library/*.c)
 CLI_SRC     := $(wildcard producer/*.c producer/cli/*.c)
 GATEWAY_SRC := $(wildcard producer/*.c producer/gateway/*.c)
 WORKER_SRC  := $(wildcard worker/*.c worker/*/*.c)
+HANDLER_SRC := $(wildcard worker/handler/*.c worker/process/*.c)
 EXAMPLE_SRC := $(wildcard examples/hello/*.c examples/quickstart/*.c examples/tutorials/*.c)
 # What users of the C library write: programs, and tasks for the plug-in handler.
 TASK_SRC    := $(wildcard examples/library/task_*.c)
@@ -116,6 +117,7 @@ USERS    := $(USER_SRC:%.c=$(BUILD)/%)
 TASKS    := $(TASK_SRC:%.c=$(BUILD)/%.so)
 UNIT     := $(UNIT_SRC:%.c=$(BUILD)/%)
 CHOSEN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*$(TEST)*.c))
+HANDLER_TESTS := $(addprefix $(BUILD)/tests/unit/test_,builtin run stream) $(BUILD)/tests/bench/stream
 CLIENTS  := $(CLIENT_SRC:%.c=$(BUILD)/%)
 # Each fuzz target once more, with a main() that feeds it the files of its corpus.
 CORPUS   := $(if $(STANDALONE_SRC),$(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(BUILD)/tests/corpus/%))
@@ -337,6 +339,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/.compiler | $(GENERATED)
 	$(Q)$(call compile,$<) -MMD -MP -o $@
 
 $(BUILD)/libcommon.a: $(call objects,$(COMMON_SRC))
+$(BUILD)/libhandler.a: $(call objects,$(HANDLER_SRC))
 $(BUILD)/libprograms.a: $(call objects,$(TESTABLE_SRC))
 
 $(BUILD)/libsupport.a: $(call objects,$(SUPPORT_SRC))
@@ -394,7 +397,10 @@ $(BUILD)/cress-worker: LINK_FLAGS = -rdynamic
 TESTS := $(UNIT) $(CLIENTS) $(CORPUS) $(BENCH) $(FUZZ)
 $(TESTS): LIBS = $(LIBS_TESTS)
 $(CLIENTS): $(BUILD)/libsupport.a
-$(TESTS): $(BUILD)/libprograms.a | $(BUILD)/.test-packages
+$(TESTS): | $(BUILD)/.test-packages
+# These show that what runs jobs can be linked without the worker.
+$(HANDLER_TESTS): $(BUILD)/libhandler.a
+$(filter-out $(HANDLER_TESTS),$(TESTS)): $(BUILD)/libprograms.a
 $(FUZZ): LINK_FLAGS = -fsanitize=fuzzer
 # A test may put a function of its own in the place of a room's: the first definition counts.
 $(UNIT) $(BENCH): LINK_FLAGS = -Wl,--allow-multiple-definition
@@ -405,7 +411,7 @@ $(CORPUS): $(BUILD)/tests/corpus/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/ob
 $(PROGRAMS) $(EXAMPLES) $(TESTS): $(BUILD)/libcommon.a $(BUILD)/.linker $(BUILD)/.sources
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) $(LINK_FLAGS) -o $@ $(filter %.o,$^) $(filter %/libsupport.a,$^) $(filter %/libprograms.a,$^) \
+	$(Q)$(CC) $(ALL_LDFLAGS) $(LINK_FLAGS) -o $@ $(filter %.o,$^) $(filter %/libsupport.a,$^) $(filter %/libprograms.a %/libhandler.a,$^) \
 	    $(BUILD)/libcommon.a $(LIBS) $(LIBS_COMMON)
 
 # Written by make itself: with hundreds of files the text would be too long for a shell's command line.

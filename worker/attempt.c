@@ -10,6 +10,7 @@
 #include "worker/handler/tasks.h"
 #include "worker/lease.h"
 #include "worker/notes.h"
+#include "worker/settle.h"
 #include "worker/suspect.h"
 
 #include <stdlib.h>
@@ -33,6 +34,7 @@ struct cress_attempt *cress_attempt_new(struct cress_worker *worker,
 {
     struct cress_attempt *attempt = CRESS_NEW(struct cress_attempt);
     attempt->run.services = &worker->services;
+    attempt->run.sink = &cress_settle_sink;
     attempt->worker = worker;
     attempt->delivery = delivery;
     attempt->queue = queue_named(worker, delivery->queue);
@@ -77,6 +79,7 @@ void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how)
     cress_suspect_leave(attempt);
     cress_attempt_leave_place(attempt);
     cress_notes_end(attempt);
+    cress_run_clear(&attempt->run);
     cress_task_release(attempt->run.task);
     cress_after_free(attempt->after);
     free(attempt->text);

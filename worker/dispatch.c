@@ -156,8 +156,8 @@ static enum cress_status find_task(const struct cress_tasks *tasks, struct cress
     return CRESS_OK;
 }
 
-static enum cress_status parse_payload(const struct cress_job *job, int64_t max_bytes,
-                                       json_t **payload, struct cress_error *err)
+static enum cress_status check_payload(const struct cress_job *job, int64_t max_bytes,
+                                       struct cress_error *err)
 {
     if ((int64_t)job->payload_size > max_bytes) {
         return cress_error_set(err, CRESS_TOO_LARGE, "payload_too_large",
@@ -170,7 +170,7 @@ static enum cress_status parse_payload(const struct cress_job *job, int64_t max_
         return cress_error_set(err, CRESS_MALFORMED, "payload_not_json",
                                "the body is not JSON: %s at byte %d", where.text, where.position);
     }
-    *payload = parsed;
+    json_decref(parsed);
     return CRESS_OK;
 }
 
@@ -185,9 +185,9 @@ static enum cress_status prepare(struct cress_attempt *attempt, struct cress_err
                                job->max_attempts);
     }
     const enum cress_status status = find_task(attempt->worker->tasks, run, err);
-    return status != CRESS_OK ? status
-                              : parse_payload(job, attempt->worker->config->job_max_payload_bytes,
-                                              &run->payload, err);
+    return status != CRESS_OK
+               ? status
+               : check_payload(job, attempt->worker->config->job_max_payload_bytes, err);
 }
 
 static void run_handler(struct cress_attempt *attempt)

@@ -19,18 +19,15 @@ struct cress_job_log {
     struct cress_buf pending; /* kept, and not sent yet */
     int64_t total_bytes;
     int64_t kept_bytes; /* from the beginning */
-    size_t tail_size;
-    char tail[CRESS_RUN_LOG_MAX];
 };
 
-static struct cress_job_log *log_of(struct cress_run *run)
+static struct cress_job_log *log_of(struct cress_attempt *attempt)
 {
-    struct cress_attempt *attempt = CRESS_CONTAINER(run, struct cress_attempt, run);
     if (!attempt->log) {
         struct cress_job_log *log = CRESS_NEW(struct cress_job_log);
         log->attempt = attempt;
         log->pending = cress_buf_make(SIZE_MAX / 2); /* max_log bounds it */
-        uv_timer_init(run->services->loop, &log->timer);
+        uv_timer_init(attempt->worker->services.loop, &log->timer);
         log->timer.data = log;
         attempt->log = log;
     }
@@ -128,48 +125,25 @@ static void keep_beginning(struct cress_job_log *log, const char *text, size_t s
     }
 }
 
-/* --- the end, in memory --- */
-
-static void keep_end(struct cress_job_log *log, const char *text, size_t size)
+void cress_job_log_add(struct cress_attempt *attempt, const char *text, size_t size)
 {
-    if (size > CRESS_RUN_LOG_MAX) {
-        text += size - CRESS_RUN_LOG_MAX;
-        size = CRESS_RUN_LOG_MAX;
-    }
-    const size_t kept =
-        log->tail_size + size > CRESS_RUN_LOG_MAX ? CRESS_RUN_LOG_MAX - size : log->tail_size;
-    memmove(log->tail, log->tail + log->tail_size - kept, kept);
-    memcpy(log->tail + kept, text, size);
-    log->tail_size = kept + size;
-}
-
-void cress_run_log(struct cress_run *run, const char *text, size_t size)
-{
-    struct cress_job_log *log = log_of(run);
+    struct cress_job_log *log = log_of(attempt);
     log->total_bytes += (int64_t)size;
     keep_beginning(log, text, size);
-    keep_end(log, text, size);
-}
-
-const char *cress_run_log_tail(const struct cress_run *run, size_t *size)
-{
-    const struct cress_attempt *attempt = CRESS_CONTAINER((void *)run, struct cress_attempt, run);
-    *size = attempt->log ? attempt->log->tail_size : 0;
-    return attempt->log ? attempt->log->tail : "";
 }
 
 /* --- the end of the attempt --- */
 
 /* What follows the beginning, as far as it is still there. */
-static void add_end(struct cress_job_log *log)
+static void add_end(struct cress_job_log *log, const char *tail, size_t tail_size)
 {
     const int64_t rest = log->total_bytes - log->kept_bytes;
-    const size_t shown = rest < (int64_t)log->tail_size ? (size_t)rest : log->tail_size;
+    const size_t shown = rest < (int64_t)tail_size ? (size_t)rest : tail_size;
     if (rest > (int64_t)shown) {
         cress_buf_printf(&log->pending, "\n[%" PRId64 " bytes left out: job.max_log]\n",
                          rest - (int64_t)shown);
     }
-    cress_buf_add(&log->pending, log->tail + log->tail_size - shown, shown);
+    cress_buf_add(&log->pending, tail + tail_size - shown, shown);
 }
 
 char *cress_job_log_finish(struct cress_attempt *attempt)
@@ -179,11 +153,13 @@ char *cress_job_log_finish(struct cress_attempt *attempt)
         return NULL;
     }
     uv_timer_stop(&log->timer);
+    size_t tail_size;
+    const char *tail = cress_run_log_tail(&attempt->run, &tail_size);
     if (max_bytes(log) > 0) {
-        add_end(log);
+        add_end(log, tail, tail_size);
         send_piece(log, log->pending.size);
     }
-    return clean(log->tail, log->tail_size);
+    return clean(tail, tail_size);
 }
 
 static void free_cb(uv_handle_t *timer)

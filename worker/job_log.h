@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log of a running job. cress_run_log() and cress_run_log_tail() in handler.h are here.
+// The log of a running job.
 //
 // DESIGN
 //
 //   what the job writes --> the first job.max_log bytes --twice a second, whole lines--> store
-//                       \-> a ring of the last CRESS_RUN_LOG_MAX bytes --at the end--> record, store
+//                       \-> the last CRESS_RUN_LOG_MAX bytes, kept by run.c --at the end--> record,
+//                                                                                      store
 //
 // So a log can be followed while it grows, and its end, which says why it ended, is there however
 // much a job writes; what lies between is left out, and the log says so. Memory: two buffers for an
@@ -14,6 +15,9 @@
 #define CRESS_WORKER_JOB_LOG_H
 
 #include "worker/attempt.h"
+
+/* cress_run_log() of handler.h. */
+void cress_job_log_add(struct cress_attempt *attempt, const char *text, size_t size);
 
 /* Sends what is left, before the outcome is recorded, so that who sees the outcome sees the log.
  * Returns the last CRESS_RUN_LOG_MAX bytes as UTF-8, or NULL when nothing was logged; the caller

@@ -17,13 +17,12 @@ struct cress_notes {
     char *progress;   /* not sent yet; NULL: none */
 };
 
-static struct cress_notes *notes_of(struct cress_run *run)
+static struct cress_notes *notes_of(struct cress_attempt *attempt)
 {
-    struct cress_attempt *attempt = CRESS_CONTAINER(run, struct cress_attempt, run);
     if (!attempt->notes) {
         attempt->notes = CRESS_NEW(struct cress_notes);
         attempt->notes->attempt = attempt;
-        uv_timer_init(run->services->loop, &attempt->notes->timer);
+        uv_timer_init(attempt->worker->services.loop, &attempt->notes->timer);
         attempt->notes->timer.data = attempt->notes;
     }
     return attempt->notes;
@@ -65,9 +64,9 @@ static void interval_over_cb(uv_timer_t *timer)
     }
 }
 
-void cress_run_progress(struct cress_run *run, int percent, const char *message)
+void cress_notes_progress(struct cress_attempt *attempt, int percent, const char *message)
 {
-    struct cress_notes *notes = notes_of(run);
+    struct cress_notes *notes = notes_of(attempt);
     struct cress_buf json = cress_buf_make(PROGRESS_MAX);
     if (percent < 0) {
         cress_buf_add_text(&json, "{\"percent\":null,\"message\":");

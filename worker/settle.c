@@ -6,6 +6,7 @@
 #include "common/submit/follow_up.h"
 #include "worker/dispatch.h"
 #include "worker/give_back.h"
+#include "worker/job_log.h"
 #include "worker/lease.h"
 #include "worker/notes.h"
 #include "worker/outgoing.h"
@@ -435,38 +436,19 @@ void cress_settle_hand_back(struct cress_attempt *attempt)
     cress_store_change(attempt->worker->services.store, &change, handed_back_cb, attempt);
 }
 
-/* The result as text; one that is too large is an error. */
-static enum cress_status write_result(struct cress_attempt *attempt, json_t *result,
-                                      struct cress_error *err)
+static void succeed(struct cress_attempt *attempt, struct cress_outcome *outcome)
 {
-    if (!result || json_is_null(result)) {
-        attempt->text = cress_strdup("null");
-        return CRESS_OK;
-    }
-    char *text = json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY);
-    if (!text) {
-        return cress_error_set(err, CRESS_INTERNAL, "bad_result",
-                               "the task's result cannot be written as JSON");
-    }
     const int64_t max_bytes = attempt->worker->config->job_max_result_bytes;
-    const size_t size = strlen(text);
-    if ((int64_t)size > max_bytes) {
-        free(text);
-        return cress_error_set(err, CRESS_TOO_LARGE, "result_too_large",
-                               "the result has %zu bytes; job.max_result allows %lld", size,
-                               (long long)max_bytes);
-    }
-    attempt->text = text;
-    return CRESS_OK;
-}
-
-static void succeed(struct cress_attempt *attempt, json_t *result)
-{
-    struct cress_error err;
-    if (write_result(attempt, result, &err) != CRESS_OK) {
+    if ((int64_t)outcome->result_size > max_bytes) {
+        struct cress_error err;
+        cress_error_set(&err, CRESS_TOO_LARGE, "result_too_large",
+                        "the result has %zu bytes; job.max_result allows %lld",
+                        outcome->result_size, (long long)max_bytes);
         cress_settle_fail(attempt, &err);
         return;
     }
+    attempt->text = outcome->result ? outcome->result : cress_strdup("null");
+    outcome->result = NULL;
     attempt->end = CRESS_STATE_SUCCEEDED;
     record_end(attempt);
 }
@@ -503,7 +485,7 @@ static void explain_stop(const struct cress_attempt *attempt, struct cress_outco
 static void settle(struct cress_attempt *attempt, struct cress_outcome *outcome)
 {
     if (outcome->kind == CRESS_OUTCOME_SUCCEEDED) {
-        succeed(attempt, outcome->result);
+        succeed(attempt, outcome);
         return;
     }
     if (attempt->stopping && attempt->stop_reason == CRESS_STOP_SHUTDOWN) {
@@ -525,16 +507,36 @@ static void settle(struct cress_attempt *attempt, struct cress_outcome *outcome)
     retry_or_fail(attempt, outcome);
 }
 
-void cress_run_done(struct cress_run *run, struct cress_outcome outcome)
+/* --- what a run says --- */
+
+static struct cress_attempt *attempt_of(struct cress_run *run)
 {
-    struct cress_attempt *attempt = CRESS_CONTAINER(run, struct cress_attempt, run);
+    return CRESS_CONTAINER(run, struct cress_attempt, run);
+}
+
+static void run_done(struct cress_run *run, struct cress_outcome *outcome)
+{
+    struct cress_attempt *attempt = attempt_of(run);
     assert(attempt->phase == CRESS_ATTEMPT_RUNNING);
     attempt->phase = CRESS_ATTEMPT_SETTLING;
     cress_attempt_stop_waiting(attempt);
-    json_decref(run->payload);
-    run->payload = NULL;
     cress_notes_flush(attempt);
-    settle(attempt, &outcome);
-    json_decref(outcome.result);
+    settle(attempt, outcome);
     cress_attempt_leave_place(attempt);
 }
+
+static void run_progressed(struct cress_run *run, int percent, const char *message)
+{
+    cress_notes_progress(attempt_of(run), percent, message);
+}
+
+static void run_logged(struct cress_run *run, const char *text, size_t size)
+{
+    cress_job_log_add(attempt_of(run), text, size);
+}
+
+const struct cress_run_sink cress_settle_sink = {
+    .done = run_done,
+    .progress = run_progressed,
+    .log = run_logged,
+};

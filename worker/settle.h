@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What follows an outcome: the one place that acts on it. cress_run_done() of handler.h is here
-// too.
+// What follows an outcome: the one place that acts on it.
 //
 // DESIGN
 // Each way ends with the delivery settled, and every effect is confirmed before the next one
@@ -25,6 +24,9 @@
 #define CRESS_WORKER_SETTLE_H
 
 #include "worker/attempt.h"
+
+/* Hears of an attempt's run. */
+extern const struct cress_run_sink cress_settle_sink;
 
 /* No job, or none that can be read: to the dead-letter queue with the reason; the record, if its id
  * is known, fails. */

@@ -21,7 +21,7 @@
 #include "common/base/log.h"
 #include "common/job/worker_id.h"
 #include "worker/handler/tasks.h"
-#include "worker/ids.h"
+#include "common/base/ids.h"
 #include "worker/lanes.h"
 #include "worker/ticker.h"
 

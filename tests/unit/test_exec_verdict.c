@@ -123,12 +123,9 @@ static void test_results(void **state)
         {"\n", 1, "\"\""},
     };
     for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
-        json_t *value = cress_exec_result(cases[i].output, cases[i].size);
-        assert_non_null(value);
-        char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-        assert_string_equal(text, cases[i].json);
+        char *text = cress_exec_result(cases[i].output, cases[i].size);
+        assert_string_equal(text ? text : "null", cases[i].json);
         free(text);
-        json_decref(value);
     }
 }
 

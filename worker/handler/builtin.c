@@ -17,9 +17,21 @@ static void fail_shape(struct cress_run *run, const char *expected, const char *
     cress_run_fail(run, &err);
 }
 
+/* NULL: it cannot be read, and the run has failed. */
+static json_t *read_payload(struct cress_run *run)
+{
+    struct cress_error err;
+    json_t *payload = cress_run_payload(run, &err);
+    if (!payload) {
+        cress_run_fail(run, &err);
+    }
+    return payload;
+}
+
 static void echo_start(struct cress_run *run)
 {
-    cress_run_succeed(run, json_incref(run->payload));
+    const struct cress_job *job = &run->job;
+    cress_run_succeed_text(run, cress_strndup(job->payload, job->payload_size), job->payload_size);
 }
 
 static void noop_start(struct cress_run *run)
@@ -56,7 +68,11 @@ static void sleep_start(struct cress_run *run)
 {
     json_int_t ms = 0;
     json_error_t problem;
-    if (json_unpack_ex(run->payload, &problem, JSON_STRICT, "{s:I}", "ms", &ms) != 0) {
+    json_t *payload = read_payload(run);
+    if (!payload) {
+        return;
+    }
+    if (json_unpack_ex(payload, &problem, JSON_STRICT, "{s:I}", "ms", &ms) != 0) {
         fail_shape(run, "{\"ms\": N}", problem.text);
         return;
     }
@@ -90,8 +106,12 @@ static void fail_start(struct cress_run *run)
     int permanent = 0;
     json_int_t times = INT64_MAX;
     json_error_t problem;
-    if (!json_is_null(run->payload) &&
-        json_unpack_ex(run->payload, &problem, JSON_STRICT, "{s?s, s?b, s?I}", "message", &message,
+    json_t *payload = read_payload(run);
+    if (!payload) {
+        return;
+    }
+    if (!json_is_null(payload) &&
+        json_unpack_ex(payload, &problem, JSON_STRICT, "{s?s, s?b, s?I}", "message", &message,
                        "permanent", &permanent, "times", &times) != 0) {
         fail_shape(run, "{\"message\": text, \"permanent\": bool, \"times\": N}", problem.text);
         return;

@@ -65,6 +65,7 @@ static void finish(struct exec *exec)
     cress_exec_judge(&facts, &outcome);
     if (outcome.kind == CRESS_OUTCOME_SUCCEEDED) {
         outcome.result = cress_exec_result(cress_buf_text(&exec->output), exec->output.size);
+        outcome.result_size = outcome.result ? strlen(outcome.result) : 0;
     }
     cress_buf_free(&exec->output);
     free(exec->folder);

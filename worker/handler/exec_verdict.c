@@ -157,7 +157,7 @@ void cress_exec_judge(const struct cress_exec_facts *facts, struct cress_outcome
 
 /* --- what it says --- */
 
-static json_t *make_string(const char *text, size_t size)
+static char *make_string(const char *text, size_t size)
 {
     if (size > 0 && text[size - 1] == '\n') {
         size--;
@@ -167,18 +167,19 @@ static json_t *make_string(const char *text, size_t size)
     }
     struct cress_buf quoted = cress_buf_make(SIZE_MAX);
     cress_buf_add_json(&quoted, text, size);
-    json_t *string = json_loadb(quoted.data, quoted.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    cress_buf_free(&quoted);
-    return string;
+    return cress_buf_take(&quoted);
 }
 
-json_t *cress_exec_result(const char *output, size_t size)
+char *cress_exec_result(const char *output, size_t size)
 {
     if (size == 0) {
-        return json_null();
+        return NULL;
     }
     json_t *value = json_loadb(output, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    return value ? value : make_string(output, size);
+    char *text =
+        value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : make_string(output, size);
+    json_decref(value);
+    return text;
 }
 
 void cress_exec_progress(const char *line, int *percent, const char **message)

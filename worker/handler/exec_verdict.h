@@ -28,9 +28,9 @@ struct cress_exec_facts {
  * with the last line of the log. */
 void cress_exec_judge(const struct cress_exec_facts *facts, struct cress_outcome *outcome);
 
-/* What a program has written as a JSON value: the JSON that it is, else a string without the last
- * line end, in which bytes that are no UTF-8 became U+FFFD. Nothing is null. The caller owns it. */
-json_t *cress_exec_result(const char *output, size_t size);
+/* What a program has written as JSON text: the JSON that it is, else a string without the last line
+ * end, in which bytes that are no UTF-8 became U+FFFD. NULL: nothing. The caller frees. */
+char *cress_exec_result(const char *output, size_t size);
 
 /* Reads a line such as `40 uploading`. A line without a number is all message, and `*percent` -1;
  * `*message` points into the line. */

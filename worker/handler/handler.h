@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The contract between the worker and whatever runs a job: start(run), and some time later
-// cress_run_done().
+// The contract between whoever has a job and whatever runs it: start(run), and some time later
+// cress_run_done(). The room knows nothing of the worker: what a run says and how it ends goes to
+// the run's sink.
+//
+//   worker --start(run)--> handler --cress_run_progress(), _log(), _done()--> sink: the worker
 //
 // Loop thread only. A handler never blocks: it starts something and returns.
 //
 // A handler is either one built-in task, or a kind (`exec`, `stream`, …) that runs the tasks whose
 // [task NAME] section names it; run->task is then that task. To add a kind: a file here that
-// defines its struct cress_handler, its word in task_options.def, and a line in registry.c.
+// defines its struct cress_handler, its word in task_options.def, and a line in kinds.c.
 #ifndef CRESS_WORKER_HANDLER_HANDLER_H
 #define CRESS_WORKER_HANDLER_HANDLER_H
 
@@ -52,7 +55,9 @@ enum cress_outcome_kind {
 
 struct cress_outcome {
     enum cress_outcome_kind kind;
-    json_t *result;           /* SUCCEEDED: taken over (NULL is null) */
+    char *result; /* SUCCEEDED: JSON text, NUL-terminated, owned; NULL is null. Who makes it answers
+                     for its being JSON: from here on nobody parses it */
+    size_t result_size;       /* without the NUL */
     struct cress_error error; /* the others: code (the verdict) and message for the record */
     int64_t retry_after_ms;   /* RETRY: wait at least this long; 0: the job's backoff alone */
 };
@@ -73,6 +78,7 @@ struct cress_task {
     const struct cress_task_config *config;
     const struct cress_handler *handler;
     void *state; /* the handler's own: what outlives a run, such as processes */
+    void (*on_closed)(struct cress_task *task); /* see cress_task_closed() */
 
     struct cress_list node; /* from here on: tasks.c */
     struct cress_tasks *tasks;
@@ -80,17 +86,38 @@ struct cress_task {
     bool retired, closing;
 };
 
+struct cress_run;
+
+/* Who hears of a run. */
+struct cress_run_sink {
+    /* The attempt is over, and `run` its owner's again, who must not free it before this has
+     * returned. To keep the result: take it and set it to NULL. */
+    void (*done)(struct cress_run *run, struct cress_outcome *outcome);
+    /* See cress_run_progress() and cress_run_log(). */
+    void (*progress)(struct cress_run *run, int percent, const char *message);
+    void (*log)(struct cress_run *run, const char *text, size_t size);
+};
+
+/* What is kept of a log for verdicts. */
+enum { CRESS_RUN_LOG_MAX = 8192 };
+
 /* One attempt of one job. */
 struct cress_run {
     const struct cress_services *services;
-    struct cress_job job;
-    json_t *payload;   /* parsed; borrowed. Its text is in job.payload */
+    const struct cress_run_sink *sink;
+    struct cress_job job; /* its payload is JSON text, byte for byte as it was submitted */
     const char *after; /* how the jobs ended that it waited for, in the order of job.after: a JSON
                           array of {"id", "state", "result" | "error"}. NULL: it waited for none */
     size_t after_size; /* without the NUL */
     const struct cress_handler *handler;
     struct cress_task *task; /* NULL: a built-in task without a section */
     void *state;             /* the handler's own, freed by it before cress_run_done() */
+
+    json_t *payload; /* from here on: run.c. Parsed, for those that ask */
+    struct cress_run_tail {
+        size_t size;
+        char text[CRESS_RUN_LOG_MAX];
+    } * tail; /* of the log; NULL: nothing was logged */
 };
 
 struct cress_handler {
@@ -112,14 +139,21 @@ struct cress_handler {
     void (*close)(struct cress_task *task);
 };
 
+/* The task has ended what it kept; it may be freed in this call. */
 void cress_task_closed(struct cress_task *task);
 
-/* The attempt is over. `run` is the worker's again. */
+/* The payload for a handler that wants a value rather than text; borrowed, until the run is done.
+ * NULL and an error for what is JSON, and yet no jansson value that a text can be taken from:
+ * numbers beyond int64 and double, and texts with \u0000. */
+json_t *cress_run_payload(struct cress_run *run, struct cress_error *err);
+
+/* The attempt is over. `run` is its owner's again, and may be gone. */
 void cress_run_done(struct cress_run *run, struct cress_outcome outcome);
 
-/* Shorthands for cress_run_done(). `result` is taken over. An error's class decides: temporary
- * errors are retried. */
+/* Shorthands for cress_run_done(). The result is taken over; NULL is null. An error's class
+ * decides: temporary errors are retried. */
 void cress_run_succeed(struct cress_run *run, json_t *result);
+void cress_run_succeed_text(struct cress_run *run, char *result, size_t size);
 void cress_run_fail(struct cress_run *run, const struct cress_error *err);
 
 /* What a handler that cannot be asked to end is told beforehand: when the run, which begins now,
@@ -135,11 +169,14 @@ void cress_run_progress(struct cress_run *run, int percent, const char *message)
 /* Appends to the job's log; lines end with a newline. The first job.max_log bytes and the last
  * CRESS_RUN_LOG_MAX are kept, see job_log.h; the latter are in the record too once the attempt has
  * ended. Bytes that are no UTF-8 are replaced. */
-enum { CRESS_RUN_LOG_MAX = 8192 };
 void cress_run_log(struct cress_run *run, const char *text, size_t size);
 
-/* The tail of the log so far, not terminated; for verdicts that depend on it. */
+/* The last CRESS_RUN_LOG_MAX bytes of the log so far, not terminated; for verdicts that depend on
+ * them. Until cress_run_clear(). */
 const char *cress_run_log_tail(const struct cress_run *run, size_t *size);
+
+/* Frees what the functions above have kept in `run`: for its owner, when it is over. */
+void cress_run_clear(struct cress_run *run);
 
 /* The handler of the built-in task `task`, or NULL. */
 const struct cress_handler *cress_handler_find(const char *task);
@@ -150,7 +187,10 @@ const struct cress_handler *cress_handler_kind(const char *word);
 /* Appends the names of all built-in tasks, separated by ", ". */
 void cress_handler_list(struct cress_buf *out);
 
-/* Built-in handlers; each file of handlers exports one array that ends with a NULL task. */
+/* The built-in tasks: arrays that end with a NULL task, in a list that ends with NULL. Defined by
+ * the program that links the room (worker/registry.c), not here. */
+extern const struct cress_handler *const cress_handler_groups[];
+
 extern const struct cress_handler cress_builtin_handlers[]; /* handler/builtin.c */
 extern const struct cress_handler cress_render_handlers[];  /* render/page.c: page.render */
 extern const struct cress_handler

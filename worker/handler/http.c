@@ -101,6 +101,7 @@ static void judge_response(const struct cress_http_response *response, const str
     outcome->kind = cress_webhook_judge(response->status);
     if (outcome->kind == CRESS_OUTCOME_SUCCEEDED) {
         outcome->result = cress_exec_result(response->body, response->body_size);
+        outcome->result_size = outcome->result ? strlen(outcome->result) : 0;
         return;
     }
     char code[CRESS_ERROR_CODE_MAX];

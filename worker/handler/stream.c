@@ -24,11 +24,11 @@
 #include "worker/handler/stream.h"
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
+#include "common/base/ids.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "worker/handler/command.h"
 #include "worker/handler/stream_program.h"
-#include "worker/ids.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -164,7 +164,8 @@ static struct cress_outcome outcome_of(const struct cress_stream_message *messag
 {
     struct cress_outcome outcome = {.kind = CRESS_OUTCOME_SUCCEEDED};
     if (message->kind == CRESS_STREAM_RESULT) {
-        outcome.result = json_incref((json_t *)message->result);
+        outcome.result = json_dumps(message->result, JSON_COMPACT | JSON_ENCODE_ANY);
+        outcome.result_size = strlen(outcome.result);
         return outcome;
     }
     outcome.kind = message->retry ? CRESS_OUTCOME_RETRY : CRESS_OUTCOME_FAILED;

@@ -2,7 +2,6 @@
 // Configured tasks; see tasks.h.
 #include "worker/handler/tasks.h"
 
-#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/config/config.h"
@@ -61,12 +60,32 @@ enum cress_status cress_tasks_check(const struct cress_config *config, struct cr
 
 /* --- opening and closing --- */
 
+static void finish_when_empty(struct cress_tasks *tasks)
+{
+    if (tasks->closed && cress_list_is_empty(&tasks->current) &&
+        cress_list_is_empty(&tasks->retired)) {
+        void (*closed)(void *arg) = tasks->closed;
+        void *arg = tasks->arg;
+        free(tasks);
+        closed(arg);
+    }
+}
+
+static void task_closed_cb(struct cress_task *task)
+{
+    struct cress_tasks *tasks = task->tasks;
+    cress_list_remove(&task->node);
+    free(task);
+    finish_when_empty(tasks);
+}
+
 static void add(struct cress_tasks *tasks, const struct cress_task_config *config)
 {
     struct cress_task *task = CRESS_NEW(struct cress_task);
     task->services = tasks->services;
     task->config = config;
     task->handler = handler_of(config);
+    task->on_closed = task_closed_cb;
     task->tasks = tasks;
     cress_list_append(&tasks->current, &task->node);
     if (task->handler->open) {
@@ -86,25 +105,6 @@ struct cress_tasks *cress_tasks_open(const struct cress_services *services)
     return tasks;
 }
 
-static void finish_when_empty(struct cress_tasks *tasks)
-{
-    if (tasks->closed && cress_list_is_empty(&tasks->current) &&
-        cress_list_is_empty(&tasks->retired)) {
-        void (*closed)(void *arg) = tasks->closed;
-        void *arg = tasks->arg;
-        free(tasks);
-        closed(arg);
-    }
-}
-
-void cress_task_closed(struct cress_task *task)
-{
-    struct cress_tasks *tasks = task->tasks;
-    cress_list_remove(&task->node);
-    free(task);
-    finish_when_empty(tasks);
-}
-
 /* A task that is given up with runs left is not freed before them; only the end of the worker does
  * that, which does not wait for it. */
 static void close_when_unused(struct cress_task *task)
@@ -116,7 +116,7 @@ static void close_when_unused(struct cress_task *task)
     if (task->handler->close) {
         task->handler->close(task);
     } else {
-        cress_task_closed(task);
+        task_closed_cb(task);
     }
 }
 
@@ -152,13 +152,6 @@ void cress_task_release(struct cress_task *task)
         task->runs--;
         close_when_unused(task);
     }
-}
-
-int64_t cress_run_deadline_ms(const struct cress_run *run)
-{
-    const int64_t hard_ms = run->job.timeout_ms;
-    const int64_t soft_ms = run->task ? run->task->config->soft_timeout_ms : 0;
-    return cress_clock_wall_ms() + (soft_ms > 0 && soft_ms < hard_ms ? soft_ms : hard_ms);
 }
 
 /* --- finding --- */

@@ -255,7 +255,11 @@ static enum cress_status prepare(struct publish *publish, struct cress_error *er
 {
     const struct cress_services *services = publish->run->services;
     json_error_t problem;
-    if (json_unpack_ex(publish->run->payload, &problem, JSON_STRICT, "{s:s, s:s, s?s}", "batch_id",
+    json_t *payload = cress_run_payload(publish->run, err);
+    if (!payload) {
+        return err->status;
+    }
+    if (json_unpack_ex(payload, &problem, JSON_STRICT, "{s:s, s:s, s?s}", "batch_id",
                        &publish->batch, "to", &publish->to, "site", &publish->site) != 0) {
         return cress_error_set(
             err, CRESS_INVALID, "invalid_payload",

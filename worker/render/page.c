@@ -229,7 +229,8 @@ static void on_fetched(const struct cress_http_response *response,
     page->body = cress_strndup(response->body, response->body_size);
     page->content_type = cress_strdup(cress_http_header_value(response, "content-type"));
     const char *cache_control = cress_http_header_value(response, "cache-control");
-    const char *wanted = json_string_value(json_object_get(page->run->payload, "cache_control"));
+    const json_t *payload = cress_run_payload(page->run, &err); /* it was read at the start */
+    const char *wanted = json_string_value(json_object_get(payload, "cache_control"));
     if (wanted) {
         cache_control = wanted;
     } else if (!cache_control || !is_plain(cache_control)) {
@@ -252,7 +253,8 @@ static void page_start(struct cress_run *run)
     page->run = run;
     run->state = page;
     struct cress_error err;
-    if (cress_page_payload_read(run->payload, &page->url, &to, &err) ||
+    json_t *payload = cress_run_payload(run, &err);
+    if (!payload || cress_page_payload_read(payload, &page->url, &to, &err) ||
         cress_key_from_url(page->url, &page->key, &err) ||
         cress_object_store_open(services->loop, services->http, services->config, to,
                                 &page->objects, &err)) {

@@ -433,9 +433,13 @@ static enum cress_status read_payload(struct site *site, struct cress_error *err
 {
     json_error_t problem = {.text = ""};
     json_t *urls = NULL;
-    const int failed = json_unpack_ex(site->run->payload, &problem, JSON_STRICT,
-                                      "{s?s, s?o, s:s, s?s}", "url", &site->url, "urls", &urls,
-                                      "to", &site->to, "cache_control", &site->cache_control);
+    json_t *payload = cress_run_payload(site->run, err);
+    if (!payload) {
+        return err->status;
+    }
+    const int failed =
+        json_unpack_ex(payload, &problem, JSON_STRICT, "{s?s, s?o, s:s, s?s}", "url", &site->url,
+                       "urls", &urls, "to", &site->to, "cache_control", &site->cache_control);
     if (failed || (site->url != NULL) == (urls != NULL) || (urls && !all_strings(urls))) {
         return cress_error_set(
             err, CRESS_INVALID, "invalid_payload",

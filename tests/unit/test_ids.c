@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of job ids in hand.
-#include "worker/ids.h"
+#include "common/base/ids.h"
 
 #include "common/base/mem.h"
 

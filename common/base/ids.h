@@ -3,8 +3,8 @@
 // started beside the first.
 //
 // A hash table of nodes embedded in their owners, sized once. Not thread-safe.
-#ifndef CRESS_WORKER_IDS_H
-#define CRESS_WORKER_IDS_H
+#ifndef CRESS_BASE_IDS_H
+#define CRESS_BASE_IDS_H
 
 #include <stdbool.h>
 #include <stddef.h>
