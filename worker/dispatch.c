@@ -3,6 +3,7 @@
 #include "worker/dispatch.h"
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/broker/topology.h"
 #include "common/store/limits.h"
 #include "worker/after.h"
@@ -164,13 +165,11 @@ static enum cress_status check_payload(const struct cress_job *job, int64_t max_
                                "the payload has %zu bytes; job.max_payload allows %lld",
                                job->payload_size, (long long)max_bytes);
     }
-    json_error_t where;
-    json_t *parsed = json_loadb(job->payload, job->payload_size, JSON_DECODE_ANY, &where);
-    if (!parsed) {
-        return cress_error_set(err, CRESS_MALFORMED, "payload_not_json",
-                               "the body is not JSON: %s at byte %d", where.text, where.position);
+    if (cress_json_check(job->payload, job->payload_size, NULL, err) != CRESS_OK) {
+        struct cress_error where = *err;
+        return cress_error_set(err, CRESS_MALFORMED, "payload_not_json", "the body is not JSON: %s",
+                               where.message);
     }
-    json_decref(parsed);
     return CRESS_OK;
 }
 

@@ -2,6 +2,9 @@
 // Verdicts about programs; see exec_verdict.h.
 #include "worker/handler/exec_verdict.h"
 
+#include "common/base/json.h"
+#include "common/base/mem.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,11 +178,9 @@ char *cress_exec_result(const char *output, size_t size)
     if (size == 0) {
         return NULL;
     }
-    json_t *value = json_loadb(output, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    char *text =
-        value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : make_string(output, size);
-    json_decref(value);
-    return text;
+    struct cress_json value;
+    return cress_json_find_fault(output, size, &value, NULL) ? cress_strndup(value.text, value.size)
+                                                             : make_string(output, size);
 }
 
 void cress_exec_progress(const char *line, int *percent, const char **message)

@@ -28,7 +28,7 @@ struct cress_exec_facts {
  * with the last line of the log. */
 void cress_exec_judge(const struct cress_exec_facts *facts, struct cress_outcome *outcome);
 
-/* What a program has written as JSON text: the JSON that it is, else a string without the last line
+/* What a program has written as JSON text: the JSON that it is, byte for byte, else a string without the last line
  * end, in which bytes that are no UTF-8 became U+FFFD. NULL: nothing. The caller frees. */
 char *cress_exec_result(const char *output, size_t size);
 
