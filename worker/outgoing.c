@@ -54,10 +54,7 @@ static void carry_headers(struct cress_outgoing *out, const struct cress_message
 static void begin_job(struct cress_outgoing *out, const struct cress_job *job,
                       const struct cress_message *original, int64_t now_ms)
 {
-    cress_job_to_message(job, out->headers, &out->message);
-    cress_route_job(job->queue, job->priority, job->not_before_ms - now_ms, &out->route);
-    out->message.exchange = out->route.exchange;
-    out->message.routing_key = out->route.routing_key;
+    cress_route_message(job, now_ms, out->headers, &out->route, &out->message);
     out->message.app_id = original->app_id;
     out->message.correlation_id = original->correlation_id;
     out->message.headers = out->headers;

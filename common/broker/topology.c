@@ -73,6 +73,16 @@ void cress_route_job(const char *queue, enum cress_priority priority, int64_t du
     cress_route_queue_name(queue, priority, route->routing_key);
 }
 
+void cress_route_message(const struct cress_job *job, int64_t now_ms,
+                         struct cress_header headers[CRESS_JOB_HEADER_MAX],
+                         struct cress_route *route, struct cress_message *message)
+{
+    cress_job_to_message(job, headers, message);
+    cress_route_job(job->queue, job->priority, job->not_before_ms - now_ms, route);
+    message->exchange = route->exchange;
+    message->routing_key = route->routing_key;
+}
+
 int64_t cress_route_delay_of(const char *exchange)
 {
     int64_t ms;

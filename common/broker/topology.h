@@ -60,6 +60,12 @@ struct cress_route {
 void cress_route_job(const char *queue, enum cress_priority priority, int64_t due_in_ms,
                      struct cress_route *route);
 
+/* The message of `job`, addressed to where it waits until it is due: its queue when that is now. It
+ * borrows from the job, from `headers` and from `route`. */
+void cress_route_message(const struct cress_job *job, int64_t now_ms,
+                         struct cress_header headers[CRESS_JOB_HEADER_MAX],
+                         struct cress_route *route, struct cress_message *message);
+
 /* The exchange for what is due in `due_in_ms`: that of a delay, or "". */
 void cress_route_exchange(int64_t due_in_ms, char exchange[CRESS_DELAY_NAME_MAX]);
 

@@ -334,6 +334,7 @@ void cress_store_batch_cancel(struct cress_store *store, const char *id, int64_t
                               const char *error, int64_t now_ms, cress_store_batch_cancel_cb done,
                               void *arg);
 
+/* NULL without an error: there is no such batch. */
 typedef void (*cress_store_batch_cb)(const struct cress_batch *batch, const struct cress_error *err,
                                      void *arg);
 void cress_store_batch_get(struct cress_store *store, const char *id, cress_store_batch_cb done,

@@ -91,9 +91,9 @@ static bool is_wanted(const struct cress_batch *batch)
 static void read_cb(const struct cress_batch *batch, const struct cress_error *err, void *arg)
 {
     struct completion *completion = arg;
-    if (err && err->status != CRESS_NOT_FOUND) {
+    if (err) {
         end(completion, err);
-    } else if (err || batch->completed) {
+    } else if (!batch || batch->completed) { /* no batch: its records have expired since */
         end(completion, NULL);
     } else if (batch->completion && is_wanted(batch)) {
         submit(completion, batch->completion);

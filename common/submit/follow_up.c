@@ -14,8 +14,8 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/broker/topology.h"
 #include "common/submit/completion.h"
+#include "common/submit/republish.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -124,17 +124,7 @@ static void record_cb(const struct cress_record *record, const struct cress_erro
         finish_step(step, err);
         return;
     }
-    struct cress_header headers[CRESS_JOB_HEADER_MAX];
-    struct cress_message message;
-    struct cress_route route;
-    struct cress_job job;
-    cress_job_from_record(record, &job);
-    cress_job_to_message(&job, headers, &message);
-    cress_route_job(job.queue, job.priority, job.not_before_ms - cress_clock_wall_ms(), &route);
-    message.exchange = route.exchange;
-    message.routing_key = route.routing_key;
-    cress_broker_publish(step->follow_up->door.broker, &message, step->follow_up->door.timeout_ms,
-                         published_cb, step);
+    cress_republish(step->follow_up->door, record, published_cb, step);
 }
 
 /* --- rounds --- */

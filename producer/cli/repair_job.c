@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/broker/topology.h"
+#include "common/submit/republish.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,36 +39,12 @@ static void republish_published_cb(const struct cress_error *err, void *arg)
     finish_job(arg, err == NULL, err);
 }
 
-/* The attempt that its message is for. */
-static int next_attempt(const struct cress_record *record)
-{
-    const int attempt = record->attempt + (record->state == CRESS_STATE_RETRYING);
-    return attempt > 0 ? attempt : 1;
-}
-
-static void publish_repaired(struct job_repair *repair)
-{
-    const int64_t now_ms = cress_clock_wall_ms();
-    struct cress_header headers[CRESS_JOB_HEADER_MAX];
-    struct cress_message message;
-    struct cress_route route;
-    struct cress_job job;
-    cress_job_from_record(repair->record, &job);
-    job.attempt = next_attempt(repair->record);
-    job.not_before_ms = job.not_before_ms > now_ms ? job.not_before_ms : 0;
-    cress_job_to_message(&job, headers, &message);
-    cress_route_job(job.queue, job.priority, job.not_before_ms - now_ms, &route);
-    message.exchange = route.exchange;
-    message.routing_key = route.routing_key;
-    cress_broker_publish(repair->cli->broker, &message, CRESS_CLI_CONFIRM_MS,
-                         republish_published_cb, repair);
-}
-
 static void mended_cb(bool mended, const struct cress_error *err, void *arg)
 {
     struct job_repair *repair = arg;
     if (mended) {
-        publish_repaired(repair);
+        cress_republish(cress_cli_door(repair->cli, CRESS_CLI_CONFIRM_MS), repair->record,
+                        republish_published_cb, repair);
     } else {
         finish_job(repair, false, err);
     }
@@ -83,7 +60,8 @@ static void republish_read_cb(const struct cress_record *record, const struct cr
     }
     repair->record = cress_record_clone(record);
     if (repair->kind == CRESS_REPAIR_DELAYED) {
-        publish_repaired(repair);
+        cress_republish(cress_cli_door(repair->cli, CRESS_CLI_CONFIRM_MS), repair->record,
+                        republish_published_cb, repair);
     } else {
         cress_store_mend(repair->cli->store, repair->id, repair->version, cress_clock_wall_ms(),
                          mended_cb, repair);
