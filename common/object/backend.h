@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the front (object.c) and the kinds of store behind it agree on.
+// What the front (front.c) and the kinds of store behind it agree on.
 //
 // The front checks the request, joins prefix and key, and repeats what failed for a while. A
 // backend makes one attempt: from `start` on the loop, or, when it has none, by `run` on libuv's
@@ -36,6 +36,9 @@ struct cress_object_op {
     struct cress_http_call *call; /* for the backend: what can be broken off, or NULL */
     bool abandoned;               /* to be broken off; it is not tried again */
 
+    /* Called by the backend when the attempt is over; `error` says how. Loop thread. */
+    void (*ended_cb)(struct cress_object_op *op);
+
     char *owned_key;
     int attempts;
     uv_timer_t timer;
@@ -57,7 +60,7 @@ struct cress_object_backend {
     enum cress_status (*open)(const struct cress_object_open *how, void **state, char **prefix,
                               struct cress_error *err);
     void (*close)(void *state);
-    void (*start)(struct cress_object_op *op); /* must end in cress_object_op_end(), later */
+    void (*start)(struct cress_object_op *op); /* ends with op->ended_cb(), later */
     /* Breaks off the attempt, if it can; it ends as it would. NULL: it never can. */
     void (*abandon)(struct cress_object_op *op);
     enum cress_status (*run)(struct cress_object_op *op, struct cress_error *err);
@@ -73,10 +76,11 @@ static inline bool cress_part_is_dots(const char *part, size_t length)
     return (length == 1 && part[0] == '.') || (length == 2 && part[0] == '.' && part[1] == '.');
 }
 
-/* The attempt is over, `error` says how. Loop thread. */
-void cress_object_op_end(struct cress_object_op *op);
-
-/* The same when it was broken off. */
-void cress_object_op_abandoned(struct cress_object_op *op);
+/* The attempt was broken off. */
+static inline void cress_object_op_abandoned(struct cress_object_op *op)
+{
+    cress_error_set(&op->error, CRESS_CANCELLED, NULL, "broken off");
+    op->ended_cb(op);
+}
 
 #endif

@@ -139,7 +139,7 @@ static void answered(const struct cress_http_response *response, const struct cr
     } else {
         take_answer(op, response);
     }
-    cress_object_op_end(op);
+    op->ended_cb(op);
 }
 
 /* --- the request --- */
@@ -291,7 +291,7 @@ static void hashed_cb(uv_work_t *work, int status)
     } else if (op->has_digest) {
         send_op(op);
     } else {
-        cress_object_op_end(op);
+        op->ended_cb(op);
     }
 }
 

@@ -10,6 +10,7 @@
 #define CRESS_SCHEDULE_ZONE_H
 
 #include "common/base/status.h"
+#include "common/schedule/zone_span.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,14 +30,6 @@ CRESS_MUST_CHECK enum cress_status cress_zone_load(const char *name, struct cres
 CRESS_MUST_CHECK enum cress_status
 cress_zone_parse(const void *data, size_t size, struct cress_zone **out, struct cress_error *err);
 void cress_zone_free(struct cress_zone *zone);
-
-/* A stretch of time without a change of the clocks: begin_s <= t < end_s, in seconds since 1970
- * UTC. Local time is UTC plus the offset. INT64_MIN and INT64_MAX: no beginning, no end. */
-struct cress_zone_span {
-    int64_t begin_s, end_s;
-    int64_t offset_s;
-    int64_t before_s; /* the offset before begin_s: less, the clocks were put forward; more, back */
-};
 
 /* The span that holds `at_s`. */
 void cress_zone_span_at(const struct cress_zone *zone, int64_t at_s, struct cress_zone_span *out);

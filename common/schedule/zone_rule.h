@@ -8,7 +8,10 @@
 #ifndef CRESS_SCHEDULE_ZONE_RULE_H
 #define CRESS_SCHEDULE_ZONE_RULE_H
 
-#include "common/schedule/zone.h"
+#include "common/schedule/zone_span.h"
+
+#include <stdbool.h>
+#include <stddef.h>
 
 /* A day of the year, and a time of that day as the clocks show it before they change. */
 struct cress_zone_change {

@@ -4,7 +4,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/base/text.h"
 #include "common/submit/cancel_batch.h"
 #include "common/submit/follow_up.h"
 
@@ -18,18 +17,6 @@ struct cancellation {
     cress_cancel_cb done;
     void *arg;
 };
-
-enum cress_status cress_cancel_check_reason(const char *reason, struct cress_error *err)
-{
-    const size_t size = strlen(reason);
-
-    if (size > CRESS_CANCEL_REASON_MAX || !cress_text_is_utf8(reason, size)) {
-        return cress_error_set(err, CRESS_INVALID, "invalid_reason",
-                               "a reason is UTF-8 text of at most %d bytes",
-                               CRESS_CANCEL_REASON_MAX);
-    }
-    return CRESS_OK;
-}
 
 static void finish(struct cancellation *cancellation, const struct cress_error *err)
 {
@@ -97,16 +84,6 @@ static void on_answer(const struct cress_cancel_answer *answer, const struct cre
     } else {
         conclude(cancellation);
     }
-}
-
-char *cress_cancel_error(const char *reason)
-{
-    struct cress_buf error = cress_buf_make((size_t)8 * CRESS_CANCEL_REASON_MAX);
-
-    cress_buf_add_text(&error, "{\"code\":\"cancelled\",\"message\":");
-    cress_buf_add_json(&error, reason, strlen(reason));
-    cress_buf_add_char(&error, '}');
-    return cress_buf_take(&error);
 }
 
 void cress_cancel_job(struct cress_door door, const char *id, const char *reason,

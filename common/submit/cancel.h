@@ -9,16 +9,9 @@
 #ifndef CRESS_SUBMIT_CANCEL_H
 #define CRESS_SUBMIT_CANCEL_H
 
-#include "common/submit/submit.h"
-
-enum { CRESS_CANCEL_REASON_MAX = 256 }; /* bytes, without the NUL */
-
-/* CRESS_INVALID unless `reason` is UTF-8 of at most that size. */
-CRESS_MUST_CHECK enum cress_status cress_cancel_check_reason(const char *reason,
-                                                             struct cress_error *err);
-
-/* The error, as JSON text, of a job that is cancelled for `reason`; free() it. */
-char *cress_cancel_error(const char *reason);
+#include "common/store/store.h"
+#include "common/submit/cancel_reason.h"
+#include "common/submit/door.h"
 
 /* How it ended. `err` NULL: the job is cancelled (`state` CANCELLED; it may have been so before), has
  * been asked to stop (RUNNING), or has ended, but its batch is cancelled. CRESS_CONFLICT "job_ended":

@@ -4,7 +4,9 @@
 #ifndef CRESS_SUBMIT_CANCEL_BATCH_H
 #define CRESS_SUBMIT_CANCEL_BATCH_H
 
-#include "common/submit/cancel.h"
+#include "common/store/store.h"
+#include "common/submit/cancel_reason.h"
+#include "common/submit/door.h"
 
 /* How it ended; `counts` has what was done with its jobs so far. CRESS_NOT_FOUND "unknown_batch",
  * CRESS_CONFLICT "batch_ended". After another error it is worth another try. */

@@ -1,41 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The job record: its copy in one block, and its JSON. The JSON is written piece by piece and not
-// through jansson, because the gateway does it for every status request.
+// The job record as JSON, written piece by piece and not through jansson, because the gateway does
+// it for every status request.
 #include "common/job/record.h"
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/job/after.h"
 #include "common/job/attempts.h"
-#include "common/job/pack.h"
 #include "common/job/worker_id.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-struct cress_record *cress_record_clone(const struct cress_record *record)
-{
-    struct cress_record view = *record;
-    const char **const texts[] = {
-        &view.id,       &view.task,     &view.queue,    &view.priority,
-        &view.payload,  &view.result,   &view.error,    &view.worker,
-        &view.batch,    &view.progress, &view.log,      &view.backoff,
-        &view.attempts, &view.key,      &view.unique,   &view.idempotency_key,
-        &view.cancel,   &view.after,    &view.reply_to, &view.traceparent,
-        &view.blocked};
-    size_t size = sizeof(view);
-    for (size_t i = 0; i < CRESS_COUNT(texts); i++) {
-        size += cress_pack_size(*texts[i]);
-    }
-
-    struct cress_record *clone = cress_alloc(size);
-    char *at = (char *)(clone + 1);
-    for (size_t i = 0; i < CRESS_COUNT(texts); i++) {
-        *texts[i] = cress_pack(&at, *texts[i]);
-    }
-    *clone = view;
-    return clone;
-}
 
 /* `name` is the whole of ,"name": or, for the first member, {"name": */
 static void add_json(struct cress_buf *out, const char *name, const char *json)

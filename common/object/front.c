@@ -210,6 +210,8 @@ static void report(const struct cress_object_op *op)
     op->head_done(err ? NULL : &info, err, op->arg);
 }
 
+static void end_attempt(struct cress_object_op *op);
+
 static void work_cb(uv_work_t *work)
 {
     struct cress_object_op *op = work->data;
@@ -219,7 +221,7 @@ static void work_cb(uv_work_t *work)
 static void worked_cb(uv_work_t *work, int status)
 {
     (void)status; /* never cancelled */
-    cress_object_op_end(work->data);
+    end_attempt(work->data);
 }
 
 static void attempt_cb(uv_timer_t *timer)
@@ -227,7 +229,7 @@ static void attempt_cb(uv_timer_t *timer)
     struct cress_object_op *op = timer->data;
     struct cress_object_store *store = op->store;
     if (op->error.status != CRESS_OK && op->attempts == 0) {
-        cress_object_op_end(op); /* it was refused before the first attempt */
+        end_attempt(op); /* it was refused before the first attempt */
         return;
     }
     if (op->abandoned) {
@@ -251,7 +253,7 @@ static bool may_try_again(const struct cress_object_op *op)
            (status == CRESS_UNAVAILABLE || status == CRESS_TIMEOUT || status == CRESS_TEMPORARY);
 }
 
-void cress_object_op_end(struct cress_object_op *op)
+static void end_attempt(struct cress_object_op *op)
 {
     struct cress_object_store *store = op->store;
     if (!may_try_again(op)) {
@@ -269,12 +271,6 @@ void cress_object_op_end(struct cress_object_op *op)
                   CRESS_KVI("suppressed", suppressed));
     }
     uv_timer_start(&op->timer, attempt_cb, (uint64_t)wait_ms, 0);
-}
-
-void cress_object_op_abandoned(struct cress_object_op *op)
-{
-    cress_error_set(&op->error, CRESS_CANCELLED, NULL, "broken off");
-    cress_object_op_end(op);
 }
 
 void cress_object_store_abandon(struct cress_object_store *store)
@@ -297,6 +293,7 @@ static struct cress_object_op *op_begin(struct cress_object_store *store,
     op->store = store;
     op->state = store->state;
     op->verb = verb;
+    op->ended_cb = end_attempt;
     op->owned_key = verb == CRESS_OBJECT_CHECK
                         ? cress_strdup("")
                         : cress_format("%s%s%s", store->prefix, store->prefix[0] ? "/" : "", key);
