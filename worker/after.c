@@ -7,34 +7,58 @@
 
 #include "common/base/mem.h"
 #include "common/job/after.h"
-#include "worker/settle.h"
 
 #include <stdlib.h>
 
 struct cress_after {
-    const char *rest; /* of job.after: what has not been answered yet */
+    const struct cress_effects *effects;
+    struct cress_store *store;
+    const char *rest; /* of the ids: what has not been answered yet */
     struct cress_buf results;
-    void (*next)(struct cress_attempt *attempt);
+    void (*done)(const struct cress_error *err, void *arg);
+    void *arg;
 };
 
-static void read_group(struct cress_attempt *attempt);
-
-static void finish(struct cress_attempt *attempt)
+struct cress_after *cress_after_new(const struct cress_effects *effects, struct cress_store *store,
+                                    const char *ids)
 {
-    struct cress_after *after = attempt->after;
+    struct cress_after *after = CRESS_NEW(struct cress_after);
+    *after = (struct cress_after){
+        .effects = effects,
+        .store = store,
+        .rest = ids,
+        .results = cress_buf_make(CRESS_AFTER_RESULTS_MAX),
+    };
+    cress_buf_add_char(&after->results, '[');
+    return after;
+}
+
+void cress_after_free(struct cress_after *after)
+{
+    if (after) {
+        cress_buf_free(&after->results);
+        free(after);
+    }
+}
+
+const struct cress_buf *cress_after_results(const struct cress_after *after)
+{
+    return &after->results;
+}
+
+static void read_group(struct cress_after *after);
+
+static void finish_results(struct cress_after *after)
+{
+    struct cress_error err;
     cress_buf_add_char(&after->results, ']');
     if (after->results.overflowed) {
-        struct cress_error err;
         cress_error_set(&err, CRESS_TOO_LARGE, "after_too_large",
                         "the results of the jobs that it waited for have more than %d bytes "
                         "together; larger data belongs into an object store",
                         CRESS_AFTER_RESULTS_MAX);
-        cress_settle_fail(attempt, &err);
-        return;
     }
-    attempt->run.after = cress_buf_text(&after->results);
-    attempt->run.after_size = after->results.size;
-    after->next(attempt);
+    after->done(after->results.overflowed ? &err : NULL, after->arg);
 }
 
 /* Moves `*rest` over the next group and keeps its ids. */
@@ -50,13 +74,11 @@ static size_t take_group(const char **rest, char ids[CRESS_OUTCOMES_MAX][CRESS_I
 static void group_cb(const char *const *results, size_t count, const struct cress_error *err,
                      void *arg)
 {
-    struct cress_attempt *attempt = arg;
-    struct cress_after *after = attempt->after;
+    struct cress_after *after = arg;
     if (err) {
-        cress_attempt_again(attempt, read_group, "read the results of earlier jobs", err);
+        after->done(err, after->arg);
         return;
     }
-    attempt->failures = 0;
     char ids[CRESS_OUTCOMES_MAX][CRESS_ID_MAX + 1];
     take_group(&after->rest, ids);
     for (size_t i = 0; i < count; i++) {
@@ -64,41 +86,28 @@ static void group_cb(const char *const *results, size_t count, const struct cres
         cress_buf_add_text(&after->results, results[i]);
     }
     if (*after->rest && !after->results.overflowed) {
-        read_group(attempt);
+        read_group(after);
     } else {
-        finish(attempt);
+        finish_results(after);
     }
 }
 
-static void read_group(struct cress_attempt *attempt)
+static void read_group(struct cress_after *after)
 {
     char ids[CRESS_OUTCOMES_MAX][CRESS_ID_MAX + 1];
     const char *names[CRESS_OUTCOMES_MAX];
-    const char *rest = attempt->after->rest;
+    const char *rest = after->rest;
     const size_t count = take_group(&rest, ids);
     for (size_t i = 0; i < count; i++) {
         names[i] = ids[i];
     }
-    cress_store_outcomes(attempt->worker->services.store, names, count, group_cb, attempt);
+    after->effects->outcomes(after->store, names, count, group_cb, after);
 }
 
-void cress_after_read(struct cress_attempt *attempt, void (*next)(struct cress_attempt *attempt))
+void cress_after_read(struct cress_after *after,
+                      void (*done)(const struct cress_error *err, void *arg), void *arg)
 {
-    struct cress_after *after = CRESS_NEW(struct cress_after);
-    *after = (struct cress_after){
-        .rest = attempt->run.job.after,
-        .results = cress_buf_make(CRESS_AFTER_RESULTS_MAX),
-        .next = next,
-    };
-    cress_buf_add_char(&after->results, '[');
-    attempt->after = after;
-    read_group(attempt);
-}
-
-void cress_after_free(struct cress_after *after)
-{
-    if (after) {
-        cress_buf_free(&after->results);
-        free(after);
-    }
+    after->done = done;
+    after->arg = arg;
+    read_group(after);
 }

@@ -4,21 +4,14 @@
 
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
-#include "worker/after.h"
-#include "worker/dispatch.h"
-#include "worker/give_back.h"
-#include "worker/handler/tasks.h"
-#include "worker/lease.h"
-#include "worker/notes.h"
-#include "worker/settle.h"
-#include "worker/suspect.h"
+#include "common/base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const struct cress_backoff step_backoff = {.base_ms = 100, .cap_ms = 5000};
 
-enum { LOG_INTERVAL_MS = 5000 };
+enum { WAITING_LOG_INTERVAL_MS = 5000 };
 
 static struct cress_worker_queue *queue_named(struct cress_worker *worker, const char *name)
 {
@@ -30,13 +23,15 @@ static struct cress_worker_queue *queue_named(struct cress_worker *worker, const
 }
 
 struct cress_attempt *cress_attempt_new(struct cress_worker *worker,
-                                        struct cress_delivery *delivery)
+                                        struct cress_delivery *delivery,
+                                        const struct cress_run_sink *sink)
 {
     struct cress_attempt *attempt = CRESS_NEW(struct cress_attempt);
     attempt->run.services = &worker->services;
-    attempt->run.sink = &cress_settle_sink;
+    attempt->run.sink = sink;
     attempt->worker = worker;
     attempt->delivery = delivery;
+    attempt->codec = cress_codec_of(delivery->message);
     attempt->queue = queue_named(worker, delivery->queue);
     attempt->queue->unacked++;
     attempt->arrived_ms = cress_clock_mono_ms();
@@ -46,21 +41,47 @@ struct cress_attempt *cress_attempt_new(struct cress_worker *worker,
     return attempt;
 }
 
-static void free_cb(uv_handle_t *timer)
+/* --- its end --- */
+
+static void attempt_closed_cb(uv_handle_t *timer)
 {
     free(timer->data);
 }
 
-/* They take their turn like any other. A worker that stops has returned what was held before. */
-static bool release_held(struct cress_attempt *attempt)
+/* They take their turn like any other, and are judged anew. */
+static void release_held(struct cress_attempt *attempt)
 {
-    const bool any = !cress_list_is_empty(&attempt->held);
     struct cress_list *node;
     while ((node = cress_list_shift(&attempt->held))) {
         const struct cress_attempt *next = CRESS_CONTAINER(node, struct cress_attempt, node);
         cress_lanes_add(&attempt->worker->lanes, next->run.job.priority, node);
     }
-    return any;
+}
+
+/* A guard that is on its way finds nobody. */
+static void forget_guard(struct cress_attempt *attempt)
+{
+    if (attempt->guard) {
+        attempt->guard->attempt = NULL;
+        attempt->guard = NULL;
+    }
+}
+
+static void free_attempt(struct cress_attempt *attempt)
+{
+    cress_notes_free(attempt->notes);
+    cress_job_log_free(attempt->log);
+    cress_run_clear(&attempt->run);
+    cress_task_release(attempt->run.task);
+    cress_after_free(attempt->after);
+    free(attempt->text);
+    free(attempt->cancel_error);
+    free(attempt->limits);
+    if (attempt->timer_made) {
+        uv_close((uv_handle_t *)&attempt->timer, attempt_closed_cb);
+    } else {
+        free(attempt);
+    }
 }
 
 void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how)
@@ -69,32 +90,20 @@ void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how)
     cress_attempt_stop_waiting(attempt);
     cress_list_remove(&attempt->node);
     cress_ids_remove(&worker->ids, &attempt->by_id);
-    const bool had_held = release_held(attempt);
-    cress_lease_forget(attempt);
+    release_held(attempt);
+    forget_guard(attempt);
     attempt->queue->unacked -= !attempt->is_leased;
     worker->in_hand--;
     worker->processed += attempt->recorded;
-    cress_delivery_settle(worker->services.broker, attempt->delivery, how);
+    worker->effects->settle(worker->services.broker, attempt->delivery, how);
     attempt->delivery = NULL;
-    cress_suspect_leave(attempt);
+    cress_attempt_leave_suspicion(attempt);
     cress_attempt_leave_place(attempt);
-    cress_notes_end(attempt);
-    cress_run_clear(&attempt->run);
-    cress_task_release(attempt->run.task);
-    cress_after_free(attempt->after);
-    free(attempt->text);
-    free(attempt->cancel_error);
-    free(attempt->limits);
-    if (attempt->timer_made) {
-        uv_close((uv_handle_t *)&attempt->timer, free_cb);
-    } else {
-        free(attempt);
-    }
-    if (had_held) {
-        cress_dispatch_next(worker);
-    }
-    cress_worker_attempt_ended(worker);
+    free_attempt(attempt);
+    cress_pump_want(&worker->pump);
 }
+
+/* --- where it is --- */
 
 void cress_attempt_each_active(struct cress_worker *worker, void (*each)(struct cress_attempt *))
 {
@@ -108,16 +117,45 @@ void cress_attempt_each_active(struct cress_worker *worker, void (*each)(struct 
     }
 }
 
+void cress_attempt_enqueue(struct cress_attempt *attempt)
+{
+    cress_list_remove(&attempt->node);
+    cress_lanes_add(&attempt->worker->lanes, attempt->run.job.priority, &attempt->node);
+    cress_pump_want(&attempt->worker->pump);
+}
+
 void cress_attempt_leave_place(struct cress_attempt *attempt)
 {
     if (attempt->has_place) {
         attempt->has_place = false;
         attempt->worker->running--;
-        cress_dispatch_next(attempt->worker);
+        cress_pump_want(&attempt->worker->pump);
     }
 }
 
-static void timer_cb(uv_timer_t *timer)
+void cress_attempt_leave_suspicion(struct cress_attempt *attempt)
+{
+    struct cress_worker *worker = attempt->worker;
+    if (worker->suspect == attempt) {
+        worker->suspect = NULL;
+        worker->suspect_left = true;
+        cress_pump_want(&worker->pump);
+    }
+}
+
+bool cress_must_go_back(const struct cress_attempt *attempt)
+{
+    return attempt->worker->phase != CRESS_WORKER_RUNNING || attempt->queue->paused;
+}
+
+bool cress_was_delivered(const struct cress_attempt *attempt)
+{
+    return attempt->delivery->redelivered || cress_is_copy_of_delivered(attempt->delivery->message);
+}
+
+/* --- waiting --- */
+
+static void attempt_timer_cb(uv_timer_t *timer)
 {
     struct cress_attempt *attempt = timer->data;
     void (*step)(struct cress_attempt *) = attempt->step;
@@ -136,7 +174,7 @@ void cress_attempt_wait(struct cress_attempt *attempt, int64_t ms,
     attempt->step = step;
     /* the loop's idea of now is from the start of its turn, which may have been long */
     uv_update_time(attempt->worker->services.loop);
-    uv_timer_start(&attempt->timer, timer_cb, ms > 0 ? (uint64_t)ms : 0, 0);
+    uv_timer_start(&attempt->timer, attempt_timer_cb, ms > 0 ? (uint64_t)ms : 0, 0);
 }
 
 void cress_attempt_stop_waiting(struct cress_attempt *attempt)
@@ -147,21 +185,29 @@ void cress_attempt_stop_waiting(struct cress_attempt *attempt)
     }
 }
 
-void cress_attempt_again(struct cress_attempt *attempt, void (*step)(struct cress_attempt *attempt),
-                         const char *what, const struct cress_error *err)
+static void log_again(struct cress_attempt *attempt, const char *what,
+                      const struct cress_error *err)
 {
-    struct cress_worker *worker = attempt->worker;
-    if (worker->phase >= CRESS_WORKER_HANDING_BACK) {
-        cress_give_back(attempt);
-        return;
-    }
     uint64_t suppressed;
-    if (cress_log_allow(&worker->waiting_log, LOG_INTERVAL_MS, &suppressed)) {
+    if (cress_log_allow(&attempt->worker->waiting_log, WAITING_LOG_INTERVAL_MS, &suppressed)) {
         cress_log(CRESS_LOG_WARN, "job waits: a step failed and is tried again",
                   CRESS_KV("step", what), CRESS_KV("job", attempt->run.job.id),
                   CRESS_KV("queue", attempt->queue->name), CRESS_KV_ERROR(err),
                   CRESS_KVI("others", suppressed));
     }
+}
+
+void cress_attempt_again(struct cress_attempt *attempt, void (*step)(struct cress_attempt *attempt),
+                         const char *what, const struct cress_error *err)
+{
+    struct cress_worker *worker = attempt->worker;
+    if (worker->phase >= CRESS_WORKER_HANDING_BACK) {
+        cress_list_remove(&attempt->node);
+        cress_list_append(&worker->going_back, &attempt->node);
+        cress_pump_want(&worker->pump);
+        return;
+    }
+    log_again(attempt, what, err);
     attempt->failures++;
     cress_attempt_wait(attempt, cress_backoff_ms(&step_backoff, attempt->failures, cress_random()),
                        step);

@@ -4,9 +4,11 @@
 #define CRESS_WORKER_ATTEMPT_H
 
 #include "common/base/id.h"
-#include "worker/worker.h"
-
-struct cress_guard_note;
+#include "worker/after.h"
+#include "worker/job_log.h"
+#include "worker/notes.h"
+#include "worker/outgoing.h"
+#include "worker/state.h"
 
 enum cress_attempt_phase {
     CRESS_ATTEMPT_WAITING,  /* for its time, for a free place, or for the first delivery of the same
@@ -16,29 +18,47 @@ enum cress_attempt_phase {
     CRESS_ATTEMPT_SETTLING, /* its outcome is being acted on */
 };
 
+/* A message on its way to the broker that may outlive its attempt. */
+struct cress_guard_note {
+    struct cress_attempt *attempt; /* NULL: it has ended meanwhile */
+};
+
+/* A message that is published until the broker has it; see pass_on.h. */
+struct cress_pass {
+    const char *what; /* for the log */
+    void (*write)(const struct cress_attempt *attempt, struct cress_outgoing *out);
+    void (*then)(struct cress_attempt *attempt);
+    void (*refused)(struct cress_attempt *attempt, const struct cress_error *err);
+    bool is_dead;
+    bool is_cut; /* without what foreign publishers have put into its headers */
+};
+
 struct cress_attempt {
     struct cress_run run;   /* what the handler sees; its job borrows from the delivery */
     struct cress_list node; /* in a lane, in worker->active, or in `held` of another attempt */
     struct cress_worker *worker;
     struct cress_delivery *delivery;
+    const struct cress_codec *codec; /* the protocol that it came in */
     struct cress_worker_queue *queue;
     enum cress_attempt_phase phase;
     int64_t behind_ms; /* so much the wall clock is known to be behind, as to when this is due */
     char id_room[CRESS_UUID_TEXT_SIZE]; /* the id of a job that came without one */
 
     struct cress_id_node by_id; /* in worker->ids */
-    struct cress_list
-        held;       /* further deliveries of the same job, which wait for the end of this one */
-    bool has_place; /* counts in worker->running */
+    struct cress_list held;   /* further deliveries of the same job: they wait for this one's end */
+    bool has_place;           /* counts in worker->running */
     struct cress_start start; /* how it was recorded as running */
     bool recorded;            /* the store has confirmed that */
+    bool had_begun;           /* elsewhere, before: it does not expire any more */
     bool adopted;             /* its record was made here, because it ends without having started */
     char *limits;             /* of its task, see common/store/limits.h; NULL: none */
+    bool is_limited;          /* a limit forbids it for now; its timer brings it back */
     bool is_suspect;          /* it may be what kills workers; see suspect.h */
 
     int64_t arrived_ms;             /* the delivery, by the monotonic clock */
     struct cress_guard_note *guard; /* on its way to the broker; see lease.h */
     bool is_leased;                 /* the delivery is acknowledged; only its message is left */
+    bool is_unguardable;            /* the broker refuses its guard for good */
 
     struct cress_after *after; /* the results of earlier jobs, see after.h; NULL: none */
     struct cress_notes *notes; /* what it says while it runs; NULL: nothing so far */
@@ -52,8 +72,9 @@ struct cress_attempt {
     char *text;               /* the result or the error as JSON; owned */
     struct cress_error error; /* for the dead-letter queue and the log */
     int64_t due_ms;           /* retrying: when, by the wall clock */
-    int64_t wait_ms;          /* held back by a limit: for how long */
+    int64_t wait_ms;          /* sent back: for about so long */
     enum cress_settlement settlement;
+    struct cress_pass pass;
     void (*after_follow_up)(struct cress_attempt *attempt);
 
     uv_timer_t timer; /* for whatever it waits for */
@@ -62,27 +83,42 @@ struct cress_attempt {
     unsigned failures;                           /* of the current step, in a row */
 };
 
-/* Takes over `delivery`. The attempt is in worker->active. */
+/* Takes over `delivery`; its run tells `sink`. The attempt is in worker->active. */
 struct cress_attempt *cress_attempt_new(struct cress_worker *worker,
-                                        struct cress_delivery *delivery);
+                                        struct cress_delivery *delivery,
+                                        const struct cress_run_sink *sink);
 
-/* Settles the delivery, sends those that were held by this one into their lanes, and frees. */
+/* Settles the delivery, puts those that were held by this one into their lanes, and frees. What may
+ * follow from it comes with the pump's next turn. */
 void cress_attempt_end(struct cress_attempt *attempt, enum cress_settlement how);
 
 /* Calls `each` for all active attempts, which it may end. */
 void cress_attempt_each_active(struct cress_worker *worker, void (*each)(struct cress_attempt *));
+
+/* Into its lane, from wherever it is: it takes its turn. */
+void cress_attempt_enqueue(struct cress_attempt *attempt);
 
 /* Calls `step` after `ms`; an earlier wait is forgotten. */
 void cress_attempt_wait(struct cress_attempt *attempt, int64_t ms,
                         void (*step)(struct cress_attempt *attempt));
 void cress_attempt_stop_waiting(struct cress_attempt *attempt);
 
-/* `step` failed with `err`: it is done again with backoff, or the delivery goes back to its queue
- * when the worker hands back. `what` names the step for the log. */
+/* `step` failed with `err`: it is done again with backoff, or, when the worker hands back, the
+ * delivery goes back to its queue with the pump's next turn. `what` names the step for the log. */
 void cress_attempt_again(struct cress_attempt *attempt, void (*step)(struct cress_attempt *attempt),
                          const char *what, const struct cress_error *err);
 
-/* Makes its place free; the next job may start before this returns. Twice is harmless. */
+/* Makes its place free. Twice is harmless. */
 void cress_attempt_leave_place(struct cress_attempt *attempt);
+
+/* It waits for something else now: if it was the suspect that runs, or was about to, the next one
+ * gets its turn. */
+void cress_attempt_leave_suspicion(struct cress_attempt *attempt);
+
+/* Whether the worker takes no more, or not from this queue: what waits must go back. */
+bool cress_must_go_back(const struct cress_attempt *attempt);
+
+/* Whether the message was delivered before, itself or as what it is a copy of. */
+bool cress_was_delivered(const struct cress_attempt *attempt);
 
 #endif

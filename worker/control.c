@@ -4,7 +4,6 @@
 
 #include "common/base/text.h"
 #include "common/broker/broker.h"
-#include "worker/attempt.h"
 #include "worker/dispatch.h"
 
 #include <stdlib.h>
@@ -13,15 +12,15 @@
 /* --- jobs that are to stop --- */
 
 /* Is this job to stop? By the time of the answer it may have ended. */
-struct question {
+struct cancel_question {
     struct cress_worker *worker;
     char id[CRESS_ID_MAX + 1];
 };
 
 /* An answer that is lost with the connection is asked for again when there is a new one. */
-static void on_reason(const char *reason, const struct cress_error *err, void *arg)
+static void reason_cb(const char *reason, const struct cress_error *err, void *arg)
 {
-    struct question *question = arg;
+    struct cancel_question *question = arg;
     struct cress_worker *worker = question->worker;
     struct cress_id_node *node = !err && reason ? cress_ids_find(&worker->ids, question->id) : NULL;
     if (node) {
@@ -30,12 +29,12 @@ static void on_reason(const char *reason, const struct cress_error *err, void *a
     free(question);
 }
 
-static void ask_about(struct cress_worker *worker, const char *id)
+static void ask_about_job(struct cress_worker *worker, const char *id)
 {
-    struct question *question = CRESS_NEW(struct question);
+    struct cancel_question *question = CRESS_NEW(struct cancel_question);
     question->worker = worker;
     snprintf(question->id, sizeof question->id, "%s", id);
-    cress_store_cancel_reason(worker->services.store, question->id, on_reason, question);
+    cress_store_cancel_reason(worker->services.store, question->id, reason_cb, question);
 }
 
 static void ask_about_all(struct cress_worker *worker)
@@ -43,14 +42,14 @@ static void ask_about_all(struct cress_worker *worker)
     for (struct cress_list *at = worker->active.next; at != &worker->active; at = at->next) {
         const struct cress_attempt *attempt = CRESS_CONTAINER(at, struct cress_attempt, node);
         if (cress_dispatch_is_under_way(attempt)) {
-            ask_about(worker, attempt->run.job.id);
+            ask_about_job(worker, attempt->run.job.id);
         }
     }
 }
 
 /* --- queues that are paused --- */
 
-static void pause(struct cress_worker *worker, struct cress_worker_queue *queue)
+static void pause_queue(struct cress_worker *worker, struct cress_worker_queue *queue)
 {
     cress_log(CRESS_LOG_INFO, "queue is paused", CRESS_KV("queue", queue->name));
     queue->paused = true;
@@ -60,7 +59,7 @@ static void pause(struct cress_worker *worker, struct cress_worker_queue *queue)
     cress_dispatch_return_waiting(worker);
 }
 
-static void resume(struct cress_worker *worker, struct cress_worker_queue *queue)
+static void resume_queue(struct cress_worker *worker, struct cress_worker_queue *queue)
 {
     cress_log(CRESS_LOG_INFO, "queue is resumed", CRESS_KV("queue", queue->name));
     queue->paused = false;
@@ -77,7 +76,7 @@ static bool is_among(const struct cress_paused_queue *queues, size_t count, cons
     return false;
 }
 
-static void on_paused(const struct cress_paused_queue *queues, size_t count,
+static void paused_cb(const struct cress_paused_queue *queues, size_t count,
                       const struct cress_error *err, void *arg)
 {
     struct cress_worker *worker = arg;
@@ -88,40 +87,41 @@ static void on_paused(const struct cress_paused_queue *queues, size_t count,
         struct cress_worker_queue *queue = &worker->queues[i];
         const bool paused = is_among(queues, count, queue->name);
         if (paused && !queue->paused) {
-            pause(worker, queue);
+            pause_queue(worker, queue);
         } else if (!paused && queue->paused) {
-            resume(worker, queue);
+            resume_queue(worker, queue);
         }
     }
-    cress_worker_consume(worker);
+    worker->on_pauses_known(worker);
 }
 
 /* --- listening --- */
 
 void cress_control_refresh(struct cress_worker *worker)
 {
-    cress_store_paused(worker->services.store, on_paused, worker);
+    cress_store_paused(worker->services.store, paused_cb, worker);
     ask_about_all(worker);
 }
 
-static void on_heard(const char *message, void *arg)
+static void heard_cb(const char *message, void *arg)
 {
     struct cress_worker *worker = arg;
     if (!message) {
         cress_control_refresh(worker);
     } else if (strcmp(message, "queues") == 0) {
-        cress_store_paused(worker->services.store, on_paused, worker);
+        cress_store_paused(worker->services.store, paused_cb, worker);
     } else if (cress_text_starts_with(message, "cancel ")) {
         const char *id = message + strlen("cancel ");
         if (cress_ids_find(&worker->ids, id)) {
-            ask_about(worker, id);
+            ask_about_job(worker, id);
         }
     }
 }
 
-void cress_control_start(struct cress_worker *worker)
+void cress_control_start(struct cress_worker *worker, void (*on_known)(struct cress_worker *worker))
 {
-    worker->control = cress_store_listen(worker->services.store, on_heard, worker);
+    worker->on_pauses_known = on_known;
+    worker->control = cress_store_listen(worker->services.store, heard_cb, worker);
 }
 
 void cress_control_stop(struct cress_worker *worker)

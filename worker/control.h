@@ -7,13 +7,14 @@
 #ifndef CRESS_WORKER_CONTROL_H
 #define CRESS_WORKER_CONTROL_H
 
-#include "worker/worker.h"
+#include "worker/state.h"
 
-/* Begins to listen; the store is open. */
-void cress_control_start(struct cress_worker *worker);
+/* Begins to listen; the store is open. `on_known` is called whenever the store has said which queues
+ * are paused: only then may the worker consume. */
+void cress_control_start(struct cress_worker *worker,
+                         void (*on_known)(struct cress_worker *worker));
 
-/* The store is there, or back: whatever was missed is asked for. The first answer makes the worker
- * consume. */
+/* The store is there, or back: whatever was missed is asked for. */
 void cress_control_refresh(struct cress_worker *worker);
 
 /* Before the store is closed; without a start it does nothing. */

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a delivery to a running handler.
+// What a worker does with deliveries, and when.
 //
-//   delivery -> job? -> due? -> lane -> place free -> first of its id? -> expired? -> record
-//   running -> checks -> handler
+//   delivery -> job? -> due? -> lane -> place free -> first of its id? -> expired? -> begin.h
 //
-// Whatever leaves this path goes to settle.h.
+// Whatever leaves this path goes to settle.h or pass_on.h.
 #ifndef CRESS_WORKER_DISPATCH_H
 #define CRESS_WORKER_DISPATCH_H
 
@@ -13,15 +12,9 @@
 /* Takes over deliveries; `arg` is the worker. For cress_broker_consume(). */
 void cress_dispatch_deliveries_cb(struct cress_list *deliveries, void *arg);
 
-/* Starts waiting jobs while there are free places. */
-void cress_dispatch_next(struct cress_worker *worker);
-
-/* A job that had a place within the limits of `task` has left it: of the jobs that wait for one here
- * on a timer, the next tries at once. Without this a free place would stay so for a moment. */
-void cress_dispatch_limit_freed(struct cress_worker *worker, const char *task);
-
-/* Gives the attempt a place and records it as running; then its handler starts. */
-void cress_dispatch_start(struct cress_attempt *attempt);
+/* The pump's turn: what was given up goes back, the next suspect and those that a limit lets in get
+ * into their lanes, and jobs start while there are places. */
+void cress_dispatch_turn(struct cress_worker *worker);
 
 /* Whether it is recorded as running and has no outcome yet: its handler runs, or is about to. */
 bool cress_dispatch_is_under_way(const struct cress_attempt *attempt);

@@ -2,6 +2,7 @@
 // The log of a running job; see job_log.h.
 #include "worker/job_log.h"
 
+#include "common/base/mem.h"
 #include "common/base/text.h"
 
 #include <inttypes.h>
@@ -14,28 +15,25 @@ enum {
 };
 
 struct cress_job_log {
-    struct cress_attempt *attempt;
+    const struct cress_run *run;
     uv_timer_t timer;         /* until the next piece is sent */
     struct cress_buf pending; /* kept, and not sent yet */
     int64_t total_bytes;
     int64_t kept_bytes; /* from the beginning */
 };
 
-static struct cress_job_log *log_of(struct cress_attempt *attempt)
+struct cress_job_log *cress_job_log_new(const struct cress_run *run)
 {
-    if (!attempt->log) {
-        struct cress_job_log *log = CRESS_NEW(struct cress_job_log);
-        log->attempt = attempt;
-        log->pending = cress_buf_make(SIZE_MAX / 2); /* max_log bounds it */
-        uv_timer_init(attempt->worker->services.loop, &log->timer);
-        log->timer.data = log;
-        attempt->log = log;
-    }
-    return attempt->log;
+    struct cress_job_log *log = CRESS_NEW(struct cress_job_log);
+    log->run = run;
+    log->pending = cress_buf_make(SIZE_MAX / 2); /* max_log bounds it */
+    uv_timer_init(run->services->loop, &log->timer);
+    log->timer.data = log;
+    return log;
 }
 
 /* As UTF-8 without NUL. */
-static char *clean(const char *text, size_t size)
+static char *clean_text(const char *text, size_t size)
 {
     static const char replacement[] = "\xEF\xBF\xBD";
     struct cress_buf out = cress_buf_make(SIZE_MAX);
@@ -56,20 +54,20 @@ static char *clean(const char *text, size_t size)
 
 static int64_t max_bytes(const struct cress_job_log *log)
 {
-    return log->attempt->worker->config->job_max_log_bytes;
+    return log->run->services->config->job_max_log_bytes;
 }
 
-static void ignore_cb(const struct cress_error *err, void *arg)
+static void piece_sent_cb(const struct cress_error *err, void *arg)
 {
     (void)err;
     (void)arg;
 }
 
 /* The record is kept for store.ttl from its end, which comes within the job's timeout from now. */
-static int64_t ttl_ms(const struct cress_attempt *attempt)
+static int64_t ttl_ms(const struct cress_run *run)
 {
-    const int64_t ms = attempt->worker->config->store_ttl_ms;
-    return ms > 0 ? ms + attempt->run.job.timeout_ms : 0;
+    const int64_t ms = run->services->config->store_ttl_ms;
+    return ms > 0 ? ms + run->job.timeout_ms : 0;
 }
 
 /* Sends the first `size` bytes of what is pending. */
@@ -78,16 +76,16 @@ static void send_piece(struct cress_job_log *log, size_t size)
     if (size == 0) {
         return;
     }
-    char *text = clean(log->pending.data, size);
+    char *text = clean_text(log->pending.data, size);
     const struct cress_log_piece piece = {
-        .id = log->attempt->run.job.id,
-        .attempt = log->attempt->run.job.attempt,
+        .id = log->run->job.id,
+        .attempt = log->run->job.attempt,
         .text = text,
         .size = strlen(text),
         .full_bytes = max_bytes(log) + CRESS_RUN_LOG_MAX,
-        .ttl_ms = ttl_ms(log->attempt),
+        .ttl_ms = ttl_ms(log->run),
     };
-    cress_store_log_add(log->attempt->worker->services.store, &piece, ignore_cb, NULL);
+    cress_store_log_add(log->run->services->store, &piece, piece_sent_cb, NULL);
     free(text);
     cress_buf_drop(&log->pending, size);
 }
@@ -102,7 +100,7 @@ static size_t whole_lines(const struct cress_job_log *log)
     return size;
 }
 
-static void interval_over_cb(uv_timer_t *timer)
+static void piece_due_cb(uv_timer_t *timer)
 {
     struct cress_job_log *log = timer->data;
     send_piece(log, whole_lines(log));
@@ -121,13 +119,12 @@ static void keep_beginning(struct cress_job_log *log, const char *text, size_t s
         const size_t lines = whole_lines(log);
         send_piece(log, lines > 0 ? lines : log->pending.size);
     } else if (!uv_is_active((uv_handle_t *)&log->timer)) {
-        uv_timer_start(&log->timer, interval_over_cb, INTERVAL_MS, 0);
+        uv_timer_start(&log->timer, piece_due_cb, INTERVAL_MS, 0);
     }
 }
 
-void cress_job_log_add(struct cress_attempt *attempt, const char *text, size_t size)
+void cress_job_log_add(struct cress_job_log *log, const char *text, size_t size)
 {
-    struct cress_job_log *log = log_of(attempt);
     log->total_bytes += (int64_t)size;
     keep_beginning(log, text, size);
 }
@@ -146,33 +143,28 @@ static void add_end(struct cress_job_log *log, const char *tail, size_t tail_siz
     cress_buf_add(&log->pending, tail + tail_size - shown, shown);
 }
 
-char *cress_job_log_finish(struct cress_attempt *attempt)
+char *cress_job_log_finish(struct cress_job_log *log)
 {
-    struct cress_job_log *log = attempt->log;
-    if (!log) {
-        return NULL;
-    }
     uv_timer_stop(&log->timer);
     size_t tail_size;
-    const char *tail = cress_run_log_tail(&attempt->run, &tail_size);
+    const char *tail = cress_run_log_tail(log->run, &tail_size);
     if (max_bytes(log) > 0) {
         add_end(log, tail, tail_size);
         send_piece(log, log->pending.size);
     }
-    return clean(tail, tail_size);
+    return clean_text(tail, tail_size);
 }
 
-static void free_cb(uv_handle_t *timer)
+static void log_closed_cb(uv_handle_t *timer)
 {
     struct cress_job_log *log = timer->data;
     cress_buf_free(&log->pending);
     free(log);
 }
 
-void cress_job_log_end(struct cress_attempt *attempt)
+void cress_job_log_free(struct cress_job_log *log)
 {
-    if (attempt->log) {
-        uv_close((uv_handle_t *)&attempt->log->timer, free_cb);
-        attempt->log = NULL;
+    if (log) {
+        uv_close((uv_handle_t *)&log->timer, log_closed_cb);
     }
 }

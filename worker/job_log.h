@@ -14,17 +14,21 @@
 #ifndef CRESS_WORKER_JOB_LOG_H
 #define CRESS_WORKER_JOB_LOG_H
 
-#include "worker/attempt.h"
+#include "worker/handler/handler.h"
+
+struct cress_job_log;
+
+/* Of `run`, which outlives it. */
+struct cress_job_log *cress_job_log_new(const struct cress_run *run);
 
 /* cress_run_log() of handler.h. */
-void cress_job_log_add(struct cress_attempt *attempt, const char *text, size_t size);
+void cress_job_log_add(struct cress_job_log *log, const char *text, size_t size);
 
 /* Sends what is left, before the outcome is recorded, so that who sees the outcome sees the log.
- * Returns the last CRESS_RUN_LOG_MAX bytes as UTF-8, or NULL when nothing was logged; the caller
- * frees. Once for each attempt. */
-char *cress_job_log_finish(struct cress_attempt *attempt);
+ * Returns the last CRESS_RUN_LOG_MAX bytes as UTF-8; the caller frees. Once for each log. */
+char *cress_job_log_finish(struct cress_job_log *log);
 
-/* Forgets it; with the attempt. */
-void cress_job_log_end(struct cress_attempt *attempt);
+/* Frees it; NULL does nothing. */
+void cress_job_log_free(struct cress_job_log *log);
 
 #endif

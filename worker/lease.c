@@ -3,32 +3,10 @@
 #include "worker/lease.h"
 
 #include "common/base/clock.h"
+#include "common/base/mem.h"
 #include "common/broker/topology.h"
-#include "worker/give_back.h"
-#include "worker/outgoing.h"
-#include "worker/settle.h"
 
 #include <stdlib.h>
-
-/* A guard on its way to the broker. */
-struct cress_guard_note {
-    struct cress_attempt *attempt; /* NULL: it has ended meanwhile */
-};
-
-const char *cress_lease_of(const struct cress_attempt *attempt)
-{
-    const struct cress_header *header =
-        cress_message_header(attempt->delivery->message, CRESS_HEADER_LEASE);
-    return header && header->kind == CRESS_HEADER_TEXT && header->text[0] ? header->text : NULL;
-}
-
-void cress_lease_forget(struct cress_attempt *attempt)
-{
-    if (attempt->guard) {
-        attempt->guard->attempt = NULL;
-        attempt->guard = NULL;
-    }
-}
 
 /* --- one that runs --- */
 
@@ -39,27 +17,36 @@ static void let_go(struct cress_attempt *attempt)
               CRESS_KV("job", attempt->run.job.id), CRESS_KV("task", attempt->run.job.task),
               CRESS_KV("queue", attempt->queue->name),
               CRESS_KVI("lease_ms", worker->config->worker_lease_ms));
-    cress_delivery_ack_now(worker->services.broker, attempt->delivery);
+    worker->effects->ack_now(worker->services.broker, attempt->delivery);
     attempt->is_leased = true;
     attempt->queue->unacked--;
 }
 
-/* A guard that could not be published is tried again at the next check. One whose attempt has an
- * outcome is not needed, and will find that. */
+/* A guard that could not be published is tried again at the next check, unless the broker refuses it
+ * for good: then the delivery is held until RabbitMQ takes it away. One whose attempt has an outcome
+ * is not needed, and will find that. */
 static void guarded_cb(const struct cress_error *err, void *arg)
 {
     struct cress_guard_note *note = arg;
     struct cress_attempt *attempt = note->attempt;
     free(note);
-    if (attempt) {
-        attempt->guard = NULL;
-        if (!err && attempt->phase == CRESS_ATTEMPT_RUNNING) {
-            let_go(attempt);
-        }
+    if (!attempt) {
+        return;
+    }
+    attempt->guard = NULL;
+    if (!err && attempt->phase == CRESS_ATTEMPT_RUNNING) {
+        let_go(attempt);
+    } else if (err && err->status == CRESS_TOO_LARGE) {
+        attempt->is_unguardable = true;
+        cress_log(CRESS_LOG_WARN,
+                  "job runs for long, and the broker takes no copy of its message: it is run twice "
+                  "when it exceeds RabbitMQ's consumer_timeout",
+                  CRESS_KV("job", attempt->run.job.id), CRESS_KV("queue", attempt->queue->name),
+                  CRESS_KV_ERROR(err));
     }
 }
 
-static void guard(struct cress_attempt *attempt)
+static void publish_guard(struct cress_attempt *attempt)
 {
     const struct cress_worker *worker = attempt->worker;
     const int64_t lease_ms = worker->config->worker_lease_ms;
@@ -67,19 +54,20 @@ static void guard(struct cress_attempt *attempt)
     struct cress_job job = attempt->run.job;
     struct cress_outgoing out;
     job.not_before_ms = now_ms + lease_ms;
-    cress_outgoing_guard(&out, &job, attempt->delivery->message, worker->id, now_ms);
+    cress_outgoing_guard(&out, attempt->codec, &job, attempt->delivery->message, worker->id,
+                         now_ms);
     attempt->guard = CRESS_NEW(struct cress_guard_note);
     attempt->guard->attempt = attempt;
-    cress_broker_publish(worker->services.broker, &out.message, lease_ms, guarded_cb,
-                         attempt->guard);
+    worker->effects->publish(worker->services.broker, &out.message, lease_ms, guarded_cb,
+                             attempt->guard);
 }
 
-void cress_lease_renew(struct cress_attempt *attempt)
+void cress_lease_renew(struct cress_attempt *attempt, cress_refused_fn refused)
 {
     attempt->run.job.not_before_ms =
         cress_clock_wall_ms() + attempt->worker->config->worker_lease_ms;
     cress_attempt_leave_place(attempt);
-    cress_settle_send_on(attempt);
+    cress_pass_on_later(attempt, refused);
 }
 
 /* --- all of them --- */
@@ -90,7 +78,7 @@ static bool is_old(const struct cress_attempt *attempt)
 }
 
 /* Those of one priority came one after the other, so the first young one ends the search. */
-static void return_waiting(struct cress_worker *worker, struct cress_list *lane)
+static void return_old(struct cress_worker *worker, struct cress_list *lane)
 {
     while (!cress_list_is_empty(lane)) {
         struct cress_attempt *attempt = CRESS_CONTAINER(lane->next, struct cress_attempt, node);
@@ -103,7 +91,7 @@ static void return_waiting(struct cress_worker *worker, struct cress_list *lane)
 }
 
 /* Further deliveries of a job that runs here. */
-static void return_held(struct cress_attempt *attempt)
+static void return_old_held(struct cress_attempt *attempt)
 {
     struct cress_list all;
     struct cress_list *node;
@@ -119,25 +107,26 @@ static void return_held(struct cress_attempt *attempt)
     }
 }
 
-static void check(struct cress_attempt *attempt)
+static void check_lease(struct cress_attempt *attempt)
 {
-    return_held(attempt);
+    return_old_held(attempt);
     if (!is_old(attempt)) {
         return;
     }
     if (attempt->phase == CRESS_ATTEMPT_WAITING) {
         cress_give_back(attempt);
-    } else if (attempt->phase == CRESS_ATTEMPT_RUNNING && !attempt->is_leased && !attempt->guard) {
-        guard(attempt);
+    } else if (attempt->phase == CRESS_ATTEMPT_RUNNING && !attempt->is_leased && !attempt->guard &&
+               !attempt->is_unguardable) {
+        publish_guard(attempt);
     }
 }
 
 void cress_lease_check(struct cress_worker *worker)
 {
     for (int i = 0; i < CRESS_PRIORITY_COUNT; i++) {
-        return_waiting(worker, &worker->lanes.lists[i]);
+        return_old(worker, &worker->lanes.lists[i]);
     }
-    cress_attempt_each_active(worker, check);
+    cress_attempt_each_active(worker, check_lease);
 }
 
 void cress_lease_announce(const struct cress_config *config)

@@ -22,19 +22,13 @@
 #ifndef CRESS_WORKER_LEASE_H
 #define CRESS_WORKER_LEASE_H
 
-#include "worker/attempt.h"
+#include "worker/pass_on.h"
 
-/* Looks for deliveries that have been held for a lease. Called now and again. */
+/* Looks for deliveries that have been held for a lease. Called on the worker's beat. */
 void cress_lease_check(struct cress_worker *worker);
 
 /* The attempt, a guard, has been answered that its job runs: sends it on for another lease. */
-void cress_lease_renew(struct cress_attempt *attempt);
-
-/* The worker that a guard names; NULL when the attempt is no guard. */
-const char *cress_lease_of(const struct cress_attempt *attempt);
-
-/* The attempt ends: a guard that is on its way no longer concerns it. */
-void cress_lease_forget(struct cress_attempt *attempt);
+void cress_lease_renew(struct cress_attempt *attempt, cress_refused_fn refused);
 
 /* Says in the log what RabbitMQ must be set to. */
 void cress_lease_announce(const struct cress_config *config);

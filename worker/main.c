@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // cress-worker: reads its arguments, and runs one worker, or several under a supervisor, until
 // SIGTERM.
+#include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/base/stdio.h"
 #include "common/base/version.h"
 #include "worker/handler/plugin.h"
@@ -161,7 +163,7 @@ static void closed_cb(void *arg)
     if (process->has_parent) {
         uv_close((uv_handle_t *)&process->parent, NULL);
     }
-    if (process->worker->in_hand > 0) {
+    if (cress_worker_in_hand(process->worker) > 0) {
         uv_stop(&process->loop); /* a handler that cannot be stopped must not keep the process */
     }
 }

@@ -25,6 +25,7 @@ static bool has_header(const struct cress_outgoing *out, const char *name)
 static void add_header(struct cress_outgoing *out, struct cress_header header)
 {
     if (out->message.header_count < CRESS_OUTGOING_HEADER_MAX) {
+        out->carried[out->message.header_count] = false;
         out->headers[out->message.header_count++] = header;
     }
 }
@@ -44,38 +45,46 @@ static void carry_headers(struct cress_outgoing *out, const struct cress_message
     for (size_t i = 0; i < original->header_count; i++) {
         const struct cress_header *header = &original->headers[i];
         if (header->kind != CRESS_HEADER_OTHER && !is_of_the_message(header->name) &&
-            !has_header(out, header->name)) {
-            add_header(out, *header);
+            !has_header(out, header->name) &&
+            out->message.header_count < CRESS_OUTGOING_HEADER_MAX) {
+            out->carried[out->message.header_count] = true;
+            out->headers[out->message.header_count++] = *header;
         }
     }
 }
 
 /* All but the original's headers. */
-static void begin_job(struct cress_outgoing *out, const struct cress_job *job,
-                      const struct cress_message *original, int64_t now_ms)
+static void begin_job(struct cress_outgoing *out, const struct cress_codec *codec,
+                      const struct cress_job *job, const struct cress_message *original,
+                      int64_t now_ms)
 {
-    cress_route_message(job, now_ms, out->headers, &out->route, &out->message);
+    codec->write(job, out->headers, &out->message);
+    memset(out->carried, 0, sizeof out->carried);
+    cress_route_job(job->queue, job->priority, job->not_before_ms - now_ms, &out->route);
+    out->message.exchange = out->route.exchange;
+    out->message.routing_key = out->route.routing_key;
     out->message.app_id = original->app_id;
     out->message.correlation_id = original->correlation_id;
     out->message.headers = out->headers;
 }
 
-void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
-                        const struct cress_message *original, int64_t now_ms)
+void cress_outgoing_job(struct cress_outgoing *out, const struct cress_codec *codec,
+                        const struct cress_job *job, const struct cress_message *original,
+                        int64_t now_ms)
 {
-    begin_job(out, job, original, now_ms);
+    begin_job(out, codec, job, original, now_ms);
     carry_headers(out, original);
 }
 
-void cress_outgoing_later(struct cress_outgoing *out, const struct cress_job *job,
-                          const struct cress_message *original, bool was_delivered, int64_t wait_ms,
-                          int64_t now_ms)
+void cress_outgoing_later(struct cress_outgoing *out, const struct cress_codec *codec,
+                          const struct cress_job *job, const struct cress_message *original,
+                          bool was_delivered, int64_t wait_ms, int64_t now_ms)
 {
     struct cress_job later = *job;
     struct cress_route route;
     cress_route_job(job->queue, job->priority, wait_ms, &route);
     later.not_before_ms = now_ms + route.delay_ms;
-    begin_job(out, &later, original, now_ms);
+    begin_job(out, codec, &later, original, now_ms);
     add_delivered(out, was_delivered);
     carry_headers(out, original);
     out->route = route;
@@ -83,10 +92,11 @@ void cress_outgoing_later(struct cress_outgoing *out, const struct cress_job *jo
     out->message.due_ms = 0; /* it keeps this delay, however late it is sent */
 }
 
-void cress_outgoing_guard(struct cress_outgoing *out, const struct cress_job *job,
-                          const struct cress_message *original, const char *lease, int64_t now_ms)
+void cress_outgoing_guard(struct cress_outgoing *out, const struct cress_codec *codec,
+                          const struct cress_job *job, const struct cress_message *original,
+                          const char *lease, int64_t now_ms)
 {
-    begin_job(out, job, original, now_ms);
+    begin_job(out, codec, job, original, now_ms);
     add_header(out, (struct cress_header){.name = CRESS_HEADER_LEASE, .text = lease});
     carry_headers(out, original);
 }
@@ -129,20 +139,28 @@ void cress_outgoing_dead(struct cress_outgoing *out, const struct cress_message 
     carry_headers(out, original);
 }
 
-void cress_outgoing_reply(struct cress_outgoing *out, const struct cress_job *job,
-                          const struct cress_message *original, enum cress_state state,
-                          const char *body, size_t body_size)
+void cress_outgoing_cut(struct cress_outgoing *out)
 {
-    out->message = (struct cress_message){
-        .exchange = "",
-        .routing_key = job->reply_to,
-        .type = job->task,
-        .message_id = job->id,
-        .content_type = "application/json",
-        .correlation_id = original->correlation_id ? original->correlation_id : job->id,
-        .headers = out->headers,
-        .body = body,
-        .body_size = body_size,
-    };
-    add_header(out, (struct cress_header){.name = "state", .text = cress_state_word(state)});
+    size_t kept = 0;
+    for (size_t i = 0; i < out->message.header_count; i++) {
+        if (!out->carried[i]) {
+            out->carried[kept] = false;
+            out->headers[kept++] = out->headers[i];
+        }
+    }
+    out->message.header_count = kept;
+    out->message.correlation_id = NULL;
+    out->message.app_id = NULL;
+}
+
+const char *cress_lease_of(const struct cress_message *message)
+{
+    const struct cress_header *header = cress_message_header(message, CRESS_HEADER_LEASE);
+    return header && header->kind == CRESS_HEADER_TEXT && header->text[0] ? header->text : NULL;
+}
+
+bool cress_is_copy_of_delivered(const struct cress_message *message)
+{
+    const struct cress_header *header = cress_message_header(message, CRESS_HEADER_REDELIVERED);
+    return header && header->number != 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The messages that a worker sends on: a job's next hop or next attempt, the copy of a message for
-// the dead-letter queue, the reply to a caller.
+// the dead-letter queue.
 //
 // What a foreign publisher put into a message's headers travels along. The broker's own headers do
 // not: RabbitMQ before 4.0 takes a republished x-death for a cycle and drops the message. Pure; any
@@ -11,7 +11,7 @@
 #include "common/base/status.h"
 #include "common/broker/topology.h"
 #include "common/job/job.h"
-#include "common/job/state.h"
+#include "worker/codec.h"
 
 /* Headers that say something about a message and not about its job: what it is a copy of had been
  * delivered before (give_back.h); the worker that runs the job without a delivery (lease.h). */
@@ -25,28 +25,30 @@ enum { CRESS_OUTGOING_HEADER_MAX = 64 };
 struct cress_outgoing {
     struct cress_message message;
     struct cress_header headers[CRESS_OUTGOING_HEADER_MAX];
+    bool carried[CRESS_OUTGOING_HEADER_MAX]; /* which of them the original's publisher wrote */
     struct cress_route route;
     char origin[CRESS_ROUTE_NAME_MAX];
 };
 
-/* `job`, which came as `original`, on its way to its queue: through the longest delay queue that is
- * not too long. */
-void cress_outgoing_job(struct cress_outgoing *out, const struct cress_job *job,
-                        const struct cress_message *original, int64_t now_ms);
+/* `job`, which came as `original` and was read by `codec`, on its way to its queue: through the
+ * longest delay queue that is not too long. */
+void cress_outgoing_job(struct cress_outgoing *out, const struct cress_codec *codec,
+                        const struct cress_job *job, const struct cress_message *original,
+                        int64_t now_ms);
 
 /* The same, on its way back to its queue after about `wait_ms`: through one delay queue, and due
  * when it comes out of it. */
-void cress_outgoing_later(struct cress_outgoing *out, const struct cress_job *job,
-                          const struct cress_message *original, bool was_delivered, int64_t wait_ms,
-                          int64_t now_ms);
+void cress_outgoing_later(struct cress_outgoing *out, const struct cress_codec *codec,
+                          const struct cress_job *job, const struct cress_message *original,
+                          bool was_delivered, int64_t wait_ms, int64_t now_ms);
 
-/* The same, as the guard of worker `lease`, which runs the job. */
-void cress_outgoing_guard(struct cress_outgoing *out, const struct cress_job *job,
-                          const struct cress_message *original, const char *lease, int64_t now_ms);
+/* As cress_outgoing_job(), as the guard of worker `lease`, which runs the job. */
+void cress_outgoing_guard(struct cress_outgoing *out, const struct cress_codec *codec,
+                          const struct cress_job *job, const struct cress_message *original,
+                          const char *lease, int64_t now_ms);
 
 /* A copy of `original`, a message of `queue` with `priority`, for the same queue. As the original
- * would be, it is redelivered. With
- * `lease` it is the guard of that worker. */
+ * would be, it is redelivered. With `lease` it is the guard of that worker. */
 void cress_outgoing_again(struct cress_outgoing *out, const struct cress_message *original,
                           const char *queue, enum cress_priority priority, const char *lease);
 
@@ -56,11 +58,14 @@ void cress_outgoing_dead(struct cress_outgoing *out, const struct cress_message 
                          const char *queue, enum cress_priority priority,
                          const struct cress_error *reason, int64_t now_ms);
 
-/* The end of `job` for the queue that it names in reply_to: the result or the error as the body,
- * the state in the header `state`. The correlation_id is the caller's own, as in RabbitMQ's
- * tutorial six; else the job's id, which is also the message_id. */
-void cress_outgoing_reply(struct cress_outgoing *out, const struct cress_job *job,
-                          const struct cress_message *original, enum cress_state state,
-                          const char *body, size_t body_size);
+/* Takes away what a foreign publisher has put into the headers: for a message that the broker
+ * refuses as too large. */
+void cress_outgoing_cut(struct cress_outgoing *out);
+
+/* The worker that a guard names; NULL when the message is no guard. */
+const char *cress_lease_of(const struct cress_message *message);
+
+/* Whether it is a copy of a message that had been delivered before. */
+bool cress_is_copy_of_delivered(const struct cress_message *message);
 
 #endif

@@ -5,18 +5,11 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/base/version.h"
-#include "common/submit/follow_up.h"
-#include "worker/lease.h"
 
 #include <string.h>
 #include <unistd.h>
 
-enum { REPORT_MAX_BYTES = 1 << 20, BEATS_UNTIL_GONE = 5 };
-
-int64_t cress_presence_ttl_ms(const struct cress_config *config)
-{
-    return BEATS_UNTIL_GONE * config->worker_heartbeat_ms;
-}
+enum { REPORT_MAX_BYTES = 1 << 20 };
 
 static void add_text(struct cress_buf *out, const char *text)
 {
@@ -77,7 +70,7 @@ static void write_report(const struct cress_worker *worker, struct cress_buf *ou
 }
 
 /* What could not be done is in the store still: the next beat finds it. */
-static void followed_up_cb(const struct cress_error *err, void *arg)
+static void left_over_done_cb(const struct cress_error *err, void *arg)
 {
     struct cress_worker *worker = arg;
     (void)err;
@@ -92,10 +85,11 @@ static void reported_cb(bool follow, const struct cress_error *err, void *arg)
         return;
     }
     worker->following_up = true;
-    cress_follow_up(cress_services_door(&worker->services, 0), "", followed_up_cb, worker);
+    worker->effects->follow_up(cress_services_door(&worker->services, 0), "", left_over_done_cb,
+                               worker);
 }
 
-void cress_presence_beat(struct cress_worker *worker)
+void cress_presence_report(struct cress_worker *worker)
 {
     /* one that is closing has said goodbye, or is about to, and its tasks are gone */
     if (worker->phase == CRESS_WORKER_CLOSING ||
@@ -105,18 +99,6 @@ void cress_presence_beat(struct cress_worker *worker)
     struct cress_buf report = cress_buf_make(REPORT_MAX_BYTES);
     write_report(worker, &report);
     cress_store_beat(worker->services.store, worker->id, cress_buf_text(&report),
-                     cress_presence_ttl_ms(worker->config), reported_cb, worker);
+                     cress_worker_ttl_ms(worker->config), reported_cb, worker);
     cress_buf_free(&report);
-}
-
-static void beat_cb(uv_timer_t *timer)
-{
-    cress_lease_check(timer->data);
-    cress_presence_beat(timer->data);
-}
-
-void cress_presence_start(struct cress_worker *worker)
-{
-    const uint64_t interval_ms = (uint64_t)worker->config->worker_heartbeat_ms;
-    uv_timer_start(&worker->beat, beat_cb, interval_ms, interval_ms);
 }

@@ -10,14 +10,9 @@
 #ifndef CRESS_WORKER_PRESENCE_H
 #define CRESS_WORKER_PRESENCE_H
 
-#include "worker/worker.h"
+#include "worker/state.h"
 
-/* After this a worker that reports no more counts as gone. */
-int64_t cress_presence_ttl_ms(const struct cress_config *config);
-
-void cress_presence_start(struct cress_worker *worker);
-
-/* Reports now, out of turn: something changed that people wait for. */
-void cress_presence_beat(struct cress_worker *worker);
+/* Reports: on the worker's beat, and out of turn when something changed that people wait for. */
+void cress_presence_report(struct cress_worker *worker);
 
 #endif

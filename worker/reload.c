@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A changed configuration for a running worker (SIGHUP): cress_worker_reload() of worker.h.
 #include "common/base/log.h"
-#include "worker/dispatch.h"
+#include "worker/state.h"
+#include "worker/ticker.h"
 #include "worker/worker.h"
 
 #include <stdlib.h>
@@ -39,8 +40,8 @@ bool cress_worker_is_live(const char *section, const char *key)
     return false;
 }
 
-static void log_cb(const char *section, const char *key, const char *before, const char *after,
-                   void *arg)
+static void log_change_cb(const char *section, const char *key, const char *before,
+                          const char *after, void *arg)
 {
     (void)arg;
     const bool is_live = cress_worker_is_live(section, key);
@@ -57,10 +58,10 @@ void cress_worker_reload(struct cress_worker *worker, const struct cress_config 
         return; /* nothing is left that could go over to it */
     }
     const struct cress_config *before = worker->config;
-    cress_config_diff(before, config, log_cb, NULL);
+    cress_config_diff(before, config, log_change_cb, NULL);
     worker->services.config = worker->config = config;
     cress_tasks_reload(worker->tasks, before, config);
     cress_ticker_reload(worker->ticker, config);
     cress_log(CRESS_LOG_INFO, "configuration read again");
-    cress_dispatch_next(worker); /* there may be more places now */
+    cress_pump_want(&worker->pump); /* there may be more places now */
 }

@@ -1,32 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 // What follows an outcome; see settle.h.
+//
+// The steps are read from the end: each calls the one that must follow it, so the last ones come
+// first in this file.
+//
+//   outcome -> [bury | pass on] -> record_end -> follow_up -> reply -> acknowledge
+//
+// Any step may be done twice, after a crash or because the answer to the first time was lost. So
+// every step first asks what the world says now, and takes "already so" for its own work.
 #include "worker/settle.h"
 
 #include "common/base/clock.h"
-#include "common/submit/follow_up.h"
-#include "worker/dispatch.h"
-#include "worker/give_back.h"
-#include "worker/job_log.h"
-#include "worker/lease.h"
-#include "worker/notes.h"
-#include "worker/outgoing.h"
+#include "common/base/mem.h"
+#include "worker/pass_on.h"
 #include "worker/retry.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOG_INTERVAL_MS = 1000 };
+enum { FAILED_LOG_INTERVAL_MS = 1000 };
+
+static void start_settling(struct cress_attempt *attempt, enum cress_state end)
+{
+    attempt->phase = CRESS_ATTEMPT_SETTLING;
+    attempt->end = end;
+}
 
 /* --- the last steps --- */
 
+/* A dead letter that could not be copied is settled as CRESS_DEAD: the broker moves the original. */
 static void acknowledge(struct cress_attempt *attempt)
 {
     cress_attempt_end(attempt, attempt->settlement);
 }
 
-/* The caller that waits for a reply may have gone, and its queue with it: that is no fault of the
- * job. */
+/* A reply is tried once. The caller that waits for it may have gone, and its queue with it: that is
+ * no fault of the job, and waiting for such a queue would hold up the jobs behind. Only a worker
+ * that is closing (CRESS_CANCELLED: nothing was sent) gives the message back, so that another one
+ * finds the record's end and replies. */
 static void replied_cb(const struct cress_error *err, void *arg)
 {
     struct cress_attempt *attempt = arg;
@@ -41,47 +53,61 @@ static void replied_cb(const struct cress_error *err, void *arg)
     acknowledge(attempt);
 }
 
+/* After the record: who hears the reply and then asks for the record must find what was said. A job
+ * that will be tried again has no end yet, and nobody is told of it. */
 static void reply(struct cress_attempt *attempt)
 {
+    const struct cress_worker *worker = attempt->worker;
     if (!attempt->run.job.reply_to || !attempt->text || !cress_state_is_terminal(attempt->end)) {
         acknowledge(attempt);
         return;
     }
-    struct cress_outgoing out;
-    cress_outgoing_reply(&out, &attempt->run.job, attempt->delivery->message, attempt->end,
-                         attempt->text, strlen(attempt->text));
-    cress_broker_publish(attempt->worker->services.broker, &out.message, 0, replied_cb, attempt);
+    const struct cress_reply said = {
+        .job = &attempt->run.job,
+        .original = attempt->delivery->message,
+        .state = attempt->end,
+        .body = attempt->text,
+        .body_size = strlen(attempt->text),
+    };
+    struct cress_header headers[CRESS_JOB_HEADER_MAX];
+    struct cress_message message;
+    attempt->codec->reply(&said, headers, &message);
+    worker->effects->publish(worker->services.broker, &message, 0, replied_cb, attempt);
 }
 
 /* --- what follows the end --- */
 
-static void follow_up(struct cress_attempt *attempt);
+static void follow_up_step(struct cress_attempt *attempt);
 
 static void followed_up_cb(const struct cress_error *err, void *arg)
 {
     struct cress_attempt *attempt = arg;
     if (err) {
-        cress_attempt_again(attempt, follow_up, "do what follows", err);
+        cress_attempt_again(attempt, follow_up_step, "do what follows", err);
         return;
     }
     attempt->failures = 0;
     attempt->after_follow_up(attempt);
 }
 
-static void follow_up(struct cress_attempt *attempt)
+static void follow_up_step(struct cress_attempt *attempt)
 {
-    cress_follow_up(cress_services_door(&attempt->worker->services, 0), attempt->run.job.id,
-                    followed_up_cb, attempt);
+    const struct cress_worker *worker = attempt->worker;
+    worker->effects->follow_up(cress_services_door(&worker->services, 0), attempt->run.job.id,
+                               followed_up_cb, attempt);
 }
 
-/* The delivery is not settled before that is safe: a crash repeats it. */
+/* Jobs that wait for this one, and the completion of its batch, have no message of their own yet:
+ * until they are published, this delivery is what brings somebody to do it. So it is not settled
+ * before, and a crash repeats the step. */
 static void follow_up_then(struct cress_attempt *attempt,
                            void (*next)(struct cress_attempt *attempt))
 {
     attempt->after_follow_up = next;
-    follow_up(attempt);
+    follow_up_step(attempt);
 }
 
+/* `follow`: whoever ended the job may have died before it did what follows. */
 void cress_settle_drop(struct cress_attempt *attempt, bool follow)
 {
     cress_attempt_leave_place(attempt);
@@ -125,8 +151,8 @@ static void become_cancelled(struct cress_attempt *attempt)
 static void record_end(struct cress_attempt *attempt);
 static void record_again(struct cress_attempt *attempt);
 
-/* The record was lost while the job ran (a flushed store): it is made once more, so that the result
- * has a place. */
+/* SUSPECT is what the store may answer to any start; here it is no question any more whether the
+ * job kills workers, for it has run. */
 static void remade_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
                       const struct cress_error *err, void *arg)
 {
@@ -141,10 +167,13 @@ static void remade_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
     }
 }
 
+/* The record was lost while the job ran (a flushed store): it is made once more, as running, so that
+ * the result has a place. */
 static void record_again(struct cress_attempt *attempt)
 {
+    const struct cress_worker *worker = attempt->worker;
     attempt->start.limits = NULL; /* it has run: no limit can forbid that any more */
-    cress_store_start(attempt->worker->services.store, &attempt->start, remade_cb, attempt);
+    worker->effects->start(worker->services.store, &attempt->start, remade_cb, attempt);
 }
 
 static void adopt(struct cress_attempt *attempt);
@@ -160,10 +189,12 @@ static void adopted_cb(const struct cress_error *err, void *arg)
     record_end(attempt);
 }
 
-/* Nobody has made a record of it, and it shall say what became of the job. */
+/* A foreign client's job that expires has no record: nobody has made one, and a start, which would,
+ * never comes. It gets one all the same, to say what became of the job. */
 static void adopt(struct cress_attempt *attempt)
 {
-    cress_store_adopt(attempt->worker->services.store, &attempt->run.job, adopted_cb, attempt);
+    const struct cress_worker *worker = attempt->worker;
+    worker->effects->adopt(worker->services.store, &attempt->run.job, adopted_cb, attempt);
 }
 
 static void count_end(struct cress_attempt *attempt)
@@ -174,7 +205,7 @@ static void count_end(struct cress_attempt *attempt)
     }
     worker->failed++;
     uint64_t suppressed;
-    if (cress_log_allow(&worker->failed_log, LOG_INTERVAL_MS, &suppressed)) {
+    if (cress_log_allow(&worker->failed_log, FAILED_LOG_INTERVAL_MS, &suppressed)) {
         cress_log(CRESS_LOG_WARN, "job failed, its message is in the dead-letter queue",
                   CRESS_KV("job", attempt->run.job.id), CRESS_KV("task", attempt->run.job.task),
                   CRESS_KV("queue", attempt->queue->name), CRESS_KV_ERROR(&attempt->error),
@@ -182,43 +213,23 @@ static void count_end(struct cress_attempt *attempt)
     }
 }
 
-static void ended_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
-                     void *arg)
+/* The store has given its place to nobody: those that wait for it here ask again now, rather than
+ * when their timers are up. */
+static void free_limit(struct cress_attempt *attempt)
 {
-    struct cress_attempt *attempt = arg;
-    if (err) {
-        cress_attempt_again(attempt, record_end, "record outcome", err);
-        return;
-    }
-    if (verdict == CRESS_VERDICT_MISSING && attempt->recorded) {
-        record_again(attempt);
-        return;
-    }
-    if (verdict == CRESS_VERDICT_MISSING && attempt->end == CRESS_STATE_EXPIRED &&
-        !attempt->adopted) {
-        adopt(attempt);
-        return;
-    }
-    if (verdict == CRESS_VERDICT_STALE && attempt->end == CRESS_STATE_EXPIRED) {
-        free(attempt->text);
-        attempt->text = NULL;
-        cress_dispatch_start(attempt);
-        return;
-    }
-    if (verdict == CRESS_VERDICT_CANCELLED) {
-        become_cancelled(attempt);
-    }
-    /* "ended already" is also what a repeated call hears whose first answer was lost */
-    const bool is_ours = verdict == CRESS_VERDICT_APPLIED || verdict == CRESS_VERDICT_CANCELLED ||
-                         attempt->failures > 0;
-    attempt->failures = 0;
-    if (!is_ours && verdict != CRESS_VERDICT_MISSING) {
-        cress_settle_drop(attempt, follow); /* another copy was faster, and has replied */
-        return;
-    }
     if (attempt->limits && attempt->recorded) {
-        cress_dispatch_limit_freed(attempt->worker, attempt->run.job.task);
+        struct cress_freed_limit *freed = CRESS_NEW(struct cress_freed_limit);
+        snprintf(freed->task, sizeof freed->task, "%s", attempt->run.job.task);
+        cress_list_append(&attempt->worker->freed_limits, &freed->node);
+        cress_pump_want(&attempt->worker->pump);
     }
+}
+
+/* The record has ended: by us, or it is not there at all. */
+static void end_recorded(struct cress_attempt *attempt, bool follow)
+{
+    attempt->failures = 0;
+    free_limit(attempt);
     count_end(attempt);
     if (follow) {
         follow_up_then(attempt, reply);
@@ -227,8 +238,54 @@ static void ended_cb(enum cress_verdict verdict, bool follow, const struct cress
     }
 }
 
+/* It had begun elsewhere before it expired, and that worker died: to expire it now would lose work
+ * that may have been half done. It takes its turn. */
+static void run_after_all(struct cress_attempt *attempt)
+{
+    free(attempt->text);
+    attempt->text = NULL;
+    attempt->failures = 0;
+    attempt->phase = CRESS_ATTEMPT_WAITING;
+    attempt->had_begun = true;
+    cress_ids_remove(&attempt->worker->ids, &attempt->by_id);
+    cress_attempt_enqueue(attempt);
+}
+
+/* "Ended already" is also what a repeated call hears whose first answer was lost, so after a failure
+ * it counts as ours: the reply may be sent twice, rather than never. */
+static bool is_our_end(const struct cress_attempt *attempt, enum cress_verdict verdict)
+{
+    return verdict == CRESS_VERDICT_APPLIED || verdict == CRESS_VERDICT_CANCELLED ||
+           verdict == CRESS_VERDICT_MISSING || attempt->failures > 0;
+}
+
+static void ended_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
+                     void *arg)
+{
+    struct cress_attempt *attempt = arg;
+    const bool expires = attempt->end == CRESS_STATE_EXPIRED;
+    if (err) {
+        cress_attempt_again(attempt, record_end, "record outcome", err);
+    } else if (verdict == CRESS_VERDICT_MISSING && attempt->recorded) {
+        record_again(attempt);
+    } else if (verdict == CRESS_VERDICT_MISSING && expires && !attempt->adopted) {
+        adopt(attempt);
+    } else if (verdict == CRESS_VERDICT_STALE && expires) {
+        run_after_all(attempt);
+    } else if (!is_our_end(attempt, verdict)) {
+        attempt->failures = 0;
+        cress_settle_drop(attempt, follow); /* another copy was faster, and has replied */
+    } else {
+        if (verdict == CRESS_VERDICT_CANCELLED) { /* a cancel that came before this end has won */
+            become_cancelled(attempt);
+        }
+        end_recorded(attempt, follow);
+    }
+}
+
 static void record_end(struct cress_attempt *attempt)
 {
+    const struct cress_worker *worker = attempt->worker;
     const bool succeeded = attempt->end == CRESS_STATE_SUCCEEDED;
     const struct cress_change change = {
         .id = attempt->run.job.id,
@@ -240,40 +297,14 @@ static void record_end(struct cress_attempt *attempt)
         .run_at_ms = attempt->due_ms,
         .now_ms = cress_clock_wall_ms(),
     };
-    cress_store_change(attempt->worker->services.store, &change, ended_cb, attempt);
+    worker->effects->change(worker->services.store, &change, ended_cb, attempt);
 }
 
-/* --- failed --- */
+/* --- ends without an outcome --- */
 
-static void bury(struct cress_attempt *attempt);
-
-/* A queue that someone else owns need not have a dead-letter queue of ours; then its owner's policy
- * decides. */
-static bool has_no_dead_queue(const struct cress_attempt *attempt, const struct cress_error *err)
+/* Without an id there is no record: what was no job at all is only a dead letter. */
+static void record_failed(struct cress_attempt *attempt)
 {
-    const struct cress_queue_config *queue =
-        cress_config_queue(attempt->worker->config, attempt->queue->name);
-    return queue && strcmp(queue->declare, "passive") == 0 &&
-           (err->status == CRESS_NOT_FOUND || err->status == CRESS_CONFLICT);
-}
-
-static void buried_cb(const struct cress_error *err, void *arg)
-{
-    struct cress_attempt *attempt = arg;
-    if (err && has_no_dead_queue(attempt, err)) {
-        attempt->settlement = CRESS_DEAD;
-        if (attempt->is_leased) {
-            cress_log(CRESS_LOG_WARN,
-                      "job failed after its delivery was let go, and its queue has no dead "
-                      "letters: only the record is left",
-                      CRESS_KV("job", attempt->run.job.id),
-                      CRESS_KV("queue", attempt->queue->name));
-        }
-    } else if (err) {
-        cress_attempt_again(attempt, bury, "publish dead letter", err);
-        return;
-    }
-    attempt->failures = 0;
     if (attempt->run.job.id) {
         record_end(attempt);
     } else {
@@ -282,23 +313,17 @@ static void buried_cb(const struct cress_error *err, void *arg)
     }
 }
 
-static void bury(struct cress_attempt *attempt)
-{
-    struct cress_outgoing out;
-    cress_outgoing_dead(&out, attempt->delivery->message, attempt->queue->name,
-                        attempt->delivery->priority, &attempt->error, cress_clock_wall_ms());
-    cress_broker_publish(attempt->worker->services.broker, &out.message, 0, buried_cb, attempt);
-}
-
+/* The letter first: see settle.h. The place is free at once, for no handler runs any more. */
 void cress_settle_fail(struct cress_attempt *attempt, const struct cress_error *reason)
 {
-    attempt->phase = CRESS_ATTEMPT_SETTLING;
-    attempt->end = CRESS_STATE_FAILED;
+    start_settling(attempt, CRESS_STATE_FAILED);
     set_error(attempt, reason);
     cress_attempt_leave_place(attempt);
-    bury(attempt);
+    cress_pass_on_dead(attempt, record_failed);
 }
 
+/* Whatever was read of the job is not to be trusted, but for its id, which is checked: the record of
+ * a job whose message was spoilt on its way says so. */
 void cress_settle_undecodable(struct cress_attempt *attempt, const struct cress_error *reason)
 {
     const char *id = attempt->delivery->message->message_id;
@@ -309,85 +334,11 @@ void cress_settle_undecodable(struct cress_attempt *attempt, const struct cress_
     cress_settle_fail(attempt, reason);
 }
 
-/* --- sent on: a later attempt, or the same one later --- */
-
-static void send_on(struct cress_attempt *attempt);
-
-static void sent_on_cb(const struct cress_error *err, void *arg)
-{
-    struct cress_attempt *attempt = arg;
-    if (err) {
-        cress_attempt_again(attempt, send_on, "publish to delay", err);
-        return;
-    }
-    attempt->failures = 0;
-    if (attempt->recorded) {
-        record_end(attempt);
-    } else {
-        acknowledge(attempt);
-    }
-}
-
-static void send_on(struct cress_attempt *attempt)
-{
-    struct cress_job job = attempt->run.job;
-    const int64_t behind_ms = attempt->recorded ? 0 : attempt->behind_ms;
-    const int64_t now_ms = cress_clock_wall_ms() + behind_ms;
-    if (attempt->recorded) {
-        job.attempt++;
-        job.not_before_ms = attempt->due_ms;
-    }
-    const struct cress_message *message = attempt->delivery->message;
-    const char *lease = attempt->recorded ? NULL : cress_lease_of(attempt);
-    struct cress_outgoing out;
-    if (lease) {
-        cress_outgoing_guard(&out, &job, message, lease, now_ms);
-    } else {
-        cress_outgoing_job(&out, &job, message, now_ms);
-    }
-    out.message.due_ms -= out.message.due_ms ? behind_ms : 0;
-    cress_broker_publish(attempt->worker->services.broker, &out.message, 0, sent_on_cb, attempt);
-}
-
-static void send_back(struct cress_attempt *attempt);
-
-static void sent_back_cb(const struct cress_error *err, void *arg)
-{
-    struct cress_attempt *attempt = arg;
-    if (err) {
-        cress_attempt_again(attempt, send_back, "publish to delay", err);
-    } else {
-        acknowledge(attempt);
-    }
-}
-
-static void send_back(struct cress_attempt *attempt)
-{
-    struct cress_outgoing out;
-    cress_outgoing_later(&out, &attempt->run.job, attempt->delivery->message,
-                         attempt->start.redelivered, attempt->wait_ms, cress_clock_wall_ms());
-    cress_broker_publish(attempt->worker->services.broker, &out.message, 0, sent_back_cb, attempt);
-}
-
-void cress_settle_send_back(struct cress_attempt *attempt, int64_t wait_ms)
-{
-    attempt->phase = CRESS_ATTEMPT_SETTLING;
-    attempt->wait_ms = wait_ms;
-    send_back(attempt);
-}
-
-void cress_settle_send_on(struct cress_attempt *attempt)
-{
-    attempt->phase = CRESS_ATTEMPT_SETTLING;
-    send_on(attempt);
-}
-
 void cress_settle_expire(struct cress_attempt *attempt)
 {
     struct cress_error err;
     cress_error_set(&err, CRESS_TIMEOUT, "expired", "no worker took it before its expiry");
-    attempt->phase = CRESS_ATTEMPT_SETTLING;
-    attempt->end = CRESS_STATE_EXPIRED;
+    start_settling(attempt, CRESS_STATE_EXPIRED);
     set_error(attempt, &err);
     record_end(attempt);
 }
@@ -405,27 +356,28 @@ void cress_settle_duplicate(struct cress_attempt *attempt)
     struct cress_error err;
     cress_error_set(&err, CRESS_CANCELLED, "duplicate", "another job has the unique key %s",
                     attempt->run.job.unique);
-    attempt->phase = CRESS_ATTEMPT_SETTLING;
-    attempt->end = CRESS_STATE_CANCELLED;
+    start_settling(attempt, CRESS_STATE_CANCELLED);
     set_error(attempt, &err);
     cress_attempt_leave_place(attempt);
     record_end(attempt);
 }
 
-/* --- outcomes --- */
-
+/* Whatever the record says, and even when it could not be asked: the message goes back, and is
+ * judged when it is delivered again. */
 static void handed_back_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
                            void *arg)
 {
-    (void)verdict; /* whatever the record says: the message goes back, and is judged when it is
-                      delivered again */
+    (void)verdict;
     (void)follow;
     (void)err;
     cress_give_back(arg);
 }
 
+/* Recorded first: a message that is back before the record says `queued` looks to the next worker
+ * like one whose worker has died, and counts as a crash. */
 void cress_settle_hand_back(struct cress_attempt *attempt)
 {
+    const struct cress_worker *worker = attempt->worker;
     attempt->phase = CRESS_ATTEMPT_SETTLING;
     const struct cress_change change = {
         .id = attempt->run.job.id,
@@ -433,8 +385,10 @@ void cress_settle_hand_back(struct cress_attempt *attempt)
         .attempt = attempt->run.job.attempt,
         .now_ms = cress_clock_wall_ms(),
     };
-    cress_store_change(attempt->worker->services.store, &change, handed_back_cb, attempt);
+    worker->effects->change(worker->services.store, &change, handed_back_cb, attempt);
 }
+
+/* --- outcomes --- */
 
 static void succeed(struct cress_attempt *attempt, struct cress_outcome *outcome)
 {
@@ -453,6 +407,8 @@ static void succeed(struct cress_attempt *attempt, struct cress_outcome *outcome
     record_end(attempt);
 }
 
+/* The next attempt is in the broker before the record says so: a crash in between leaves two
+ * messages, of which the record lets one count. */
 static void retry_or_fail(struct cress_attempt *attempt, const struct cress_outcome *outcome)
 {
     const struct cress_task *task = attempt->run.task;
@@ -467,7 +423,7 @@ static void retry_or_fail(struct cress_attempt *attempt, const struct cress_outc
     set_error(attempt, &outcome->error);
     attempt->end = CRESS_STATE_RETRYING;
     attempt->due_ms = cress_clock_wall_ms() + retry.delay_ms;
-    send_on(attempt);
+    cress_pass_on_next(attempt, record_end, cress_settle_fail);
 }
 
 /* What a handler says after it was asked to stop is a consequence of that, unless it says so. */
@@ -482,7 +438,9 @@ static void explain_stop(const struct cress_attempt *attempt, struct cress_outco
     }
 }
 
-static void settle(struct cress_attempt *attempt, struct cress_outcome *outcome)
+/* A success counts whatever was asked of the handler meanwhile: the work is done, and only the store
+ * knows whether a cancel came first. A failure of one that was stopped does not: it was our doing. */
+static void settle_outcome(struct cress_attempt *attempt, struct cress_outcome *outcome)
 {
     if (outcome->kind == CRESS_OUTCOME_SUCCEEDED) {
         succeed(attempt, outcome);
@@ -514,25 +472,47 @@ static struct cress_attempt *attempt_of(struct cress_run *run)
     return CRESS_CONTAINER(run, struct cress_attempt, run);
 }
 
+static void flush_notes(struct cress_attempt *attempt)
+{
+    char *log = attempt->log ? cress_job_log_finish(attempt->log) : NULL;
+    if (log && !attempt->notes) {
+        attempt->notes = cress_notes_new(&attempt->run, attempt->worker->id);
+    }
+    if (attempt->notes) {
+        cress_notes_flush(attempt->notes, log);
+    }
+    free(log);
+}
+
+/* May be called within start(): the attempt lives at least until the store has answered, so whoever
+ * started it can still look at its phase. */
 static void run_done(struct cress_run *run, struct cress_outcome *outcome)
 {
     struct cress_attempt *attempt = attempt_of(run);
     assert(attempt->phase == CRESS_ATTEMPT_RUNNING);
     attempt->phase = CRESS_ATTEMPT_SETTLING;
     cress_attempt_stop_waiting(attempt);
-    cress_notes_flush(attempt);
-    settle(attempt, outcome);
+    flush_notes(attempt);
+    settle_outcome(attempt, outcome);
     cress_attempt_leave_place(attempt);
 }
 
 static void run_progressed(struct cress_run *run, int percent, const char *message)
 {
-    cress_notes_progress(attempt_of(run), percent, message);
+    struct cress_attempt *attempt = attempt_of(run);
+    if (!attempt->notes) {
+        attempt->notes = cress_notes_new(run, attempt->worker->id);
+    }
+    cress_notes_progress(attempt->notes, percent, message);
 }
 
 static void run_logged(struct cress_run *run, const char *text, size_t size)
 {
-    cress_job_log_add(attempt_of(run), text, size);
+    struct cress_attempt *attempt = attempt_of(run);
+    if (!attempt->log) {
+        attempt->log = cress_job_log_new(run);
+    }
+    cress_job_log_add(attempt->log, text, size);
 }
 
 const struct cress_run_sink cress_settle_sink = {

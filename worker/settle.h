@@ -11,9 +11,7 @@
 //   expired    record expired -> [batch] -> [reply] -> ack
 //   cancelled  record cancelled -> [batch] -> [reply] -> ack
 //   duplicate  record cancelled -> [batch] -> [reply] -> ack
-//   send on    publish to the next delay -> ack
-//   send back  publish to a delay -> ack
-//   hand back  record queued -> requeue, or what give_back.h does instead
+//   hand back  record queued -> requeue, or what pass_on.h does instead
 //
 // [batch]: if this was the batch's last open job, its completion job is published (follow_up.h).
 // [reply]: if the job names reply_to. A crash between two effects repeats the first one when the
@@ -35,7 +33,8 @@ void cress_settle_undecodable(struct cress_attempt *attempt, const struct cress_
 /* Fails for good. */
 void cress_settle_fail(struct cress_attempt *attempt, const struct cress_error *reason);
 
-/* Not taken before its expiry. One that had begun before (its worker died) runs again instead. */
+/* Not taken before its expiry. One that had begun before (its worker died) goes back into its lane
+ * instead, and does not expire any more. */
 void cress_settle_expire(struct cress_attempt *attempt);
 
 /* Cancelled before it ran, or while it ran elsewhere. */
@@ -47,12 +46,6 @@ void cress_settle_hand_back(struct cress_attempt *attempt);
 /* Another job has its unique key: cancelled. Only what a foreign publisher sends can come to this:
  * producers of Cress learn of it before they publish. */
 void cress_settle_duplicate(struct cress_attempt *attempt);
-
-/* Not yet due: to the next delay queue. A guard stays one. */
-void cress_settle_send_on(struct cress_attempt *attempt);
-
-/* A limit forbids it for now: to a delay queue for about `wait_ms`, at least CRESS_DELAY_MIN_MS. */
-void cress_settle_send_back(struct cress_attempt *attempt, int64_t wait_ms);
 
 /* Nothing to do: the job has ended already, or another copy of the message counts. */
 void cress_settle_drop(struct cress_attempt *attempt, bool follow);

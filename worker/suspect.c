@@ -3,13 +3,12 @@
 #include "worker/suspect.h"
 
 #include "common/base/clock.h"
-#include "worker/dispatch.h"
-#include "worker/give_back.h"
+#include "worker/pass_on.h"
 #include "worker/settle.h"
 
 /* --- waiting --- */
 
-static bool is_held(const struct cress_attempt *attempt)
+static bool is_held_suspect(const struct cress_attempt *attempt)
 {
     return attempt->is_suspect && attempt->phase == CRESS_ATTEMPT_WAITING &&
            !cress_must_go_back(attempt);
@@ -17,30 +16,30 @@ static bool is_held(const struct cress_attempt *attempt)
 
 /* It takes its turn like any other, and is judged anew. It is the suspect from now on: whatever
  * becomes of it, the next one gets its turn after it. */
-static void take_next(struct cress_worker *worker)
+void cress_suspect_next(struct cress_worker *worker)
 {
-    for (struct cress_list *at = worker->active.next; at != &worker->active; at = at->next) {
+    struct cress_list *at = worker->active.next;
+    worker->suspect_left = false;
+    while (!worker->suspect && at != &worker->active) {
         struct cress_attempt *next = CRESS_CONTAINER(at, struct cress_attempt, node);
-        if (is_held(next)) {
+        at = at->next;
+        if (is_held_suspect(next)) {
             next->is_suspect = false;
             worker->suspect = next;
-            cress_list_remove(&next->node);
-            cress_lanes_add(&worker->lanes, next->run.job.priority, &next->node);
-            cress_dispatch_next(worker);
-            return;
+            cress_attempt_enqueue(next);
         }
     }
 }
 
-static void hold(struct cress_attempt *attempt);
+static void hold_suspect(struct cress_attempt *attempt);
 
-static void held_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
-                    void *arg)
+static void suspect_held_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
+                            void *arg)
 {
     struct cress_attempt *attempt = arg;
     struct cress_worker *worker = attempt->worker;
     if (err) {
-        cress_attempt_again(attempt, hold, "record waiting", err);
+        cress_attempt_again(attempt, hold_suspect, "record waiting", err);
     } else if (verdict == CRESS_VERDICT_CANCELLED) {
         cress_settle_cancel(attempt);
     } else if (verdict != CRESS_VERDICT_APPLIED) {
@@ -51,13 +50,12 @@ static void held_cb(enum cress_verdict verdict, bool follow, const struct cress_
         attempt->failures = 0;
         attempt->phase = CRESS_ATTEMPT_WAITING;
         cress_ids_remove(&worker->ids, &attempt->by_id);
-        if (!worker->suspect) { /* the one that ran has ended meanwhile */
-            take_next(worker);
-        }
+        worker->suspect_left = true; /* the one that ran may have ended meanwhile */
+        cress_pump_want(&worker->pump);
     }
 }
 
-static void hold(struct cress_attempt *attempt)
+static void hold_suspect(struct cress_attempt *attempt)
 {
     const struct cress_change change = {
         .id = attempt->run.job.id,
@@ -65,7 +63,8 @@ static void hold(struct cress_attempt *attempt)
         .attempt = attempt->run.job.attempt,
         .now_ms = cress_clock_wall_ms(),
     };
-    cress_store_change(attempt->worker->services.store, &change, held_cb, attempt);
+    attempt->worker->effects->change(attempt->worker->services.store, &change, suspect_held_cb,
+                                     attempt);
 }
 
 /* --- the interface --- */
@@ -76,18 +75,9 @@ void cress_suspect_start(struct cress_attempt *attempt, void (*run)(struct cress
     attempt->is_suspect = true;
     if (worker->suspect && worker->suspect != attempt) {
         cress_attempt_leave_place(attempt);
-        hold(attempt);
+        hold_suspect(attempt);
         return;
     }
     worker->suspect = attempt;
     run(attempt);
-}
-
-void cress_suspect_leave(struct cress_attempt *attempt)
-{
-    struct cress_worker *worker = attempt->worker;
-    if (worker->suspect == attempt) {
-        worker->suspect = NULL;
-        take_next(worker);
-    }
 }

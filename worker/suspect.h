@@ -16,8 +16,7 @@
  * taken again when the one that runs has ended. */
 void cress_suspect_start(struct cress_attempt *attempt, void (*run)(struct cress_attempt *attempt));
 
-/* The attempt ends, or waits for something else: if it was the suspect that runs, or was about to,
- * the next one gets its turn. */
-void cress_suspect_leave(struct cress_attempt *attempt);
+/* For the pump, when worker->suspect_left: if no suspect runs, the next one gets into its lane. */
+void cress_suspect_next(struct cress_worker *worker);
 
 #endif

@@ -7,6 +7,8 @@
 #include "worker/dispatch.h"
 #include "worker/lease.h"
 #include "worker/presence.h"
+#include "worker/state.h"
+#include "worker/ticker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +94,7 @@ static void queue_problem_cb(const char *queue, const struct cress_error *err, v
 }
 
 /* Only with a store: a job that cannot be recorded cannot be run. */
-static void consume(struct cress_worker *worker)
+static void start_consuming(struct cress_worker *worker)
 {
     const struct cress_config *config = worker->config;
     const int64_t prefetch = config->worker_prefetch
@@ -120,15 +122,16 @@ static void consume(struct cress_worker *worker)
     free(subscriptions);
 }
 
-void cress_worker_consume(struct cress_worker *worker)
+/* It is known which queues are paused: begins to consume, unless it has. */
+static void pauses_known_cb(struct cress_worker *worker)
 {
     if (!worker->consuming && worker->phase == CRESS_WORKER_RUNNING) {
-        consume(worker);
+        start_consuming(worker);
     }
     announce_when_ready(worker);
 }
 
-static void ignore_cb(const struct cress_error *err, void *arg)
+static void queue_added_cb(const struct cress_error *err, void *arg)
 {
     (void)err;
     (void)arg;
@@ -146,9 +149,9 @@ static void store_state_cb(bool ready, const struct cress_error *err, void *arg)
     cress_log(CRESS_LOG_INFO, "store connected");
     worker->store_was_ready = true;
     for (size_t i = 0; i < worker->queue_count; i++) {
-        cress_store_add_queue(worker->services.store, worker->queues[i].name, ignore_cb, NULL);
+        cress_store_add_queue(worker->services.store, worker->queues[i].name, queue_added_cb, NULL);
     }
-    cress_presence_beat(worker);
+    cress_presence_report(worker);
     cress_control_refresh(worker);
     if (worker->ticker) {
         cress_ticker_store_ready(worker->ticker);
@@ -243,6 +246,12 @@ static bool close_beat(struct cress_worker *worker)
     return true;
 }
 
+static bool close_pump(struct cress_worker *worker)
+{
+    cress_pump_close(&worker->pump, close_next);
+    return true;
+}
+
 static bool close_limit(struct cress_worker *worker)
 {
     uv_close((uv_handle_t *)&worker->limit, handle_closed_cb);
@@ -251,7 +260,7 @@ static bool close_limit(struct cress_worker *worker)
 
 static bool (*const closing_steps[])(struct cress_worker *) = {
     close_ticker, flush_broker, leave_store, close_tasks, close_http,
-    close_store,  close_broker, close_beat,  close_limit,
+    close_store,  close_broker, close_beat,  close_limit, close_pump,
 };
 
 static void close_next(void *arg)
@@ -263,6 +272,26 @@ static void close_next(void *arg)
         }
     }
     worker->on_closed(worker->arg);
+}
+
+static void start_closing(struct cress_worker *worker)
+{
+    worker->phase = CRESS_WORKER_CLOSING;
+    uv_timer_stop(&worker->beat);
+    uv_timer_stop(&worker->limit);
+    close_next(worker);
+}
+
+/* A worker that stops has ended with its last attempt. */
+static void close_when_ended(struct cress_worker *worker)
+{
+    const bool stopping =
+        worker->phase == CRESS_WORKER_DRAINING || worker->phase == CRESS_WORKER_HANDING_BACK;
+    if (stopping && !worker->consuming && worker->in_hand == 0) {
+        cress_log(CRESS_LOG_INFO, "no job in hand, closing connections",
+                  CRESS_KVI("processed", worker->processed), CRESS_KVI("failed", worker->failed));
+        start_closing(worker);
+    }
 }
 
 /* --- starting --- */
@@ -322,9 +351,27 @@ static enum cress_status open_connections(struct cress_worker *worker, struct cr
     return status;
 }
 
-static void free_cb(void *arg)
+static void failed_start_closed_cb(void *arg)
 {
     cress_worker_free(arg);
+}
+
+static void worker_turn_cb(void *arg)
+{
+    cress_dispatch_turn(arg);
+    close_when_ended(arg);
+}
+
+static void worker_beat_cb(uv_timer_t *timer)
+{
+    cress_lease_check(timer->data);
+    cress_presence_report(timer->data);
+}
+
+static void start_beat(struct cress_worker *worker)
+{
+    const uint64_t interval_ms = (uint64_t)worker->config->worker_heartbeat_ms;
+    uv_timer_start(&worker->beat, worker_beat_cb, interval_ms, interval_ms);
 }
 
 enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config *config,
@@ -334,6 +381,7 @@ enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config 
     struct cress_worker *worker = CRESS_NEW(struct cress_worker);
     worker->services.loop = loop;
     worker->services.config = worker->config = config;
+    worker->effects = &cress_effects;
     worker->on_closed = on_closed;
     worker->arg = arg;
     worker->started_ms = cress_clock_wall_ms();
@@ -341,13 +389,16 @@ enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config 
     take_queues(worker);
     cress_lanes_init(&worker->lanes);
     cress_list_init(&worker->active);
+    cress_list_init(&worker->freed_limits);
+    cress_list_init(&worker->going_back);
+    cress_pump_init(loop, &worker->pump, worker_turn_cb, worker);
     cress_ids_init(&worker->ids, (size_t)(PREFETCH_PER_PLACE * config->worker_concurrency));
     uv_timer_init(loop, &worker->beat);
     uv_timer_init(loop, &worker->limit);
     worker->beat.data = worker->limit.data = worker;
     const enum cress_status status = open_connections(worker, err);
     if (status != CRESS_OK) {
-        worker->on_closed = free_cb;
+        worker->on_closed = failed_start_closed_cb;
         worker->arg = worker;
         worker->phase = CRESS_WORKER_CLOSING;
         close_next(worker);
@@ -356,10 +407,15 @@ enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config 
     worker->services.http = cress_http_open(loop, (int)config->render_per_host);
     worker->tasks = cress_tasks_open(&worker->services);
     worker->ticker = cress_ticker_open(&worker->services);
-    cress_presence_start(worker);
-    cress_control_start(worker);
+    start_beat(worker);
+    cress_control_start(worker, pauses_known_cb);
     *out = worker;
     return CRESS_OK;
+}
+
+size_t cress_worker_in_hand(const struct cress_worker *worker)
+{
+    return worker->in_hand;
 }
 
 void cress_worker_free(struct cress_worker *worker)
@@ -372,14 +428,6 @@ void cress_worker_free(struct cress_worker *worker)
 
 /* --- stopping --- */
 
-static void start_closing(struct cress_worker *worker)
-{
-    worker->phase = CRESS_WORKER_CLOSING;
-    uv_timer_stop(&worker->beat);
-    uv_timer_stop(&worker->limit);
-    close_next(worker);
-}
-
 static void give_up_cb(uv_timer_t *timer)
 {
     struct cress_worker *worker = timer->data;
@@ -388,18 +436,7 @@ static void give_up_cb(uv_timer_t *timer)
     start_closing(worker);
 }
 
-void cress_worker_attempt_ended(struct cress_worker *worker)
-{
-    const bool stopping =
-        worker->phase == CRESS_WORKER_DRAINING || worker->phase == CRESS_WORKER_HANDING_BACK;
-    if (stopping && !worker->consuming && worker->in_hand == 0) {
-        cress_log(CRESS_LOG_INFO, "no job in hand, closing connections",
-                  CRESS_KVI("processed", worker->processed), CRESS_KVI("failed", worker->failed));
-        start_closing(worker);
-    }
-}
-
-static void hand_back(struct cress_worker *worker)
+static void hand_back_running(struct cress_worker *worker)
 {
     cress_log(CRESS_LOG_INFO, "handing running jobs back", CRESS_KVI("running", worker->running));
     worker->phase = CRESS_WORKER_HANDING_BACK;
@@ -409,14 +446,14 @@ static void hand_back(struct cress_worker *worker)
 
 static void drain_over_cb(uv_timer_t *timer)
 {
-    hand_back(timer->data);
+    hand_back_running(timer->data);
 }
 
 static void consuming_stopped_cb(void *arg)
 {
     struct cress_worker *worker = arg;
     worker->consuming = false;
-    cress_worker_attempt_ended(worker);
+    cress_pump_want(&worker->pump);
 }
 
 static void drain(struct cress_worker *worker)
@@ -430,7 +467,7 @@ static void drain(struct cress_worker *worker)
     cress_ticker_stop(worker->ticker);
     cress_broker_stop_consuming(worker->services.broker, consuming_stopped_cb, worker);
     cress_dispatch_return_waiting(worker);
-    cress_presence_beat(worker);
+    cress_presence_report(worker);
 }
 
 void cress_worker_stop(struct cress_worker *worker)
@@ -438,6 +475,6 @@ void cress_worker_stop(struct cress_worker *worker)
     if (worker->phase == CRESS_WORKER_RUNNING) {
         drain(worker);
     } else if (worker->phase == CRESS_WORKER_DRAINING) {
-        hand_back(worker);
+        hand_back_running(worker);
     }
 }

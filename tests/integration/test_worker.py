@@ -36,7 +36,7 @@ class WorkerTest(cresstest.TestCase):
     def presence(self, worker):
         redis = self.redis()
         names = redis.command("ZRANGE", "cress:workers", 0, -1)
-        ours = [name for name in names if name.endswith(":%d" % worker.pid)]
+        ours = [name for name in names if ":%d:" % worker.pid in name]
         if not ours:
             return None
         text = redis.command("GET", "cress:worker:" + ours[0])

@@ -28,7 +28,8 @@ static void test_later(void **state)
         struct cress_route route;
         cress_route_job("q", CRESS_PRIORITY_HIGH, waits_ms[i], &route);
         const bool was_delivered = i % 2;
-        cress_outgoing_later(&out, &job, &original, was_delivered, waits_ms[i], NOW_MS);
+        cress_outgoing_later(&out, cress_codec_of(&original), &job, &original, was_delivered,
+                             waits_ms[i], NOW_MS);
         assert_string_equal(out.message.exchange, route.exchange);
         assert_string_equal(out.message.routing_key, "q.high");
         assert_int_equal(out.message.due_ms, 0);

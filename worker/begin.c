@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a place to a running handler; see begin.h.
+#include "worker/begin.h"
+
+#include "common/base/clock.h"
+#include "common/base/json.h"
+#include "common/broker/topology.h"
+#include "worker/lease.h"
+#include "worker/settle.h"
+#include "worker/suspect.h"
+
+/* --- the handler --- */
+
+void cress_begin_stop(struct cress_attempt *attempt, enum cress_stop_reason reason)
+{
+    attempt->stopping = true;
+    attempt->stop_reason = reason;
+    if (attempt->run.handler->stop) {
+        attempt->run.handler->stop(&attempt->run, reason);
+    }
+}
+
+static void time_out_step(struct cress_attempt *attempt)
+{
+    cress_begin_stop(attempt, CRESS_STOP_TIMED_OUT);
+}
+
+static enum cress_status find_task(const struct cress_tasks *tasks, struct cress_run *run,
+                                   struct cress_error *err)
+{
+    struct cress_task *task;
+    const struct cress_handler *found = cress_tasks_find(tasks, run->job.task, &task);
+    if (!found) {
+        struct cress_buf names = cress_buf_make(CRESS_ERROR_MESSAGE_MAX);
+        cress_tasks_list(tasks, &names);
+        cress_error_set(err, CRESS_NOT_FOUND, "unknown_task",
+                        "this worker has no task %s; it has %s", run->job.task,
+                        cress_buf_text(&names));
+        cress_buf_free(&names);
+        return CRESS_NOT_FOUND;
+    }
+    cress_task_hold(task);
+    run->handler = found;
+    run->task = task;
+    return CRESS_OK;
+}
+
+static enum cress_status check_payload(const struct cress_job *job, int64_t max_bytes,
+                                       struct cress_error *err)
+{
+    if ((int64_t)job->payload_size > max_bytes) {
+        return cress_error_set(err, CRESS_TOO_LARGE, "payload_too_large",
+                               "the payload has %zu bytes; job.max_payload allows %lld",
+                               job->payload_size, (long long)max_bytes);
+    }
+    if (cress_json_check(job->payload, job->payload_size, NULL, err) != CRESS_OK) {
+        struct cress_error where = *err;
+        return cress_error_set(err, CRESS_MALFORMED, "payload_not_json", "the body is not JSON: %s",
+                               where.message);
+    }
+    return CRESS_OK;
+}
+
+/* Whether it can run at all; what cannot is not tried again. */
+static enum cress_status prepare(struct cress_attempt *attempt, struct cress_error *err)
+{
+    struct cress_run *run = &attempt->run;
+    const struct cress_job *job = &run->job;
+    if (job->attempt > job->max_attempts) {
+        return cress_error_set(err, CRESS_INVALID, "attempts_exhausted",
+                               "the message is attempt %d of at most %d", job->attempt,
+                               job->max_attempts);
+    }
+    const enum cress_status status = find_task(attempt->worker->tasks, run, err);
+    return status != CRESS_OK
+               ? status
+               : check_payload(job, attempt->worker->config->job_max_payload_bytes, err);
+}
+
+static void run_handler(struct cress_attempt *attempt)
+{
+    struct cress_error err;
+    if (attempt->cancel_error) {
+        cress_settle_cancel(attempt);
+        return;
+    }
+    if (attempt->worker->phase >= CRESS_WORKER_HANDING_BACK) {
+        cress_settle_hand_back(attempt); /* those that ran were stopped a moment ago */
+        return;
+    }
+    if (prepare(attempt, &err) != CRESS_OK) {
+        cress_settle_fail(attempt, &err);
+        return;
+    }
+    attempt->phase = CRESS_ATTEMPT_RUNNING;
+    attempt->run.handler->start(&attempt->run);
+    /* most small jobs have ended by now and need no timer; none is freed before the loop's next
+     * turn */
+    if (attempt->phase == CRESS_ATTEMPT_RUNNING && attempt->run.handler->stop) {
+        cress_attempt_wait(attempt, attempt->run.job.timeout_ms, time_out_step);
+    }
+}
+
+/* --- what it waited for --- */
+
+static void read_after_step(struct cress_attempt *attempt);
+
+static void after_read_cb(const struct cress_error *err, void *arg)
+{
+    struct cress_attempt *attempt = arg;
+    if (err && err->status == CRESS_TOO_LARGE) {
+        cress_settle_fail(attempt, err);
+        return;
+    }
+    if (err) {
+        cress_attempt_again(attempt, read_after_step, "read the results of earlier jobs", err);
+        return;
+    }
+    const struct cress_buf *results = cress_after_results(attempt->after);
+    attempt->failures = 0;
+    attempt->run.after = cress_buf_text(results);
+    attempt->run.after_size = results->size;
+    run_handler(attempt);
+}
+
+static void read_after_step(struct cress_attempt *attempt)
+{
+    cress_after_read(attempt->after, after_read_cb, attempt);
+}
+
+static void run_recorded(struct cress_attempt *attempt)
+{
+    const struct cress_worker *worker = attempt->worker;
+    attempt->recorded = true;
+    if (attempt->run.job.after) {
+        attempt->after =
+            cress_after_new(worker->effects, worker->services.store, attempt->run.job.after);
+        read_after_step(attempt);
+    } else {
+        run_handler(attempt);
+    }
+}
+
+/* --- recording that it runs --- */
+
+static void fail_as_poison(struct cress_attempt *attempt)
+{
+    struct cress_error err;
+    cress_error_set(&err, CRESS_INTERNAL, "poison",
+                    "workers died %lld times while running this job; it is not tried again",
+                    (long long)attempt->worker->config->worker_max_crashes);
+    cress_settle_fail(attempt, &err);
+}
+
+/* A limit forbids it for now. It makes way for other jobs, and comes back: from a delay queue, or,
+ * when that is sooner than any of them, from a timer. */
+static void hold_back(struct cress_attempt *attempt, int64_t wait_ms)
+{
+    cress_attempt_leave_place(attempt);
+    cress_attempt_leave_suspicion(attempt);
+    attempt->phase = CRESS_ATTEMPT_WAITING;
+    if (wait_ms >= CRESS_DELAY_MIN_MS) {
+        cress_pass_on_wait(attempt, wait_ms, cress_settle_fail);
+    } else if (cress_must_go_back(attempt)) {
+        cress_give_back(attempt); /* what waited has been given back already */
+    } else {
+        cress_ids_remove(&attempt->worker->ids, &attempt->by_id);
+        attempt->is_limited = true;
+        cress_attempt_wait(attempt, wait_ms, cress_attempt_enqueue);
+    }
+}
+
+/* A worker that lives runs it. Asked again when that one, should it be dead, is known to be. */
+static void leave_alone(struct cress_attempt *attempt)
+{
+    if (cress_lease_of(attempt->delivery->message)) {
+        cress_lease_renew(attempt, cress_settle_fail);
+    } else {
+        cress_attempt_leave_place(attempt);
+        cress_pass_on_wait(attempt, cress_worker_ttl_ms(attempt->worker->config),
+                           cress_settle_fail);
+    }
+}
+
+static void record_running(struct cress_attempt *attempt);
+
+static void started_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
+                       const struct cress_error *err, void *arg)
+{
+    struct cress_attempt *attempt = arg;
+    if (err) {
+        cress_attempt_again(attempt, record_running, "record running", err);
+        return;
+    }
+    attempt->failures = 0;
+    switch (verdict) {
+    case CRESS_VERDICT_APPLIED:
+        run_recorded(attempt);
+        break;
+    case CRESS_VERDICT_SUSPECT:
+        cress_suspect_start(attempt, run_recorded);
+        break;
+    case CRESS_VERDICT_POISON:
+        fail_as_poison(attempt);
+        break;
+    case CRESS_VERDICT_LEASED:
+        leave_alone(attempt);
+        break;
+    case CRESS_VERDICT_CANCELLED:
+        cress_settle_cancel(attempt);
+        break;
+    case CRESS_VERDICT_LIMITED:
+        hold_back(attempt, wait_ms);
+        break;
+    case CRESS_VERDICT_DUPLICATE:
+        cress_settle_duplicate(attempt);
+        break;
+    case CRESS_VERDICT_TERMINAL:
+    case CRESS_VERDICT_STALE:
+    case CRESS_VERDICT_MISSING:
+        cress_settle_drop(attempt, follow);
+        break;
+    }
+}
+
+static void record_running(struct cress_attempt *attempt)
+{
+    attempt->worker->effects->start(attempt->worker->services.store, &attempt->start, started_cb,
+                                    attempt);
+}
+
+void cress_begin(struct cress_attempt *attempt)
+{
+    attempt->has_place = true;
+    attempt->is_limited = false;
+    attempt->worker->running++;
+    attempt->phase = CRESS_ATTEMPT_STARTING;
+    /* made once: the store knows a repeated call, whose answer was lost, by its time */
+    attempt->start = (struct cress_start){
+        .job = &attempt->run.job,
+        .worker = attempt->worker->id,
+        .redelivered = cress_was_delivered(attempt),
+        .patience_ms = cress_worker_ttl_ms(attempt->worker->config),
+        .lease = cress_lease_of(attempt->delivery->message),
+        .max_crashes = (int)attempt->worker->config->worker_max_crashes,
+        .limits = attempt->limits,
+        .now_ms = cress_clock_wall_ms(),
+    };
+    record_running(attempt);
+}

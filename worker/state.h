@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a worker knows: its queues, the deliveries in its hands, how far it is in stopping.
+//
+// DESIGN
+// The files of this room use each other one way only, from the top of this picture to its bottom;
+// `make lint` refuses a circle.
+//
+//   worker      start, stop, connections; calls the rest on the loop's events and on its beat
+//   control, presence, reload       what is heard from outside, and said
+//   dispatch    deliveries -> lanes -> a free place; stopping, cancelling
+//   begin       record running -> what it waited for -> handler
+//   suspect     those that may kill workers: one at a time
+//   settle      the outcome: store, dead letter, next attempt, batch, reply, ack
+//   lease       deliveries that are held for long
+//   pass_on     published, confirmed, then let go: the next delay, the next attempt, back
+//   attempt     one delivery in hand: its fields, its timer, its tries
+//   state       this
+//   pump, lanes, effects, codec, outgoing, retry, notes, job_log, after    what these are made of
+//
+// What lies below never calls what lies above. It changes the state and wants a turn of the pump;
+// dispatch's turn then looks at everything that may follow, once for all that happened: whose turn
+// it is among suspects, whom a limit lets in, which jobs start, whether a worker that stops has
+// ended. So no job starts within the end of another.
+//
+// Everything is on the loop's thread.
+#ifndef CRESS_WORKER_STATE_H
+#define CRESS_WORKER_STATE_H
+
+#include "common/base/ids.h"
+#include "common/base/log.h"
+#include "common/job/worker_id.h"
+#include "worker/effects.h"
+#include "worker/handler/tasks.h"
+#include "worker/lanes.h"
+#include "worker/pump.h"
+
+#include <stdint.h>
+
+/* Only cress_worker_stop() and worker.c change it, in this order. */
+enum cress_worker_phase {
+    CRESS_WORKER_RUNNING,
+    CRESS_WORKER_DRAINING,     /* takes no more; running jobs go on until worker.drain */
+    CRESS_WORKER_HANDING_BACK, /* running jobs are stopped and go back; steps are not tried again */
+    CRESS_WORKER_CLOSING,      /* connections close */
+};
+
+struct cress_worker_queue {
+    const char *name;
+    const char *default_task; /* NULL: none */
+    int64_t unacked;          /* deliveries in hand */
+    bool was_consumed;        /* the broker has begun to deliver from it */
+    bool paused;
+    uint64_t epochs[CRESS_PRIORITY_COUNT]; /* of the newest delivery: each has a channel */
+};
+
+struct cress_worker {
+    struct cress_services services;
+    const struct cress_config *config;
+    const struct cress_effects *effects;
+    struct cress_tasks *tasks;
+    struct cress_ticker *ticker;    /* NULL while it closes */
+    char id[CRESS_WORKER_ID_MAX];   /* what the store and other workers know it by */
+    char name[CRESS_WORKER_ID_MAX]; /* what people are shown of it */
+    char host[256];
+    enum cress_worker_phase phase;
+    void (*on_closed)(void *arg);
+    void *arg;
+
+    struct cress_worker_queue *queues;
+    size_t queue_count;
+
+    struct cress_lanes lanes; /* attempts that may start when there is a place */
+    struct cress_list active; /* attempts in hand that are in no other list */
+    struct cress_ids ids;     /* of those that have begun */
+    size_t in_hand;           /* all attempts, wherever they are */
+    int64_t running;          /* attempts that occupy a place */
+
+    struct cress_pump pump;
+    struct cress_attempt *suspect;  /* that runs, or is about to; NULL: none. See suspect.h */
+    bool suspect_left;              /* for the pump: the next one gets its turn */
+    struct cress_list freed_limits; /* for the pump: struct cress_freed_limit */
+    struct cress_list going_back;   /* for the pump: attempts that are not tried again */
+
+    struct cress_watch *control; /* control.c */
+    void (*on_pauses_known)(struct cress_worker *worker);
+
+    int64_t processed; /* deliveries settled after an attempt was made */
+    int64_t failed;    /* jobs that failed for good */
+    int64_t started_ms;
+
+    bool consuming;
+    bool following_up; /* what nobody's message leads to */
+    bool store_was_ready, announced;
+    uv_timer_t beat;  /* presence, leases */
+    uv_timer_t limit; /* of the current phase of stopping */
+    size_t closing_step;
+    struct cress_log_limit waiting_log; /* steps that are tried again */
+    struct cress_log_limit failed_log;
+    struct cress_log_limit broker_log; /* attempts to connect */
+    struct cress_log_limit store_log;
+};
+
+/* A job that had a place within the limits of `task` has left it. */
+struct cress_freed_limit {
+    struct cress_list node;
+    char task[CRESS_TASK_NAME_MAX + 1];
+};
+
+enum { CRESS_BEATS_UNTIL_GONE = 5 };
+
+/* After this a worker that reports no more counts as gone. */
+static inline int64_t cress_worker_ttl_ms(const struct cress_config *config)
+{
+    return CRESS_BEATS_UNTIL_GONE * config->worker_heartbeat_ms;
+}
+
+#endif
