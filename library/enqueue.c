@@ -2,12 +2,13 @@
 // Enqueueing, one at a time and many at once; see include/cress/cress.h.
 #include "common/base/clock.h"
 #include "common/base/id.h"
+#include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
 #include "common/submit/submit.h"
 #include "library/client.h"
 
-#include <jansson.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,80 +18,106 @@ _Static_assert((int)CRESS_ID_SIZE == (int)CRESS_ID_MAX + 1, "the public room for
 struct enqueue {
     struct cress_client_call call;
     char id[CRESS_ID_SIZE];
-    json_t *request;
-    char *payload;
+    struct cress_buf request;
+    char *texts;
     struct cress_job job; /* borrows from the three above */
     cress_enqueued_cb done;
     void *arg;
 };
 
+enum { REQUEST_REST_MAX = 1 << 20 }; /* of a request besides its payload */
+
 /* --- the request --- */
 
-static void add_text(json_t *object, const char *member, const char *text)
+/* JSON has no way to say what is not UTF-8. */
+static enum cress_status add_text(struct cress_buf *out, const char *member, const char *text,
+                                  struct cress_error *err)
 {
-    if (text) {
-        json_object_set_new(object, member, json_string(text));
+    if (!text) {
+        return CRESS_OK;
     }
+    if (!cress_text_is_utf8(text, strlen(text))) {
+        return cress_error_set(err, CRESS_INVALID, NULL, "%s is not UTF-8", member);
+    }
+    cress_buf_printf(out, ",\"%s\":", member);
+    cress_buf_add_member(out, "", text);
+    return CRESS_OK;
 }
 
 /* "a,b" as an array */
-static void add_list(json_t *object, const char *member, const char *text)
+static void add_list(struct cress_buf *out, const char *member, const char *text)
 {
-    char **items = cress_text_split(text ? text : "");
-    json_t *list = json_array();
+    char **items = cress_text_split(text);
+    cress_buf_printf(out, ",\"%s\":[", member);
     for (char **item = items; *item; item++) {
-        json_array_append_new(list, json_string(*item));
+        cress_buf_add_member(out, item == items ? "" : ",", *item);
     }
+    cress_buf_add_char(out, ']');
     cress_text_list_free(items);
-    json_object_set_new(object, member, list);
 }
 
-static void add_number(json_t *object, const char *member, int64_t number)
+static void add_number(struct cress_buf *out, const char *member, int64_t number)
 {
     if (number != 0) {
-        json_object_set_new(object, member, json_integer(number));
+        cress_buf_printf(out, ",\"%s\":%" PRId64, member, number);
     }
+}
+
+/* The payload as it was given. */
+static enum cress_status begin_request(const char *text, struct cress_buf *out,
+                                       struct cress_error *err)
+{
+    struct cress_json payload;
+    if (cress_json_check(text, strlen(text), &payload, err) != CRESS_OK) {
+        cress_error_prefix(err, "the payload is not JSON");
+        return CRESS_MALFORMED;
+    }
+    *out = cress_buf_make(payload.size + REQUEST_REST_MAX);
+    cress_buf_add_text(out, "{\"payload\":");
+    cress_buf_add(out, payload.text, payload.size);
+    return CRESS_OK;
 }
 
 /* The request that HTTP and --jsonl know, so that one function decides what is valid. */
-static enum cress_status make_request(const struct cress_request *request, json_t **out,
+static enum cress_status make_request(const struct cress_request *request, struct cress_buf *out,
                                       struct cress_error *err)
 {
-    json_error_t why;
-    const char *text = request->payload ? request->payload : "null";
-    json_t *payload = json_loads(text, JSON_DECODE_ANY, &why);
-    if (!payload) {
-        return cress_error_set(err, CRESS_MALFORMED, "bad_json",
-                               "the payload is not JSON: %s (line %d, column %d)", why.text,
-                               why.line, why.column);
+    const struct {
+        const char *member, *text;
+    } texts[] = {
+        {"task", request->task}, {"queue", request->queue},     {"priority", request->priority},
+        {"id", request->id},     {"backoff", request->backoff}, {"unique", request->unique},
+    };
+    enum cress_status status =
+        begin_request(request->payload ? request->payload : "null", out, err);
+    for (size_t i = 0; i < CRESS_COUNT(texts) && status == CRESS_OK; i++) {
+        status = add_text(out, texts[i].member, texts[i].text, err);
     }
-    json_t *object = json_object();
-    json_object_set_new(object, "payload", payload);
-    add_text(object, "task", request->task);
-    add_text(object, "queue", request->queue);
-    add_text(object, "priority", request->priority);
-    add_text(object, "id", request->id);
-    add_number(object, "delay_ms", request->delay_ms);
-    add_number(object, "expires_ms", request->expires_ms);
-    add_number(object, "timeout_ms", request->timeout_ms);
-    add_number(object, "max_attempts", request->max_attempts);
-    add_text(object, "backoff", request->backoff);
-    add_number(object, "backoff_base_ms", request->backoff_base_ms);
-    add_number(object, "backoff_cap_ms", request->backoff_cap_ms);
-    add_text(object, "unique", request->unique);
-    add_number(object, "unique_for_ms", request->unique_for_ms);
+    if (status != CRESS_OK) {
+        return status;
+    }
+    add_number(out, "delay_ms", request->delay_ms);
+    add_number(out, "expires_ms", request->expires_ms);
+    add_number(out, "timeout_ms", request->timeout_ms);
+    add_number(out, "max_attempts", request->max_attempts);
+    add_number(out, "backoff_base_ms", request->backoff_base_ms);
+    add_number(out, "backoff_cap_ms", request->backoff_cap_ms);
+    add_number(out, "unique_for_ms", request->unique_for_ms);
     if (request->after) {
-        add_list(object, "after", request->after);
-        json_object_set_new(object, "after_any", json_boolean(request->after_any));
+        add_list(out, "after", request->after);
+        cress_buf_add_text(out, request->after_any ? ",\"after_any\":true" : "");
     }
-    *out = object;
+    cress_buf_add_char(out, '}');
+    if (out->overflowed) {
+        return cress_error_set(err, CRESS_TOO_LARGE, NULL, "the request's texts are too long");
+    }
     return CRESS_OK;
 }
 
 static void enqueue_free(struct enqueue *enqueue)
 {
-    json_decref(enqueue->request);
-    free(enqueue->payload);
+    cress_buf_free(&enqueue->request);
+    free(enqueue->texts);
     free(enqueue);
 }
 
@@ -105,8 +132,8 @@ static enum cress_status enqueue_new(const struct cress_client *client,
     struct enqueue *enqueue = CRESS_NEW(struct enqueue);
     status = make_request(request, &enqueue->request, err);
     if (status == CRESS_OK) {
-        status = cress_job_from_request(enqueue->request, cress_clock_wall_ms(), &enqueue->job,
-                                        &enqueue->payload, err);
+        status = cress_job_from_request(enqueue->request.data, enqueue->request.size,
+                                        cress_clock_wall_ms(), &enqueue->job, &enqueue->texts, err);
     }
     if (status == CRESS_OK) {
         status = cress_job_check(&enqueue->job, client->config->job_max_payload_bytes, err);

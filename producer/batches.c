@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { COMPLETION_ADDED_MAX = 512 }; /* an id, and a payload with the batch's */
+
 int64_t cress_batch_ended(const struct cress_batch *batch)
 {
     return batch->succeeded + batch->failed + batch->cancelled + batch->expired;
@@ -28,15 +30,16 @@ static void add_bool(struct cress_buf *out, const char *name, bool value)
 /* The id in the stored request of the completion job. */
 static void add_completion_id(struct cress_buf *out, const char *completion)
 {
-    json_t *request = completion ? json_loads(completion, 0, NULL) : NULL;
-    const char *id = json_string_value(json_object_get(request, "id"));
+    struct cress_json request, id;
+    const bool has_id = completion &&
+                        cress_json_find_fault(completion, strlen(completion), &request, NULL) &&
+                        cress_json_member(request, "id", &id);
     cress_buf_add_text(out, ",\"completion_id\":");
-    if (id) {
-        cress_buf_add_json(out, id, strlen(id));
+    if (has_id) {
+        cress_buf_add(out, id.text, id.size);
     } else {
         cress_buf_add_text(out, "null");
     }
-    json_decref(request);
 }
 
 void cress_batch_begin_json(const struct cress_batch *batch, struct cress_buf *out)
@@ -58,27 +61,44 @@ void cress_batch_begin_json(const struct cress_batch *batch, struct cress_buf *o
     cress_buf_printf(out, ",\"created_at\":\"%s\"", cress_time_format(batch->created_ms, created));
 }
 
-enum cress_status cress_batch_completion(const char *batch, const json_t *request,
+/* `request` with the members that it lacks in front of its own. */
+static char *complete_request(const char *batch, struct cress_json request)
+{
+    struct cress_json found;
+    char id[CRESS_UUID_TEXT_SIZE];
+    struct cress_buf out = cress_buf_make(request.size + COMPLETION_ADDED_MAX);
+    cress_buf_add_char(&out, '{');
+    if (!cress_json_member(request, "id", &found)) {
+        cress_buf_printf(&out, "\"id\":\"%s\",", cress_id_derive(batch, "completion", id));
+    }
+    if (!cress_json_member(request, "payload", &found)) {
+        cress_buf_printf(&out, "\"payload\":{\"batch_id\":\"%s\"},", batch); /* an id: no escapes */
+    }
+    cress_buf_add(&out, request.text + 1, request.size - 1);
+    return cress_buf_take(&out);
+}
+
+enum cress_status cress_batch_completion(const char *batch, struct cress_json request,
                                          char **completion, struct cress_error *err)
 {
-    json_t *copy = json_copy((json_t *)request);
-    char id[CRESS_UUID_TEXT_SIZE];
-    if (json_is_object(copy) && !json_object_get(copy, "id")) {
-        json_object_set_new(copy, "id", json_string(cress_id_derive(batch, "completion", id)));
-    }
-    if (json_is_object(copy) && !json_object_get(copy, "payload")) {
-        json_object_set_new(copy, "payload", json_pack("{s:s}", "batch_id", batch));
-    }
+    struct cress_json member;
+    struct cress_json_walk walk = cress_json_walk(request);
     struct cress_job job;
-    char *payload = NULL;
-    const enum cress_status status =
-        cress_job_from_request(copy, cress_clock_wall_ms(), &job, &payload, err);
-    if (status == CRESS_OK) {
-        *completion = json_dumps(copy, JSON_COMPACT);
-    } else {
-        cress_error_prefix(err, "completion");
+    char *texts = NULL, *text = NULL;
+    /* what is no object, or an empty one, is refused below for what it is */
+    const bool has_members = walk.of_members && cress_json_next(&walk, NULL, &member);
+    if (has_members) {
+        text = complete_request(batch, request);
+        request = (struct cress_json){.text = text, .size = strlen(text)};
     }
-    free(payload);
-    json_decref(copy);
-    return status;
+    const enum cress_status status = cress_job_from_request(
+        request.text, request.size, cress_clock_wall_ms(), &job, &texts, err);
+    free(texts);
+    if (status != CRESS_OK) {
+        cress_error_prefix(err, "completion");
+        free(text);
+        return status;
+    }
+    *completion = text;
+    return CRESS_OK;
 }

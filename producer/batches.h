@@ -4,6 +4,7 @@
 #define CRESS_PRODUCER_BATCHES_H
 
 #include "common/base/buf.h"
+#include "common/base/json.h"
 #include "common/store/store.h"
 
 /* How many of its jobs have ended. */
@@ -17,8 +18,9 @@ void cress_batch_begin_json(const struct cress_batch *batch, struct cress_buf *o
 
 /* The completion job of batch `batch` as a request with an id of its own, JSON text to be stored in
  * the batch; free() it. `request` is a request as for cress_job_from_request(), but its payload may
- * be missing: it is then {"batch_id": …}. CRESS_INVALID when it is no good request. */
-CRESS_MUST_CHECK enum cress_status cress_batch_completion(const char *batch, const json_t *request,
+ * be missing: it is then {"batch_id": …}. `request` is checked JSON. CRESS_INVALID when it is no good request. */
+CRESS_MUST_CHECK enum cress_status cress_batch_completion(const char *batch,
+                                                          struct cress_json request,
                                                           char **completion,
                                                           struct cress_error *err);
 

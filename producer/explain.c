@@ -11,6 +11,7 @@
 #include "common/broker/topology.h"
 #include "common/job/after.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 

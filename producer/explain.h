@@ -8,6 +8,8 @@
 #include "common/store/store.h"
 #include "common/submit/door.h"
 
+#include <jansson.h>
+
 enum cress_reason {
 #define CRESS_REASON(name, word, meaning) CRESS_REASON_##name,
 #include "producer/explain_reasons.def"

@@ -73,17 +73,17 @@ void cress_schedules_write_json(const struct cress_schedule_record *schedule, in
 void cress_schedules_run(struct cress_door door, const struct cress_schedule_record *schedule,
                          cress_submit_cb done, void *arg)
 {
-    char id[CRESS_ID_MAX + 1], *payload = NULL;
-    struct cress_job job = {0}; /* which cress_submit() refuses, should the request be no job */
-    json_t *request = schedule->request ? json_loads(schedule->request, 0, NULL) : NULL;
+    char id[CRESS_ID_MAX + 1], *texts = NULL;
+    const char *request = schedule->request ? schedule->request : "";
+    struct cress_job job;
     struct cress_error err;
-    if (cress_job_from_request(request, cress_clock_wall_ms(), &job, &payload, &err) != CRESS_OK) {
-        job = (struct cress_job){.task = "", .queue = "", .payload = ""};
+    if (cress_job_from_request(request, strlen(request), cress_clock_wall_ms(), &job, &texts,
+                               &err) != CRESS_OK) {
+        job = (struct cress_job){.task = "", .queue = "", .payload = ""}; /* is refused there */
     }
     job.id = cress_plan_run_id(schedule->name, id);
     cress_submit(door, &job, done, arg);
-    free(payload);
-    json_decref(request);
+    free(texts);
 }
 
 void cress_schedules_missing(const char *name, struct cress_error *err)

@@ -246,19 +246,19 @@ static void submitted_cb(const struct cress_record *record, const struct cress_e
 
 static void submit(struct entry *entry)
 {
-    char id[CRESS_ID_MAX + 1], *payload = NULL;
+    char id[CRESS_ID_MAX + 1], *texts = NULL;
+    const char *request = entry->plan->request;
     struct cress_job job;
     struct cress_error err;
-    json_t *request = json_loads(entry->plan->request, 0, NULL);
-    if (cress_job_from_request(request, cress_clock_wall_ms(), &job, &payload, &err) == CRESS_OK) {
+    if (cress_job_from_request(request, strlen(request), cress_clock_wall_ms(), &job, &texts,
+                               &err) == CRESS_OK) {
         job.id = cress_plan_tick_id(entry->name, entry->tick_ms, id);
         cress_submit(cress_services_door(entry->ticker->services, SUBMIT_MS), &job, submitted_cb,
                      entry);
     } else {
         submitted_cb(NULL, &err, entry); /* cannot happen: the plan has been checked */
     }
-    free(payload);
-    json_decref(request);
+    free(texts);
 }
 
 /* --- claiming and registering --- */

@@ -343,8 +343,8 @@ enum cress_status cress_json_check(const char *text, size_t size, struct cress_j
             column += ((unsigned char)text[i] & 0xC0) != 0x80;
         }
     }
-    return cress_error_set(err, CRESS_MALFORMED, NULL, "line %zu, column %zu: %s", line, column,
-                           fault.reason);
+    return cress_error_set(err, CRESS_MALFORMED, "bad_json", "line %zu, column %zu: %s", line,
+                           column, fault.reason);
 }
 
 bool cress_json_is_valid(const char *text)

@@ -45,8 +45,8 @@ struct cress_json_fault {
 bool cress_json_find_fault(const char *text, size_t size, struct cress_json *value,
                            struct cress_json_fault *fault);
 
-/* The same with the answer as an error: CRESS_MALFORMED "line 2, column 5: expected ',' or ']'"; a
- * column counts characters. */
+/* The same with the answer as an error: CRESS_MALFORMED "bad_json", "line 2, column 5: expected ','
+ * or ']'"; a column counts characters. */
 CRESS_MUST_CHECK enum cress_status
 cress_json_check(const char *text, size_t size, struct cress_json *value, struct cress_error *err);
 

@@ -7,7 +7,6 @@
 #include "common/base/id.h"
 #include "common/base/status.h"
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -23,10 +22,5 @@ size_t cress_after_count(const char *after);
 
 /* Whether `after` is such a list: CRESS_INVALID says why not. */
 CRESS_MUST_CHECK enum cress_status cress_after_check(const char *after, struct cress_error *err);
-
-/* The list that `ids`, a JSON array of strings, stands for; free() it. NULL for an empty one, which
- * is no error. What is no id is CRESS_INVALID. */
-CRESS_MUST_CHECK enum cress_status cress_after_from_json(const json_t *ids, char **after,
-                                                         struct cress_error *err);
 
 #endif

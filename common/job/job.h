@@ -11,7 +11,6 @@
 #include "common/job/message.h"
 #include "common/job/record.h"
 
-#include <jansson.h>
 #include <stdint.h>
 
 enum cress_priority {
@@ -71,20 +70,20 @@ struct cress_job {
     const char *traceparent; /* W3C trace context; NULL: none */
 };
 
-/* Reads a request {"task", "payload", "queue", "priority", "id", "delay_ms", "run_at",
- * "max_attempts", "backoff", "backoff_base_ms", "backoff_cap_ms", "timeout_ms", "expires_ms",
- * "key", "unique", "unique_for_ms", "after", "after_any"} into `job`, which borrows from `request`
- * except for the payload and `after`, whose texts are allocated into `*payload_text`, the payload
- * first (free()). `run_at` is RFC 3339, the past means at once; `priority` is high, normal or low;
- * `delay_ms` and `expires_ms` (not begun by then: expired) count from `now_ms`. Only `task` is
- * required: a missing payload is null, a missing queue `default`, a missing id stays NULL. A member
- * that is null counts as missing.
- * An unknown member, a wrong type, a reserved task name that is not built in: CRESS_INVALID naming
- * the member. Checks all that cress_job_check() does but the payload's size. */
-CRESS_MUST_CHECK enum cress_status cress_job_from_request(const json_t *request, int64_t now_ms,
-                                                          struct cress_job *job,
-                                                          char **payload_text,
-                                                          struct cress_error *err);
+/* Reads the JSON text of a request {"task", "payload", "queue", "priority", "id", "delay_ms",
+ * "run_at", "max_attempts", "backoff", "backoff_base_ms", "backoff_cap_ms", "timeout_ms",
+ * "expires_ms", "key", "unique", "unique_for_ms", "after", "after_any"} into `job`. The payload is
+ * borrowed from `text`, byte for byte; all other texts are allocated into `*texts` (free()).
+ * `run_at` is RFC 3339, the past means at once; `priority` is high, normal or low; `delay_ms` and
+ * `expires_ms` (not begun by then: expired) count from `now_ms`. Only `task` is required: a missing
+ * payload is null, a missing queue `default`, a missing id stays NULL. A member that is null counts
+ * as missing.
+ * What is not JSON is CRESS_MALFORMED "bad_json". An unknown member, one that comes twice, a wrong
+ * type, a reserved task name that is not built in: CRESS_INVALID naming the member. Checks all that
+ * cress_job_check() does but the payload's size. */
+CRESS_MUST_CHECK enum cress_status cress_job_from_request(const char *text, size_t size,
+                                                          int64_t now_ms, struct cress_job *job,
+                                                          char **texts, struct cress_error *err);
 
 /* Checks names, ids (NULL is good), limits and payload size: what every producer must obey.
  * CRESS_INVALID or CRESS_TOO_LARGE. */

@@ -3,12 +3,16 @@
 #include "common/schedule/plan.h"
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/job/job.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { REQUEST_REST_MAX = 64 * 1024 }; /* of a request besides its payload */
 
 /* Puts in front of `err` where the value of `key` came from. */
 static enum cress_status blame(const struct cress_config *config, const char *name, const char *key,
@@ -47,51 +51,53 @@ static enum cress_status make_schedule(const struct cress_config *config,
 }
 
 static enum cress_status read_payload(const struct cress_config *config,
-                                      const struct cress_schedule_config *section, json_t **out,
-                                      struct cress_error *err)
+                                      const struct cress_schedule_config *section,
+                                      struct cress_json *out, struct cress_error *err)
 {
-    json_error_t why;
-    json_t *payload = json_loads(section->payload, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
-    if (!payload) {
-        cress_error_set(err, CRESS_CONFIG, NULL, "not JSON: column %d: %s", why.column, why.text);
+    const size_t size = strlen(section->payload);
+    if (cress_json_check(section->payload, size, out, err) != CRESS_OK) {
+        cress_error_prefix(err, "not JSON");
         return blame(config, section->name, "payload", err);
     }
-    if (strlen(section->payload) > (size_t)config->job_max_payload_bytes) {
+    if (size > (size_t)config->job_max_payload_bytes) {
         cress_error_set(err, CRESS_CONFIG, NULL, "larger than job.max_payload");
-        json_decref(payload);
         return blame(config, section->name, "payload", err);
     }
-    *out = payload;
     return CRESS_OK;
 }
 
-static void add_number(json_t *request, const char *member, int64_t number)
+static void add_limit(struct cress_buf *request, const char *member, int64_t number)
 {
     if (number > 0) {
-        json_object_set_new(request, member, json_integer(number));
+        cress_buf_printf(request, ",\"%s\":%" PRId64, member, number);
     }
 }
 
-/* Takes `payload` over. */
-static json_t *write_request(const struct cress_schedule_config *section, json_t *payload)
+/* Workers compare these texts: the order of the members tells one definition from another. */
+static char *write_request(const struct cress_schedule_config *section, struct cress_json payload)
 {
-    json_t *request = json_pack("{s:s, s:o, s:s, s:s}", "task", section->task, "payload", payload,
-                                "queue", section->queue, "priority", section->priority);
-    add_number(request, "max_attempts", section->max_attempts);
-    add_number(request, "timeout_ms", section->timeout_ms);
-    add_number(request, "expires_ms", section->expires_ms);
-    return request;
+    struct cress_buf request = cress_buf_make(payload.size + REQUEST_REST_MAX);
+    cress_buf_add_member(&request, "{\"task\":", section->task);
+    cress_buf_add_text(&request, ",\"payload\":");
+    cress_buf_add(&request, payload.text, payload.size);
+    cress_buf_add_member(&request, ",\"queue\":", section->queue);
+    cress_buf_add_member(&request, ",\"priority\":", section->priority);
+    add_limit(&request, "max_attempts", section->max_attempts);
+    add_limit(&request, "timeout_ms", section->timeout_ms);
+    add_limit(&request, "expires_ms", section->expires_ms);
+    cress_buf_add_char(&request, '}');
+    return cress_buf_take(&request);
 }
 
 /* What is wrong with a job is wrong with its task or its queue here: the rest has been checked. */
 static enum cress_status check_request(const struct cress_config *config,
                                        const struct cress_schedule_config *section,
-                                       const json_t *request, struct cress_error *err)
+                                       const char *request, struct cress_error *err)
 {
     struct cress_job job;
-    char *payload;
-    if (cress_job_from_request(request, 0, &job, &payload, err) == CRESS_OK) {
-        free(payload);
+    char *texts;
+    if (cress_job_from_request(request, strlen(request), 0, &job, &texts, err) == CRESS_OK) {
+        free(texts);
         return CRESS_OK;
     }
     const bool is_queue = cress_queue_name_check(section->queue, NULL) != CRESS_OK;
@@ -102,21 +108,18 @@ static enum cress_status make_request(const struct cress_config *config,
                                       const struct cress_schedule_config *section, char **out,
                                       struct cress_error *err)
 {
-    json_t *payload;
+    struct cress_json payload;
     enum cress_status status = read_payload(config, section, &payload, err);
     if (status != CRESS_OK) {
         return status;
     }
-    json_t *request = write_request(section, payload);
-    if (!request) { /* the names are not UTF-8 */
-        cress_error_set(err, CRESS_CONFIG, NULL, "not UTF-8");
-        return blame(config, section->name, "task", err);
-    }
+    char *request = write_request(section, payload);
     status = check_request(config, section, request, err);
     if (status == CRESS_OK) {
-        *out = json_dumps(request, JSON_COMPACT);
+        *out = request;
+    } else {
+        free(request);
     }
-    json_decref(request);
     return status;
 }
 

@@ -8,8 +8,8 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
-#include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* One completion on its way. */
 struct completion {
@@ -72,15 +72,14 @@ static void submit(struct completion *completion, const char *request_text)
 {
     struct cress_job job;
     struct cress_error err;
-    char *payload = NULL;
-    json_t *request = json_loads(request_text, 0, NULL);
-    if (cress_job_from_request(request, cress_clock_wall_ms(), &job, &payload, &err) != CRESS_OK) {
+    char *texts = NULL;
+    if (cress_job_from_request(request_text, strlen(request_text), cress_clock_wall_ms(), &job,
+                               &texts, &err) != CRESS_OK) {
         give_up(completion, &err);
     } else {
         cress_submit(completion->door, &job, submitted_cb, completion);
     }
-    free(payload);
-    json_decref(request);
+    free(texts);
 }
 
 static bool is_wanted(const struct cress_batch *batch)

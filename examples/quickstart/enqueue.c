@@ -4,6 +4,7 @@
 // Everything happens on one libuv loop: broker and store connect by themselves, and the callback of
 // cress_submit() comes when the record is stored and the broker has confirmed the message.
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/submit/submit.h"
 
 #include <stdio.h>
@@ -76,16 +77,17 @@ static enum cress_status connect_to(uv_loop_t *loop, struct cress_error *err)
     return status ? status : cress_store_open(loop, &store, &to.store, err);
 }
 
-// The request of POST /v1/jobs, checked as there; `job` borrows from it and from `*text`.
-static enum cress_status make_job(const char *task, const char *payload, json_t **request,
-                                  char **text, struct cress_error *err)
+// The request of POST /v1/jobs, checked as there; `job` borrows from it and from `*texts`.
+static enum cress_status make_job(const char *task, const char *payload, struct cress_buf *request,
+                                  char **texts, struct cress_error *err)
 {
-    json_t *value = json_loads(payload, JSON_DECODE_ANY, NULL);
-    if (!value) {
+    if (!cress_json_is_valid(payload)) { // it could bring members of its own
         return cress_error_set(err, CRESS_MALFORMED, NULL, "%s is not JSON", payload);
     }
-    *request = json_pack("{s:s, s:o}", "task", task, "payload", value);
-    return cress_job_from_request(*request, cress_clock_wall_ms(), &job, text, err);
+    cress_buf_add_member(request, "{\"task\":", task);
+    cress_buf_printf(request, ",\"payload\":%s}", payload);
+    return cress_job_from_request(cress_buf_text(request), request->size, cress_clock_wall_ms(),
+                                  &job, texts, err);
 }
 
 static void run(uv_loop_t *loop)
@@ -100,11 +102,11 @@ int main(int argc, char **argv)
 {
     struct cress_error err;
     struct cress_config *config = NULL; // defaults < cress.conf < CRESS_BROKER_URL, CRESS_STORE_URL
-    json_t *request = NULL;
-    char *text = NULL;
+    struct cress_buf request = cress_buf_make(1 << 20);
+    char *texts = NULL;
     if (cress_config_load(CRESS_PROGRAM_CLI, &argc, argv, &config, &err) ||
         make_job(argc > 1 ? argv[1] : "cress.echo", argc > 2 ? argv[2] : "\"Hello World!\"",
-                 &request, &text, &err)) {
+                 &request, &texts, &err)) {
         fail(&err);
     } else {
         to.config = config;
@@ -114,8 +116,8 @@ int main(int argc, char **argv)
             run(uv_default_loop());
         }
     }
-    free(text);
-    json_decref(request);
+    free(texts);
+    cress_buf_free(&request);
     cress_config_free(config);
     return exit_code;
 }

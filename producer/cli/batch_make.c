@@ -138,23 +138,6 @@ const struct cress_batch_verb cress_batch_add = {
 
 /* --- creating --- */
 
-static enum cress_status read_completion_payload(const char *text, json_t **payload,
-                                                 struct cress_error *err)
-{
-    struct cress_buf file = cress_buf_make(PAYLOAD_MAX_BYTES);
-    json_error_t why;
-    if (text[0] == '@' && cress_input_read(text + 1, &file, err) != CRESS_OK) {
-        cress_buf_free(&file);
-        return err->status;
-    }
-    *payload = json_loads(text[0] == '@' ? cress_buf_text(&file) : text, JSON_DECODE_ANY, &why);
-    cress_buf_free(&file);
-    return *payload ? CRESS_OK
-                    : cress_error_set(err, CRESS_MALFORMED, "bad_json",
-                                      "the payload is not JSON: %s (line %d, column %d)", why.text,
-                                      why.line, why.column);
-}
-
 /* --then, --then-payload, --then-queue */
 static enum cress_status prepare_batch_completion(struct cress_cli *cli, struct cress_error *err)
 {
@@ -170,20 +153,28 @@ static enum cress_status prepare_batch_completion(struct cress_cli *cli, struct 
         }
         return CRESS_OK;
     }
-    json_t *request = json_pack("{s:s}", "task", cress_args_text(args, "then"));
-    if (cress_args_has(args, "then-queue")) {
-        json_object_set_new(request, "queue", json_string(cress_args_text(args, "then-queue")));
-    }
-    json_t *payload = NULL;
+    struct cress_buf payload = cress_buf_make(PAYLOAD_MAX_BYTES);
+    struct cress_buf text = cress_buf_make(PAYLOAD_MAX_BYTES + PAYLOAD_MAX_BYTES / 2);
+    struct cress_json value = {.text = NULL};
     enum cress_status status = CRESS_OK;
     if (cress_args_has(args, "then-payload")) {
-        status = read_completion_payload(cress_args_text(args, "then-payload"), &payload, err);
-        json_object_set_new(request, "payload", payload);
+        status = cress_input_json(cress_args_text(args, "then-payload"), &payload, &value, err);
     }
+    cress_buf_add_member(&text, "{\"task\":", cress_args_text(args, "then"));
+    if (cress_args_has(args, "then-queue")) {
+        cress_buf_add_member(&text, ",\"queue\":", cress_args_text(args, "then-queue"));
+    }
+    if (status == CRESS_OK && value.text) {
+        cress_buf_add_text(&text, ",\"payload\":");
+        cress_buf_add(&text, value.text, value.size);
+    }
+    cress_buf_add_char(&text, '}');
     if (status == CRESS_OK) {
+        const struct cress_json request = {.text = text.data, .size = text.size};
         status = cress_batch_completion(run->id, request, &run->completion, err);
     }
-    json_decref(request);
+    cress_buf_free(&payload);
+    cress_buf_free(&text);
     return status;
 }
 

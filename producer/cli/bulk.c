@@ -256,23 +256,18 @@ static void on_line_submitted(const struct cress_record *record, const struct cr
 static enum cress_status submit_line(struct slot *slot, const char *line, size_t size,
                                      struct cress_error *err)
 {
-    json_error_t why;
-    json_t *request = json_loadb(line, size, 0, &why);
-    if (!request) {
-        return cress_error_set(err, CRESS_MALFORMED, "bad_json",
-                               "not a JSON object: %s (column %d)", why.text, why.column);
-    }
     struct cress_job job;
-    char *payload;
+    char *texts;
     const enum cress_status status =
-        cress_job_from_request(request, cress_clock_wall_ms(), &job, &payload, err);
+        cress_job_from_request(line, size, cress_clock_wall_ms(), &job, &texts, err);
     if (status == CRESS_OK) {
         job.batch = slot->bulk->batch;
         cress_submit(cress_cli_door(slot->bulk->cli, CRESS_CLI_CONFIRM_MS), &job, on_line_submitted,
                      slot);
-        free(payload);
+        free(texts);
+    } else if (status == CRESS_MALFORMED) {
+        cress_error_prefix(err, "not a JSON object");
     }
-    json_decref(request);
     return status;
 }
 

@@ -76,6 +76,31 @@ enum cress_status cress_input_read(const char *path, struct cress_buf *out, stru
     return status;
 }
 
+enum cress_status cress_input_json(const char *operand, struct cress_buf *room,
+                                   struct cress_json *value, struct cress_error *err)
+{
+    const char *text = operand;
+    size_t size = strlen(operand);
+    if (strcmp(operand, "-") == 0 || operand[0] == '@') {
+        if (cress_input_read(operand + (operand[0] == '@'), room, err) != CRESS_OK) {
+            return err->status;
+        }
+        text = cress_buf_text(room);
+        size = room->size;
+    }
+    struct cress_error why;
+    if (cress_json_check(text, size, value, &why) == CRESS_OK) {
+        return CRESS_OK;
+    }
+    if (strspn(text, " \t\r\n") == size) {
+        return cress_error_set(err, CRESS_MALFORMED, "bad_json",
+                               "the payload is empty; leave it out for null");
+    }
+    return cress_error_set(err, CRESS_MALFORMED, "bad_json",
+                           "the payload is not JSON: %s; a text needs its quotes: '\"hello\"'",
+                           why.message);
+}
+
 /* --- line by line --- */
 
 struct cress_lines {

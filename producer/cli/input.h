@@ -4,6 +4,7 @@
 #define CRESS_CLI_INPUT_H
 
 #include "common/base/buf.h"
+#include "common/base/json.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +17,12 @@ CRESS_MUST_CHECK enum cress_status cress_input_open(const char *path, int *fd,
 /* Reads all of `path` ("-": standard input), which may block. CRESS_TOO_LARGE above the cap of
  * `out`. */
 CRESS_MUST_CHECK enum cress_status cress_input_read(const char *path, struct cress_buf *out,
+                                                    struct cress_error *err);
+
+/* The JSON value of an operand: itself, "@FILE" or "-". `room` holds what was read, and `value`
+ * lies in it or in `operand`. CRESS_MALFORMED "bad_json", and what cress_input_read() says. */
+CRESS_MUST_CHECK enum cress_status cress_input_json(const char *operand, struct cress_buf *room,
+                                                    struct cress_json *value,
                                                     struct cress_error *err);
 
 /* --- line by line, on the loop, in constant memory --- */

@@ -10,6 +10,7 @@
 #include "producer/cli/input.h"
 #include "producer/cli/records.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,48 +19,13 @@
 #define INPUT_MAX_BYTES ((size_t)128 << 20)
 
 struct enqueue {
-    json_t *request;
-    struct cress_job job; /* borrows from `request` and `payload` */
-    char *payload;
+    struct cress_buf request; /* as POST /v1/jobs takes it */
+    struct cress_job job;     /* borrows from `request` and `texts` */
+    char *texts;
     struct cress_bulk *bulk; /* not NULL: --jsonl */
 };
 
 /* --- what the user gave --- */
-
-static enum cress_status parse_enqueue_payload(const char *text, size_t size, json_t **payload,
-                                               struct cress_error *err)
-{
-    if (strspn(text, " \t\r\n") == size) {
-        return cress_error_set(err, CRESS_MALFORMED, "bad_json",
-                               "the payload is empty; leave it out for null");
-    }
-    json_error_t why;
-    json_t *value = json_loadb(text, size, JSON_DECODE_ANY, &why);
-    if (!value) {
-        return cress_error_set(err, CRESS_MALFORMED, "bad_json",
-                               "the payload is not JSON: %s (line %d, column %d); a text needs its "
-                               "quotes: '\"hello\"'",
-                               why.text, why.line, why.column);
-    }
-    *payload = value;
-    return CRESS_OK;
-}
-
-/* JSON itself, @file or "-". */
-static enum cress_status read_enqueue_payload(const char *operand, json_t **payload,
-                                              struct cress_error *err)
-{
-    if (strcmp(operand, "-") != 0 && operand[0] != '@') {
-        return parse_enqueue_payload(operand, strlen(operand), payload, err);
-    }
-    struct cress_buf text = cress_buf_make(INPUT_MAX_BYTES);
-    enum cress_status status = cress_input_read(operand + (operand[0] == '@'), &text, err);
-    if (status == CRESS_OK) {
-        status = parse_enqueue_payload(cress_buf_text(&text), text.size, payload, err);
-    }
-    cress_buf_free(&text);
-    return status;
-}
 
 /* An option and the member of a request that it becomes. */
 static const struct {
@@ -83,34 +49,50 @@ static const struct {
 };
 
 /* --after a,b */
-static void add_after_ids(const struct cress_args *args, json_t *request)
+static void add_after_ids(const struct cress_args *args, struct cress_buf *request)
 {
     if (!cress_args_has(args, "after")) {
         return;
     }
     char **ids = cress_text_split(cress_args_text(args, "after"));
-    json_t *list = json_array();
+    cress_buf_add_text(request, ",\"after\":[");
     for (char **id = ids; *id; id++) {
-        json_array_append_new(list, json_string(*id));
+        cress_buf_add_member(request, id == ids ? "" : ",", *id);
     }
+    cress_buf_add_char(request, ']');
     cress_text_list_free(ids);
-    json_object_set_new(request, "after", list);
 }
 
-static void add_options(const struct cress_args *args, json_t *request)
+static void add_options(const struct cress_args *args, struct cress_buf *request)
 {
     for (size_t i = 0; i < CRESS_COUNT(members); i++) {
-        if (cress_args_has(args, members[i].flag)) {
-            json_object_set_new(request, members[i].member,
-                                members[i].is_text
-                                    ? json_string(cress_args_text(args, members[i].flag))
-                                    : json_integer(cress_args_number(args, members[i].flag, 0)));
+        if (!cress_args_has(args, members[i].flag)) {
+            continue;
+        }
+        cress_buf_printf(request, ",\"%s\":", members[i].member);
+        if (members[i].is_text) {
+            cress_buf_add_member(request, "", cress_args_text(args, members[i].flag));
+        } else {
+            cress_buf_printf(request, "%" PRId64, cress_args_number(args, members[i].flag, 0));
         }
     }
     add_after_ids(args, request);
     if (cress_args_has(args, "after-any")) {
-        json_object_set_new(request, "after_any", json_true());
+        cress_buf_add_text(request, ",\"after_any\":true");
     }
+}
+
+/* JSON has no way to say what is not UTF-8. */
+static enum cress_status check_texts(const struct cress_args *args, struct cress_error *err)
+{
+    for (size_t i = 0; i < CRESS_COUNT(members); i++) {
+        const bool is_text = members[i].is_text && cress_args_has(args, members[i].flag);
+        const char *text = is_text ? cress_args_text(args, members[i].flag) : "";
+        if (!cress_text_is_utf8(text, strlen(text))) {
+            return cress_error_set(err, CRESS_INVALID, NULL, "--%s is not UTF-8", members[i].flag);
+        }
+    }
+    return CRESS_OK;
 }
 
 static enum cress_status check_pairs(const struct cress_args *args, struct cress_error *err)
@@ -127,6 +109,20 @@ static enum cress_status check_pairs(const struct cress_args *args, struct cress
     return CRESS_OK;
 }
 
+static enum cress_status add_payload(const char *operand, struct cress_buf *request,
+                                     struct cress_error *err)
+{
+    struct cress_buf room = cress_buf_make(INPUT_MAX_BYTES);
+    struct cress_json value;
+    const enum cress_status status = cress_input_json(operand, &room, &value, err);
+    if (status == CRESS_OK) {
+        cress_buf_add_text(request, ",\"payload\":");
+        cress_buf_add(request, value.text, value.size);
+    }
+    cress_buf_free(&room);
+    return status;
+}
+
 static enum cress_status prepare_job(struct cress_cli *cli, struct enqueue *enqueue,
                                      struct cress_error *err)
 {
@@ -138,20 +134,18 @@ static enum cress_status prepare_job(struct cress_cli *cli, struct enqueue *enqu
     if (check_pairs(args, err) != CRESS_OK) {
         return err->status;
     }
-    enqueue->request = json_pack("{s:s}", "task", args->operands[0]);
-    if (!enqueue->request) {
-        return cress_error_set(err, CRESS_INVALID, NULL, "the task's name is not UTF-8");
+    if (check_texts(args, err) != CRESS_OK) {
+        return err->status;
     }
-    if (args->operand_count > 1) {
-        json_t *payload = NULL;
-        if (read_enqueue_payload(args->operands[1], &payload, err) != CRESS_OK) {
-            return err->status;
-        }
-        json_object_set_new(enqueue->request, "payload", payload);
+    struct cress_buf *request = &enqueue->request;
+    cress_buf_add_member(request, "{\"task\":", args->operands[0]);
+    if (args->operand_count > 1 && add_payload(args->operands[1], request, err) != CRESS_OK) {
+        return err->status;
     }
-    add_options(args, enqueue->request);
-    return cress_job_from_request(enqueue->request, cress_clock_wall_ms(), &enqueue->job,
-                                  &enqueue->payload, err);
+    add_options(args, request);
+    cress_buf_add_char(request, '}');
+    return cress_job_from_request(cress_buf_text(request), request->size, cress_clock_wall_ms(),
+                                  &enqueue->job, &enqueue->texts, err);
 }
 
 static enum cress_status prepare_bulk(struct cress_cli *cli, struct enqueue *enqueue,
@@ -179,6 +173,7 @@ static enum cress_status prepare_bulk(struct cress_cli *cli, struct enqueue *enq
 static enum cress_status prepare_enqueue(struct cress_cli *cli, struct cress_error *err)
 {
     struct enqueue *enqueue = cli->state = CRESS_NEW(struct enqueue);
+    enqueue->request = cress_buf_make(2 * INPUT_MAX_BYTES);
     return (cress_args_has(&cli->args, "jsonl") ? prepare_bulk : prepare_job)(cli, enqueue, err);
 }
 
@@ -294,8 +289,8 @@ static void release_enqueue(struct cress_cli *cli)
     if (enqueue->bulk) {
         cress_bulk_free(enqueue->bulk);
     }
-    json_decref(enqueue->request);
-    free(enqueue->payload);
+    cress_buf_free(&enqueue->request);
+    free(enqueue->texts);
     free(enqueue);
 }
 

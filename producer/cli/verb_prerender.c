@@ -20,6 +20,7 @@
 #include "producer/cli/records.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +32,9 @@ enum { BATCH_READ_MS = 200 };
 struct prerender {
     struct cress_cli *cli;
     json_t *request;
-    struct cress_job job; /* borrows from `request` and `payload` */
-    char *payload;
+    char *text; /* of `request` */
+    char *texts;
+    struct cress_job job; /* borrows from `text` and `texts` */
     char id[CRESS_ID_MAX + 1];
     bool reading_batch;
 };
@@ -167,8 +169,9 @@ static enum cress_status prepare_prerender(struct cress_cli *cli, struct cress_e
         json_object_set_new(prerender->request, "max_attempts",
                             json_integer(cress_args_number(args, "max-attempts", 0)));
     }
-    if (cress_job_from_request(prerender->request, cress_clock_wall_ms(), &prerender->job,
-                               &prerender->payload, err) != CRESS_OK) {
+    prerender->text = json_dumps(prerender->request, JSON_COMPACT);
+    if (cress_job_from_request(prerender->text, strlen(prerender->text), cress_clock_wall_ms(),
+                               &prerender->job, &prerender->texts, err) != CRESS_OK) {
         return err->status;
     }
     return check_size(cli, prerender, err);
@@ -329,7 +332,8 @@ static void release_prerender(struct cress_cli *cli)
 {
     struct prerender *prerender = cli->state;
     json_decref(prerender->request);
-    free(prerender->payload);
+    free(prerender->texts);
+    free(prerender->text);
     free(prerender);
 }
 

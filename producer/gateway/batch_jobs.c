@@ -12,6 +12,7 @@
 // from the batch's.
 #include "common/base/clock.h"
 #include "common/base/id.h"
+#include "common/base/json_read.h"
 #include "common/base/mem.h"
 #include "common/submit/completion.h"
 #include "producer/batches.h"
@@ -29,8 +30,9 @@ enum { JOBS_MAX = 10000, WINDOW = 256, LOCATION_MAX = CRESS_ID_MAX + 16, NAME_MA
 /* One request, in the request's memory. */
 struct intake {
     struct cress_request *request;
-    json_t *body;       /* owned */
-    const json_t *jobs; /* of the body; NULL: none */
+    struct cress_json body;
+    struct cress_json *jobs; /* requests, in the body; owned */
+    size_t job_count;
     char id[CRESS_ID_MAX + 1];
     bool is_new; /* the batch is to be opened */
     bool stays_open;
@@ -44,7 +46,7 @@ struct intake {
 
 static void finish(struct intake *intake)
 {
-    json_decref(intake->body);
+    free(intake->jobs);
     free(intake->completion);
     free(intake->ids);
 }
@@ -70,7 +72,7 @@ static void on_batch(const struct cress_batch *batch, const struct cress_error *
     struct cress_buf *page = cress_gateway_page(cress_gateway_of(request));
     cress_batch_begin_json(batch, page);
     cress_buf_add_text(page, ",\"jobs\":[");
-    for (size_t i = 0; i < json_array_size(intake->jobs); i++) {
+    for (size_t i = 0; i < intake->job_count; i++) {
         cress_buf_printf(page, "%s\"%s\"", i > 0 ? "," : "", intake->ids[i]);
     }
     cress_buf_add_text(page, "]}");
@@ -152,16 +154,17 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
 /* The job at `index`, with an id of its own. It has been read once before, so this cannot fail but
  * by the clock: a time that has come since. */
 static enum cress_status read_job(struct intake *intake, size_t index, struct cress_job *job,
-                                  char **payload, struct cress_error *err)
+                                  char **texts, struct cress_error *err)
 {
     const struct cress_config *config = cress_gateway_of(intake->request)->config;
     char name[NAME_MAX_BYTES], derived[CRESS_UUID_TEXT_SIZE];
-    enum cress_status status = cress_job_from_request(json_array_get(intake->jobs, index),
-                                                      cress_clock_wall_ms(), job, payload, err);
+    const struct cress_json request = intake->jobs[index];
+    enum cress_status status =
+        cress_job_from_request(request.text, request.size, cress_clock_wall_ms(), job, texts, err);
     if (status == CRESS_OK) {
         status = cress_job_check(job, config->job_max_payload_bytes, err);
         if (status != CRESS_OK) {
-            free(*payload);
+            free(*texts);
         }
     }
     if (status != CRESS_OK) {
@@ -185,17 +188,17 @@ static enum cress_status read_job(struct intake *intake, size_t index, struct cr
 static void submit_next(struct intake *intake)
 {
     struct cress_job job;
-    char *payload;
-    if (read_job(intake, intake->next++, &job, &payload, &intake->failure) == CRESS_OK) {
+    char *texts;
+    if (read_job(intake, intake->next++, &job, &texts, &intake->failure) == CRESS_OK) {
         intake->under_way++;
         cress_submit(cress_gateway_door(intake->request), &job, on_submitted, intake);
-        free(payload);
+        free(texts);
     }
 }
 
 static void pump(struct intake *intake)
 {
-    while (intake->next < json_array_size(intake->jobs) && intake->under_way < WINDOW &&
+    while (intake->next < intake->job_count && intake->under_way < WINDOW &&
            intake->failure.status == CRESS_OK) {
         submit_next(intake);
     }
@@ -216,25 +219,42 @@ static void on_open(const struct cress_error *err, void *arg)
 
 /* --- the request --- */
 
+/* Makes an array of the JSON one; `jobs` without text is none. */
+static enum cress_status take_jobs(struct intake *intake, struct cress_json jobs,
+                                   struct cress_error *err)
+{
+    struct cress_json job;
+    if (jobs.text == NULL) {
+        return CRESS_OK;
+    }
+    struct cress_json_walk walk = cress_json_walk(jobs);
+    bool is_good = cress_json_kind(jobs) == CRESS_JSON_ARRAY;
+    intake->jobs = cress_alloc(JOBS_MAX * sizeof *intake->jobs);
+    while (is_good && cress_json_next(&walk, NULL, &job)) {
+        is_good = intake->job_count < JOBS_MAX;
+        if (is_good) {
+            intake->jobs[intake->job_count++] = job;
+        }
+    }
+    return is_good ? CRESS_OK
+                   : cress_error_set(
+                         err, CRESS_INVALID, "invalid",
+                         "jobs must be an array of at most %d jobs; more can be added by POST "
+                         "/v1/batches/{id}/jobs while the batch is open",
+                         JOBS_MAX);
+}
+
 static enum cress_status check_jobs(struct intake *intake, struct cress_error *err)
 {
-    const size_t count = json_array_size(intake->jobs);
-    if (intake->jobs != NULL && (!json_is_array(intake->jobs) || count > JOBS_MAX)) {
-        return cress_error_set(
-            err, CRESS_INVALID, "invalid",
-            "jobs must be an array of at most %d jobs; more can be added by POST "
-            "/v1/batches/{id}/jobs while the batch is open",
-            JOBS_MAX);
-    }
-    intake->ids = cress_alloc((count + 1) * sizeof *intake->ids);
-    for (size_t i = 0; i < count; i++) {
+    intake->ids = cress_alloc((intake->job_count + 1) * sizeof *intake->ids);
+    for (size_t i = 0; i < intake->job_count; i++) {
         struct cress_job job;
-        char *payload;
-        const enum cress_status status = read_job(intake, i, &job, &payload, err);
+        char *texts;
+        const enum cress_status status = read_job(intake, i, &job, &texts, err);
         if (status != CRESS_OK) {
             return status;
         }
-        free(payload);
+        free(texts);
     }
     return CRESS_OK;
 }
@@ -249,44 +269,86 @@ static enum cress_status read_condition(const char *word, bool *if_succeeded,
                                  "complete_on is \"ended\" or \"succeeded\"");
 }
 
+struct new_batch {
+    const char *id, *complete_on;
+    struct cress_json jobs, completion;
+    bool open;
+};
+
+static const struct cress_json_field new_batch_fields[] = {
+    {"id", CRESS_FIELD_TEXT, .offset = offsetof(struct new_batch, id)},
+    {"jobs", CRESS_FIELD_JSON, .offset = offsetof(struct new_batch, jobs)},
+    {"completion", CRESS_FIELD_JSON, .offset = offsetof(struct new_batch, completion)},
+    {"complete_on", CRESS_FIELD_TEXT, .offset = offsetof(struct new_batch, complete_on)},
+    {"open", CRESS_FIELD_BOOL, .offset = offsetof(struct new_batch, open)},
+};
+
+/* A member that is null counts as absent. */
+static bool is_given(struct cress_json value)
+{
+    return value.text != NULL && cress_json_kind(value) != CRESS_JSON_NULL;
+}
+
+static enum cress_status take_new(struct intake *intake, const struct new_batch *batch,
+                                  struct cress_error *err)
+{
+    char made[CRESS_UUID_TEXT_SIZE];
+    if (batch->id != NULL && !cress_id_is_valid(batch->id)) {
+        return cress_error_set(err, CRESS_INVALID, "invalid", "id \"%s\" is not an id", batch->id);
+    }
+    snprintf(intake->id, sizeof intake->id, "%s",
+             batch->id != NULL ? batch->id : cress_id_new(made));
+    intake->is_new = true;
+    intake->stays_open = batch->open || !is_given(batch->jobs);
+    enum cress_status status = read_condition(batch->complete_on, &intake->if_succeeded, err);
+    if (status == CRESS_OK && is_given(batch->completion)) {
+        status = cress_batch_completion(intake->id, batch->completion, &intake->completion, err);
+    }
+    if (status == CRESS_OK && is_given(batch->jobs)) {
+        status = take_jobs(intake, batch->jobs, err);
+    }
+    return status;
+}
+
 static enum cress_status read_new(struct intake *intake, struct cress_error *err)
 {
-    const char *id = NULL, *complete_on = NULL;
-    json_t *completion = NULL;
-    int open = 0;
-    json_error_t problem;
-    char made[CRESS_UUID_TEXT_SIZE];
-    if (json_unpack_ex(intake->body, &problem, JSON_STRICT, "{s?s, s?o, s?o, s?s, s?b}", "id", &id,
-                       "jobs", &intake->jobs, "completion", &completion, "complete_on",
-                       &complete_on, "open", &open) != 0) {
-        return cress_error_set(err, CRESS_INVALID, "invalid",
-                               "a batch has id, jobs, completion, complete_on and open: %s",
-                               problem.text);
-    }
-    if (id != NULL && !cress_id_is_valid(id)) {
-        return cress_error_set(err, CRESS_INVALID, "invalid", "id \"%s\" is not an id", id);
-    }
-    snprintf(intake->id, sizeof intake->id, "%s", id != NULL ? id : cress_id_new(made));
-    intake->is_new = true;
-    intake->stays_open = open != 0 || intake->jobs == NULL;
-    enum cress_status status = read_condition(complete_on, &intake->if_succeeded, err);
-    if (status == CRESS_OK && completion != NULL) {
-        status = cress_batch_completion(intake->id, completion, &intake->completion, err);
+    struct new_batch batch = {.id = NULL};
+    char *texts;
+    enum cress_status status =
+        cress_json_read(intake->body, new_batch_fields, CRESS_COUNT(new_batch_fields),
+                        "a batch is an object with id, jobs, completion, complete_on and open",
+                        &batch, &texts, err);
+    if (status == CRESS_OK) {
+        status = take_new(intake, &batch, err);
+        free(texts);
     }
     return status;
 }
 
 static enum cress_status read_more(struct intake *intake, struct cress_error *err)
 {
-    int close = 0;
-    json_error_t problem;
-    if (json_unpack_ex(intake->body, &problem, JSON_STRICT, "{s:o, s?b}", "jobs", &intake->jobs,
-                       "close", &close) != 0) {
-        return cress_error_set(err, CRESS_INVALID, "invalid",
-                               "the body is {\"jobs\": […], \"close\": bool}: %s", problem.text);
+    struct more {
+        struct cress_json jobs;
+        bool close;
+    } more = {.close = false};
+    static const struct cress_json_field fields[] = {
+        {"jobs", CRESS_FIELD_JSON, .offset = offsetof(struct more, jobs)},
+        {"close", CRESS_FIELD_BOOL, .offset = offsetof(struct more, close)},
+    };
+    char *texts;
+    enum cress_status status =
+        cress_json_read(intake->body, fields, CRESS_COUNT(fields),
+                        "the body is {\"jobs\": […], \"close\": bool}", &more, &texts, err);
+    if (status != CRESS_OK) {
+        return status;
     }
-    intake->stays_open = close == 0;
-    return CRESS_OK;
+    free(texts);
+    if (more.jobs.text == NULL) {
+        return cress_error_set(err, CRESS_INVALID, "invalid",
+                               "the body is {\"jobs\": […], \"close\": bool}: jobs is missing");
+    }
+    intake->stays_open = !more.close;
+    return take_jobs(intake, more.jobs, err);
 }
 
 static struct intake *begin(struct cress_request *request)
@@ -299,8 +361,8 @@ static struct intake *begin(struct cress_request *request)
     }
     struct intake *intake = cress_request_alloc(request, sizeof *intake);
     intake->request = request;
-    intake->body = cress_gateway_body(request, "{\"jobs\": [{\"task\": …}, …]}", &err);
-    if (intake->body == NULL) {
+    if (cress_gateway_body(request, "{\"jobs\": [{\"task\": …}, …]}", &intake->body, &err) !=
+        CRESS_OK) {
         cress_gateway_error(request, &err);
         return NULL;
     }

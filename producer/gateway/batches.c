@@ -12,6 +12,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { RESULTS_DEFAULT = 100, RESULTS_MAX = 1000, NUMBER_MAX = 32 };
@@ -181,13 +182,13 @@ void cress_gateway_cancel_batch(struct cress_request *request, const char *param
     if (inquiry == NULL) {
         return;
     }
-    json_t *body;
+    char *texts;
     const char *reason;
     struct cress_error err;
-    if (cress_gateway_reason(request, &body, &reason, &err) != CRESS_OK) {
+    if (cress_gateway_reason(request, &texts, &reason, &err) != CRESS_OK) {
         cress_gateway_error(request, &err);
     } else {
         cress_cancel_batch(cress_gateway_door(request), inquiry->id, reason, on_cancelled, inquiry);
     }
-    json_decref(body);
+    free(texts);
 }

@@ -2,40 +2,33 @@
 // What a request's body says; see gateway.h.
 #include "producer/gateway/gateway.h"
 
+#include "common/base/json_read.h"
 #include "common/submit/cancel.h"
 
-/* Duplicate members and anything after the value are refused: two readers must not see two jobs. */
-json_t *cress_gateway_body(const struct cress_request *request, const char *expected,
-                           struct cress_error *err)
+enum cress_status cress_gateway_body(const struct cress_request *request, const char *expected,
+                                     struct cress_json *body, struct cress_error *err)
 {
-    json_error_t where;
-    json_t *json = json_loadb(request->body, request->body_size, JSON_REJECT_DUPLICATES, &where);
-    if (json == NULL && request->body_size == 0) {
-        cress_error_set(err, CRESS_MALFORMED, "bad_json", "the body is empty; expected %s",
-                        expected);
-    } else if (json == NULL) {
-        cress_error_set(err, CRESS_MALFORMED, "bad_json", "line %d, column %d: %s", where.line,
-                        where.column, where.text);
+    if (request->body_size == 0) {
+        return cress_error_set(err, CRESS_MALFORMED, "bad_json", "the body is empty; expected %s",
+                               expected);
     }
-    return json;
+    return cress_json_check(request->body, request->body_size, body, err);
 }
 
-enum cress_status cress_gateway_reason(const struct cress_request *request, json_t **body,
+enum cress_status cress_gateway_reason(const struct cress_request *request, char **texts,
                                        const char **reason, struct cress_error *err)
 {
-    json_error_t problem;
-    *body = NULL;
+    static const struct cress_json_field fields[] = {{"reason", CRESS_FIELD_TEXT, .offset = 0}};
+    struct cress_json body;
+    *texts = NULL;
     *reason = NULL;
     if (request->body_size == 0) {
         return CRESS_OK;
     }
-    *body = cress_gateway_body(request, "", err);
-    if (*body == NULL) {
-        return err->status;
+    enum cress_status status = cress_gateway_body(request, "", &body, err);
+    if (status == CRESS_OK) {
+        status = cress_json_read(body, fields, 1, "the body is {\"reason\": text}, or empty",
+                                 reason, texts, err);
     }
-    if (json_unpack_ex(*body, &problem, JSON_STRICT, "{s?s}", "reason", reason) != 0) {
-        return cress_error_set(err, CRESS_INVALID, "invalid",
-                               "the body is {\"reason\": text}, or empty: %s", problem.text);
-    }
-    return *reason != NULL ? cress_cancel_check_reason(*reason, err) : CRESS_OK;
+    return status == CRESS_OK && *reason != NULL ? cress_cancel_check_reason(*reason, err) : status;
 }

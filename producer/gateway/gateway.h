@@ -6,6 +6,7 @@
 #ifndef CRESS_GATEWAY_GATEWAY_H
 #define CRESS_GATEWAY_GATEWAY_H
 
+#include "common/base/json.h"
 #include "common/submit/submit.h"
 #include "producer/gateway/http.h"
 
@@ -62,15 +63,16 @@ void cress_gateway_route(struct cress_request *request, void *gateway); /* route
 
 /* --- bodies: body.c --- */
 
-/* The body as JSON; the caller releases it. NULL: CRESS_MALFORMED says why, and of an empty body
- * what was expected. */
-json_t *cress_gateway_body(const struct cress_request *request, const char *expected,
-                           struct cress_error *err);
+/* The body as JSON, as it came. CRESS_MALFORMED says why not, and of an empty body what was
+ * expected. */
+CRESS_MUST_CHECK enum cress_status cress_gateway_body(const struct cress_request *request,
+                                                      const char *expected, struct cress_json *body,
+                                                      struct cress_error *err);
 
-/* The text of {"reason": …}, or NULL when there is no body. The caller releases `*body`, from which
+/* The text of {"reason": …}, or NULL when there is no body. The caller frees `*texts`, from which
  * it borrows, in any case. CRESS_MALFORMED, CRESS_INVALID. */
 CRESS_MUST_CHECK enum cress_status cress_gateway_reason(const struct cress_request *request,
-                                                        json_t **body, const char **reason,
+                                                        char **texts, const char **reason,
                                                         struct cress_error *err);
 
 /* --- answering: reply.c --- */

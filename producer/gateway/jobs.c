@@ -13,6 +13,7 @@
 #include "producer/gateway/waiters.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -314,31 +315,41 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
     }
 }
 
-/* A digest of the request, however its members are ordered and spaced. */
-static void digest(const json_t *json, char text[CRESS_SHA256_TEXT_SIZE])
+/* A digest of the request, however its members are ordered and spaced. One that jansson cannot hold
+ * (1e400) must be repeated byte for byte. */
+static void digest(const struct cress_request *request, char text[CRESS_SHA256_TEXT_SIZE])
 {
-    char *canonical = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
-    cress_sha256(canonical ? canonical : "", canonical ? strlen(canonical) : 0, text);
+    json_t *json = json_loadb(request->body, request->body_size, JSON_REJECT_DUPLICATES, NULL);
+    char *canonical = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    if (canonical) {
+        cress_sha256(canonical, strlen(canonical), text);
+    } else {
+        cress_sha256(request->body, request->body_size, text);
+    }
     free(canonical);
+    json_decref(json);
 }
 
-static void submit(struct inquiry *inquiry, const json_t *json)
+static void submit(struct inquiry *inquiry)
 {
+    const struct cress_request *request = inquiry->request;
     struct cress_error err;
+    struct cress_json body;
     struct cress_job job;
-    char *payload = NULL;
-    if (cress_job_from_request(json, cress_clock_wall_ms(), &job, &payload, &err) != CRESS_OK) {
+    char *texts = NULL, fingerprint[CRESS_SHA256_TEXT_SIZE];
+    if (cress_gateway_body(request, "{\"task\": …, \"payload\": …}", &body, &err) != CRESS_OK ||
+        cress_job_from_request(body.text, body.size, cress_clock_wall_ms(), &job, &texts, &err) !=
+            CRESS_OK) {
         cress_gateway_error(inquiry->request, &err);
         return;
     }
-    char fingerprint[CRESS_SHA256_TEXT_SIZE];
     if (inquiry->idempotency_key[0] != '\0') {
-        digest(json, fingerprint);
+        digest(request, fingerprint);
         job.idempotency_key = inquiry->idempotency_key;
         job.fingerprint = fingerprint;
     }
-    cress_submit(cress_gateway_door(inquiry->request), &job, on_submitted, inquiry);
-    free(payload);
+    cress_submit(cress_gateway_door(request), &job, on_submitted, inquiry);
+    free(texts);
 }
 
 void cress_gateway_post_job(struct cress_request *request, const char *param)
@@ -362,13 +373,7 @@ void cress_gateway_post_job(struct cress_request *request, const char *param)
         cress_gateway_error(request, &err);
         return;
     }
-    json_t *json = cress_gateway_body(request, "{\"task\": …, \"payload\": …}", &err);
-    if (json == NULL) {
-        cress_gateway_error(request, &err);
-        return;
-    }
-    submit(inquiry, json);
-    json_decref(json);
+    submit(inquiry);
 }
 
 /* --- cancelling --- */
@@ -403,13 +408,13 @@ void cress_gateway_cancel_job(struct cress_request *request, const char *param)
     if (inquiry == NULL) {
         return;
     }
-    json_t *body;
+    char *texts;
     const char *reason;
     struct cress_error err;
-    if (cress_gateway_reason(request, &body, &reason, &err) != CRESS_OK) {
+    if (cress_gateway_reason(request, &texts, &reason, &err) != CRESS_OK) {
         cress_gateway_error(request, &err);
     } else {
         cress_cancel_job(cress_gateway_door(request), inquiry->id, reason, on_cancelled, inquiry);
     }
-    json_decref(body);
+    free(texts);
 }

@@ -56,58 +56,11 @@ static void test_what_is_a_list(void **state)
     }
 }
 
-static void expect_json(const char *json, enum cress_status status, const char *expected)
-{
-    json_t *ids = json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    struct cress_error err;
-    char *after = NULL;
-    assert_int_equal(cress_after_from_json(ids, &after, &err), status);
-    if (expected) {
-        assert_string_equal(after, expected);
-    } else {
-        assert_null(after);
-    }
-    free(after);
-    json_decref(ids);
-}
-
-static void test_lists_from_json(void **state)
-{
-    (void)state;
-    expect_json("[]", CRESS_OK, NULL);
-    expect_json("[\"a\"]", CRESS_OK, "a");
-    expect_json("[\"a\", \"b\"]", CRESS_OK, "a,b");
-    expect_json("\"a\"", CRESS_INVALID, NULL);
-    expect_json("{}", CRESS_INVALID, NULL);
-    expect_json("[1]", CRESS_INVALID, NULL);
-    expect_json("[\"\"]", CRESS_INVALID, NULL);
-    expect_json("[\"a\", \"\"]", CRESS_INVALID, NULL);
-    expect_json("[\"a,b\"]", CRESS_INVALID, NULL);
-    expect_json("[\"a\\u0000b\"]", CRESS_INVALID, NULL);
-    expect_json("[null]", CRESS_INVALID, NULL);
-}
-
-/* An id that is longer than the whole list may be is refused, not left out. */
-static void test_a_huge_id_is_refused(void **state)
-{
-    (void)state;
-    char *huge = list_of(1, CRESS_AFTER_BYTES_MAX + 1);
-    json_t *ids = json_pack("[s, s]", "a", huge);
-    struct cress_error err;
-    char *after = NULL;
-    assert_int_equal(cress_after_from_json(ids, &after, &err), CRESS_INVALID);
-    assert_null(after);
-    json_decref(ids);
-    free(huge);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ids_come_off_one_by_one),
         cmocka_unit_test(test_what_is_a_list),
-        cmocka_unit_test(test_lists_from_json),
-        cmocka_unit_test(test_a_huge_id_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,8 @@
 #include "producer/batches.h"
 #include "tests/unit/unit.h"
 
+#include <jansson.h>
+
 static const struct cress_batch running = {
     .id = "b1",
     .total = 5,
@@ -59,10 +61,11 @@ static void test_json(void **state)
 
 static json_t *completion_of(const char *text)
 {
-    json_t *request = json_loads(text, JSON_DECODE_ANY, NULL);
+    struct cress_json request;
     struct cress_error err;
     char *made = NULL;
     json_t *parsed = NULL;
+    assert_int_equal(cress_json_check(text, strlen(text), &request, &err), CRESS_OK);
     if (cress_batch_completion("b1", request, &made, &err) == CRESS_OK) {
         parsed = json_loads(made, 0, NULL);
         assert_non_null(parsed);
@@ -71,8 +74,19 @@ static json_t *completion_of(const char *text)
         assert_non_null(strstr(err.message, "completion: "));
     }
     free(made);
-    json_decref(request);
     return parsed;
+}
+
+static void test_a_completions_payload_stays_as_it_is(void **state)
+{
+    (void)state;
+    static const char text[] = " {\"task\":\"t\",\"payload\":[1e400, -0 ,{\"a\":1,\"a\":2}]} ";
+    struct cress_json request;
+    char *made;
+    assert_int_equal(cress_json_check(text, strlen(text), &request, NULL), CRESS_OK);
+    assert_int_equal(cress_batch_completion("b1", request, &made, NULL), CRESS_OK);
+    assert_non_null(strstr(made, ",\"payload\":[1e400, -0 ,{\"a\":1,\"a\":2}]}"));
+    free(made);
 }
 
 /* The same batch has the same completion job, however often it is asked for. */
@@ -101,6 +115,7 @@ int main(void)
         cmocka_unit_test(test_done_is_closed_and_ended),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_completion),
+        cmocka_unit_test(test_a_completions_payload_stays_as_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

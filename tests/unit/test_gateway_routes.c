@@ -9,6 +9,7 @@
 #include "producer/gateway/problem.h"
 #include "tests/unit/unit.h"
 
+#include <jansson.h>
 #include <string.h>
 
 static void test_finds_handlers(void **state)

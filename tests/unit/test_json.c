@@ -133,6 +133,14 @@ static void test_what_it_does_not(void **state)
         {TEXT("{\"a\":1]"), 6, "expected ',' or '}'"},
         {TEXT("{\"a\" \"b\"}"), 5, "expected ':'"},
         {TEXT("[{\"a\":[1}]"), 8, "expected ',' or ']'"},
+    };
+    check_refused(cases, CRESS_COUNT(cases));
+}
+
+static void test_numbers_and_strings_that_are_none(void **state)
+{
+    (void)state;
+    static const struct refused cases[] = {
         /* numbers */
         {TEXT("-"), 1, "expected a digit"},
         {TEXT("+1"), 0, "expected a value"},
@@ -374,6 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_the_grammar_allows),
         cmocka_unit_test(test_what_it_does_not),
+        cmocka_unit_test(test_numbers_and_strings_that_are_none),
         cmocka_unit_test(test_invalid_utf8_is_refused),
         cmocka_unit_test(test_depth_has_an_end),
         cmocka_unit_test(test_the_error_says_where),

@@ -30,7 +30,7 @@ static void test_refused(void **state)
         {"[schedule a]\ntask = x\ncron = @daily\ntimezone = Europe/Berlim\n",
          "cress.conf:4: schedule a.timezone: no time zone \"Europe/Berlim\""},
         {"[schedule a]\ntask = x\ncron = @daily\npayload = {\"a\": }\n",
-         "cress.conf:4: schedule a.payload: not JSON: column 7"},
+         "cress.conf:4: schedule a.payload: not JSON: line 1, column 7"},
         {"[schedule a]\ntask = x\ncron = @daily\npayload = {\"a\":\n",
          "cress.conf:4: schedule a.payload: not JSON"},
         {"[schedule a]\ntask = page.rendr\ncron = @daily\n", "cress.conf:2: schedule a.task: "},
@@ -79,8 +79,8 @@ static void test_the_job(void **state)
     assert_int_equal(read(text, &config, NULL), CRESS_OK);
     assert_int_equal(cress_plan_make(config, &config->schedules[0], &plan, NULL), CRESS_OK);
     assert_string_equal(plan->request,
-                        "{\"task\":\"site.prerender\",\"payload\":{\"url\":"
-                        "\"https://example.com/sitemap.xml\",\"to\":\"s3://bucket/site\"},"
+                        "{\"task\":\"site.prerender\",\"payload\":{\"url\": "
+                        "\"https://example.com/sitemap.xml\", \"to\": \"s3://bucket/site\"},"
                         "\"queue\":\"pages\",\"priority\":\"low\",\"max_attempts\":2,"
                         "\"timeout_ms\":3600000,\"expires_ms\":21600000}");
     assert_true(plan->runs_missed);

@@ -4,6 +4,8 @@
 #include "common/broker/topology.h"
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
+
 static void test_routes(void **state)
 {
     (void)state;
