@@ -45,22 +45,6 @@ static enum cress_status find_task(const struct cress_tasks *tasks, struct cress
     return CRESS_OK;
 }
 
-static enum cress_status check_payload(const struct cress_job *job, int64_t max_bytes,
-                                       struct cress_error *err)
-{
-    if ((int64_t)job->payload_size > max_bytes) {
-        return cress_error_set(err, CRESS_TOO_LARGE, "payload_too_large",
-                               "the payload has %zu bytes; job.max_payload allows %lld",
-                               job->payload_size, (long long)max_bytes);
-    }
-    if (cress_json_check(job->payload, job->payload_size, NULL, err) != CRESS_OK) {
-        struct cress_error where = *err;
-        return cress_error_set(err, CRESS_MALFORMED, "payload_not_json", "the body is not JSON: %s",
-                               where.message);
-    }
-    return CRESS_OK;
-}
-
 /* Whether it can run at all; what cannot is not tried again. */
 static enum cress_status prepare(struct cress_attempt *attempt, struct cress_error *err)
 {
@@ -71,10 +55,7 @@ static enum cress_status prepare(struct cress_attempt *attempt, struct cress_err
                                "the message is attempt %d of at most %d", job->attempt,
                                job->max_attempts);
     }
-    const enum cress_status status = find_task(attempt->worker->tasks, run, err);
-    return status != CRESS_OK
-               ? status
-               : check_payload(job, attempt->worker->config->job_max_payload_bytes, err);
+    return find_task(attempt->worker->tasks, run, err);
 }
 
 static void run_handler(struct cress_attempt *attempt)

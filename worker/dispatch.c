@@ -87,6 +87,10 @@ static void take_in(struct cress_worker *worker, struct cress_delivery *delivery
         return;
     }
     fill_defaults(attempt);
+    if (cress_job_check_payload(job, worker->config->job_max_payload_bytes, &err) != CRESS_OK) {
+        cress_settle_refuse(attempt, &err);
+        return;
+    }
     trust_delay_queue(attempt);
     if (due_in_ms(attempt) > 0) {
         delay(attempt);

@@ -189,8 +189,8 @@ static void adopted_cb(const struct cress_error *err, void *arg)
     record_end(attempt);
 }
 
-/* A foreign client's job that expires has no record: nobody has made one, and a start, which would,
- * never comes. It gets one all the same, to say what became of the job. */
+/* A foreign client's job that expires, or whose payload is refused, has no record: nobody has made
+ * one, and a start, which would, never comes. It gets one all the same, to say what became of it. */
 static void adopt(struct cress_attempt *attempt)
 {
     const struct cress_worker *worker = attempt->worker;
@@ -259,6 +259,13 @@ static bool is_our_end(const struct cress_attempt *attempt, enum cress_verdict v
            verdict == CRESS_VERDICT_MISSING || attempt->failures > 0;
 }
 
+/* Ends without having started, which is when the record of a foreign client's job is made. */
+static bool is_unheard_of(const struct cress_attempt *attempt)
+{
+    const bool is_refused = attempt->run.job.task && !attempt->run.job.payload;
+    return (attempt->end == CRESS_STATE_EXPIRED || is_refused) && !attempt->adopted;
+}
+
 static void ended_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
                      void *arg)
 {
@@ -268,7 +275,7 @@ static void ended_cb(enum cress_verdict verdict, bool follow, const struct cress
         cress_attempt_again(attempt, record_end, "record outcome", err);
     } else if (verdict == CRESS_VERDICT_MISSING && attempt->recorded) {
         record_again(attempt);
-    } else if (verdict == CRESS_VERDICT_MISSING && expires && !attempt->adopted) {
+    } else if (verdict == CRESS_VERDICT_MISSING && is_unheard_of(attempt)) {
         adopt(attempt);
     } else if (verdict == CRESS_VERDICT_STALE && expires) {
         run_after_all(attempt);
@@ -302,14 +309,15 @@ static void record_end(struct cress_attempt *attempt)
 
 /* --- ends without an outcome --- */
 
-/* Without an id there is no record: what was no job at all is only a dead letter. */
+/* Without an id there is no record: what was no job at all is only a dead letter, and an answer to
+ * whoever waits for one. */
 static void record_failed(struct cress_attempt *attempt)
 {
     if (attempt->run.job.id) {
         record_end(attempt);
     } else {
         count_end(attempt);
-        acknowledge(attempt);
+        reply(attempt);
     }
 }
 
@@ -322,15 +330,26 @@ void cress_settle_fail(struct cress_attempt *attempt, const struct cress_error *
     cress_pass_on_dead(attempt, record_failed);
 }
 
-/* Whatever was read of the job is not to be trusted, but for its id, which is checked: the record of
- * a job whose message was spoilt on its way says so. */
+/* Whatever was read of the job is not to be trusted, but for what is checked: its id, so that the
+ * record of a job whose message was spoilt on its way says so, and who waits for an answer. */
 void cress_settle_undecodable(struct cress_attempt *attempt, const struct cress_error *reason)
 {
-    const char *id = attempt->delivery->message->message_id;
+    const struct cress_message *message = attempt->delivery->message;
+    const char *id = message->message_id;
     attempt->run.job = (struct cress_job){
         .id = id && cress_id_is_valid(id) ? id : NULL,
+        .reply_to = message->reply_to && *message->reply_to ? message->reply_to : NULL,
         .attempt = 1,
     };
+    cress_settle_fail(attempt, reason);
+}
+
+/* The record is made without what was refused: it would break the answer of everybody who shows it,
+ * or be too large to be read. */
+void cress_settle_refuse(struct cress_attempt *attempt, const struct cress_error *reason)
+{
+    attempt->run.job.payload = NULL;
+    attempt->run.job.payload_size = 0;
     cress_settle_fail(attempt, reason);
 }
 

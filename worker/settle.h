@@ -30,6 +30,10 @@ extern const struct cress_run_sink cress_settle_sink;
  * is known, fails. */
 void cress_settle_undecodable(struct cress_attempt *attempt, const struct cress_error *reason);
 
+/* A job whose payload cannot be stored (cress_job_check_payload()): fails for good, and its record,
+ * made here if there is none, has no payload. The dead letter has the body as it came. */
+void cress_settle_refuse(struct cress_attempt *attempt, const struct cress_error *reason);
+
 /* Fails for good. */
 void cress_settle_fail(struct cress_attempt *attempt, const struct cress_error *reason);
 

@@ -3,6 +3,7 @@
 #include "common/job/attempts.h"
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/job/worker_id.h"
 
 #include <inttypes.h>
@@ -126,7 +127,8 @@ static void add_line(struct cress_buf *out, const struct line *line, bool is_fir
     add_time(out, ",\"ended_at\":", line->ended_ms);
     add_text(out, ",\"outcome\":", line->outcome);
     cress_buf_add_text(out, ",\"error\":");
-    if (line->error.size > 0) {
+    if (line->error.size > 0 &&
+        cress_json_find_fault(line->error.text, line->error.size, NULL, NULL)) {
         cress_buf_add(out, line->error.text, line->error.size);
     } else {
         cress_buf_add_text(out, "null");

@@ -7,6 +7,7 @@
 
 #include "common/base/backoff.h"
 #include "common/base/id.h"
+#include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
 #include "common/job/after.h"
@@ -257,6 +258,25 @@ enum cress_status cress_job_check(const struct cress_job *job, int64_t max_paylo
                                  job->payload_size, max_payload_bytes);
     }
     return status;
+}
+
+enum cress_status cress_job_check_payload(struct cress_job *job, int64_t max_payload_bytes,
+                                          struct cress_error *err)
+{
+    struct cress_json payload;
+    struct cress_error where;
+    if (job->payload_size > (uint64_t)max_payload_bytes) {
+        return cress_error_set(err, CRESS_TOO_LARGE, "payload_too_large",
+                               "the payload has %zu bytes; job.max_payload allows %" PRId64,
+                               job->payload_size, max_payload_bytes);
+    }
+    if (cress_json_check(job->payload, job->payload_size, &payload, &where) != CRESS_OK) {
+        return cress_error_set(err, CRESS_MALFORMED, "payload_not_json", "the body is not JSON: %s",
+                               where.message);
+    }
+    job->payload = payload.text;
+    job->payload_size = payload.size;
+    return CRESS_OK;
 }
 
 void cress_job_from_record(const struct cress_record *record, struct cress_job *job)

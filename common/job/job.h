@@ -37,7 +37,8 @@ struct cress_job {
                           .high or .low */
     enum cress_priority priority;
 
-    const char *payload; /* JSON text, any value; not NUL-terminated */
+    const char *payload; /* JSON text, any value; not NUL-terminated. NULL: there was none that may
+                            be kept */
     size_t payload_size;
 
     int attempt;         /* counts from 1 */
@@ -90,6 +91,12 @@ CRESS_MUST_CHECK enum cress_status cress_job_from_request(const char *text, size
 CRESS_MUST_CHECK enum cress_status
 cress_job_check(const struct cress_job *job, int64_t max_payload_bytes, struct cress_error *err);
 
+/* Measures the payload of a job that anybody may have published, and checks that it is one JSON
+ * value; the white space around that is cut off. To be called before anything of the job is stored.
+ * CRESS_TOO_LARGE "payload_too_large", CRESS_MALFORMED "payload_not_json". */
+CRESS_MUST_CHECK enum cress_status
+cress_job_check_payload(struct cress_job *job, int64_t max_payload_bytes, struct cress_error *err);
+
 /* Whether `text` may be a unique key or an idempotency key: 1 to CRESS_JOB_UNIQUE_MAX bytes, no
  * control characters. */
 bool cress_unique_is_valid(const char *text);
@@ -110,7 +117,7 @@ void cress_job_to_message(const struct cress_job *job,
  * job borrows from the message; whoever published it need not know Cress: only `type` and a JSON
  * body are needed, and `default_task` (may be NULL) stands in for a missing type. A missing
  * message_id leaves `id` NULL. CRESS_MALFORMED with a reason when it cannot be a job. Broker
- * headers such as x-death are not looked at. The body is not parsed here. */
+ * headers such as x-death are not looked at. The body is cress_job_check_payload()'s. */
 CRESS_MUST_CHECK enum cress_status
 cress_job_from_message(const struct cress_message *message, const char *queue,
                        enum cress_priority priority, const char *default_task,

@@ -52,7 +52,8 @@ cress_record_clone(const struct cress_record *record); /* one block; free() it *
  * result, error, cancel_requested, progress, log, worker, batch_id, key, unique, after, after_any,
  * blocked, created_at, run_at, started_at, finished_at, expires_at, attempts, attempts_dropped; and
  * duplicate, true, when it is one. Times are RFC 3339; what is not known is null. The payload's and
- * result's JSON is embedded as it is. */
+ * result's JSON is embedded as it is. A value that is no JSON, which earlier versions stored for
+ * foreign clients, becomes a string, and `not_json` lists its member. */
 void cress_record_write_json(const struct cress_record *record, struct cress_buf *out);
 
 #endif

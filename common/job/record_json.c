@@ -4,19 +4,45 @@
 #include "common/job/record.h"
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/job/after.h"
 #include "common/job/attempts.h"
 #include "common/job/worker_id.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+enum { STRAYS_MAX = 128 }; /* of five names of members */
 
 /* `name` is the whole of ,"name": or, for the first member, {"name": */
 static void add_json(struct cress_buf *out, const char *name, const char *json)
 {
     cress_buf_add_text(out, name);
     cress_buf_add_text(out, json ? json : "null");
+}
+
+/* Names of the members that hold what is no JSON, as items of an array. */
+struct strays {
+    char text[STRAYS_MAX];
+    size_t size;
+};
+
+/* Whatever wrote it, what is no JSON must not become members of ours: it is shown as a string, and
+ * `strays` tells. Earlier versions stored what foreign clients sent before they read it. */
+static void add_embedded(struct cress_buf *out, struct strays *strays, const char *member,
+                         const char *json)
+{
+    cress_buf_printf(out, ",\"%s\":", member);
+    if (!json || cress_json_is_valid(json)) {
+        add_json(out, "", json);
+        return;
+    }
+    cress_buf_add_json(out, json, strlen(json));
+    strays->size +=
+        (size_t)snprintf(strays->text + strays->size, sizeof strays->text - strays->size,
+                         "%s\"%s\"", strays->size > 0 ? "," : "", member);
 }
 
 static void add_number(struct cress_buf *out, const char *name, int64_t number)
@@ -66,6 +92,7 @@ static void add_after(struct cress_buf *out, const struct cress_record *record)
 
 void cress_record_write_json(const struct cress_record *record, struct cress_buf *out)
 {
+    struct strays strays = {.size = 0};
     char worker[CRESS_WORKER_ID_MAX];
     cress_buf_add_member(out, "{\"id\":", record->id);
     cress_buf_add_member(out, ",\"task\":", record->task);
@@ -80,18 +107,18 @@ void cress_record_write_json(const struct cress_record *record, struct cress_buf
     cress_buf_add_member(out, ",\"backoff\":", record->backoff);
     add_limit(out, ",\"backoff_base_ms\":", record->backoff_base_ms);
     add_limit(out, ",\"backoff_cap_ms\":", record->backoff_cap_ms);
-    add_json(out, ",\"payload\":", record->payload);
-    add_json(out, ",\"result\":", record->result);
-    add_json(out, ",\"error\":", record->error);
+    add_embedded(out, &strays, "payload", record->payload);
+    add_embedded(out, &strays, "result", record->result);
+    add_embedded(out, &strays, "error", record->error);
     add_json(out, ",\"cancel_requested\":", record->cancel ? "true" : "false");
-    add_json(out, ",\"progress\":", record->progress);
+    add_embedded(out, &strays, "progress", record->progress);
     cress_buf_add_member(out, ",\"log\":", record->log);
     cress_buf_add_member(out, ",\"worker\":", cress_worker_id_shown(record->worker, worker));
     cress_buf_add_member(out, ",\"batch_id\":", record->batch);
     cress_buf_add_member(out, ",\"key\":", record->key);
     cress_buf_add_member(out, ",\"unique\":", record->unique);
     add_after(out, record);
-    add_json(out, ",\"blocked\":", record->blocked);
+    add_embedded(out, &strays, "blocked", record->blocked);
     add_time(out, ",\"created_at\":", record->created_ms);
     add_time(out, ",\"run_at\":", record->run_at_ms);
     add_time(out, ",\"started_at\":", record->started_ms);
@@ -100,6 +127,9 @@ void cress_record_write_json(const struct cress_record *record, struct cress_buf
     cress_buf_add_text(out, ",\"attempts\":");
     cress_attempts_write_json(record, out);
     add_number(out, ",\"attempts_dropped\":", cress_attempts_dropped(record));
+    if (strays.size > 0) {
+        cress_buf_printf(out, ",\"not_json\":[%s]", strays.text);
+    }
     if (record->is_duplicate) {
         add_json(out, ",\"duplicate\":", "true");
     }

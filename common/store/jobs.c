@@ -115,8 +115,10 @@ void cress_call_create(struct cress_call *call, const struct cress_job *job,
         cress_redis_add_int(&args, call->store->options.config->store_ttl_ms);
     }
     cress_fields_add(&args, record, status);
-    cress_redis_add(&args, "payload");
-    cress_redis_add_bytes(&args, job->payload, job->payload_size);
+    if (job->payload) {
+        cress_redis_add(&args, "payload");
+        cress_redis_add_bytes(&args, job->payload, job->payload_size);
+    }
     cress_call_send(call, &args);
 }
 

@@ -371,8 +371,10 @@ class Api(GatewayCase):
         self.assert_http_problem(http("POST", url, b"{}", {"Content-Type": "text/plain"}), 415)
         broken = self.assert_http_problem(http("POST", url, b'{"task":\n  oops}', json_type), 400, "bad_json")
         self.assertIn("line 2, column", broken["detail"])
-        for body in (b"", b"\xff", b'{"task":"cress.noop"} x', b'{"task":"a","task":"b"}'):
+        for body in (b"", b"\xff", b'{"task":"cress.noop"} x'):
             self.assert_http_problem(http("POST", url, body, json_type), 400, "bad_json")
+        twice = http("POST", url, b'{"task":"cress.noop","task":"cress.echo"}', json_type)
+        self.assertIn("task is given twice", self.assert_http_problem(twice, 422, "invalid")["detail"])
         for body, word in (([], ""), ({"payload": 1}, "task"), ({"task": 1}, "task"),
                            ({"task": "cress.noop", "quene": "x"}, "quene"),
                            ({"task": "page.rendr"}, "page.rend"),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of common/job/record.h.
 #include "common/job/record.h"
+#include "common/base/mem.h"
 #include "tests/unit/unit.h"
 
 #include <jansson.h>
@@ -106,6 +107,31 @@ static void test_hostile_texts_stay_inside_their_strings(void **state)
     cress_buf_free(&buf);
 }
 
+/* As earlier versions stored them. None may break out of its member, or break the answer. */
+static void test_what_is_no_json_becomes_a_string(void **state)
+{
+    (void)state;
+    static const char *const payloads[] = {"1,\"state\":\"succeeded\",\"done\":true,\"z\":2", "[1",
+                                           "", "\"\xFF\"", "}"};
+    for (size_t i = 0; i < CRESS_COUNT(payloads); i++) {
+        const struct cress_record record = {.id = "x",
+                                            .state = CRESS_STATE_FAILED,
+                                            .payload = payloads[i],
+                                            .error = "{\"code\":\"c\"}",
+                                            .progress = "nul"};
+        struct cress_buf buf = cress_buf_make(1 << 20);
+        cress_record_write_json(&record, &buf);
+        json_t *parsed = json_loads(cress_buf_text(&buf), JSON_REJECT_DUPLICATES, NULL);
+        assert_non_null(parsed);
+        assert_string_equal(json_string_value(json_object_get(parsed, "state")), "failed");
+        assert_true(json_is_string(json_object_get(parsed, "payload")));
+        assert_true(json_is_object(json_object_get(parsed, "error")));
+        assert_non_null(strstr(cress_buf_text(&buf), "\"not_json\":[\"payload\",\"progress\"]"));
+        json_decref(parsed);
+        cress_buf_free(&buf);
+    }
+}
+
 static void test_a_full_buffer_is_noticed(void **state)
 {
     (void)state;
@@ -145,6 +171,7 @@ int main(void)
         cmocka_unit_test(test_json_of_a_full_record),
         cmocka_unit_test(test_what_is_not_known_is_null),
         cmocka_unit_test(test_hostile_texts_stay_inside_their_strings),
+        cmocka_unit_test(test_what_is_no_json_becomes_a_string),
         cmocka_unit_test(test_a_full_buffer_is_noticed),
         cmocka_unit_test(test_a_clone_is_whole),
     };

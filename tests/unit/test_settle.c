@@ -73,7 +73,6 @@ static void what_cannot_run_is_buried_with_its_reason(void **state)
         const char *task, *body, *code;
     } table[] = {
         {"my.task", "{}", "unknown_task"},
-        {"cress.noop", "{", "payload_not_json"},
         {"cress.sleep", "[]", "invalid_payload"},
         {"cress.echo",
          "\"12345678901234567890123456789012345678901234567890"
@@ -88,6 +87,60 @@ static void what_cannot_run_is_buried_with_its_reason(void **state)
         assert_string_equal(rig.last_error_code, table[i].code);
         assert_string_equal(cress_buf_text(&rig.last_body), table[i].body);
     }
+}
+
+static void expect_refused(const struct cress_message *message, const char *code)
+{
+    cress_buf_clear(&rig.trace);
+    rig.change_verdict = CRESS_VERDICT_MISSING;
+    deliver(message);
+    expect("publish:q.dead record:failed adopt:x record:failed ack");
+    assert_string_equal(rig.last_error_code, code);
+}
+
+/* Nothing is stored before the body has been measured and read, and the record that tells of it is
+ * made without the body. */
+static void a_body_that_cannot_be_stored(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {"{", "1,\"state\":\"succeeded\",\"done\":true,\"z\":2",
+                                         "\"\xC3(\"", "01", "[1] 2"};
+    char large[1001];
+    for (size_t i = 0; i < CRESS_COUNT(bodies); i++) {
+        const struct cress_message message = message_of("cress.noop", bodies[i]);
+        expect_refused(&message, "payload_not_json");
+        assert_string_equal(cress_buf_text(&rig.last_body), bodies[i]);
+    }
+    struct cress_message message = message_of("cress.noop", "[1");
+    message.body = "[1\0]";
+    message.body_size = 4;
+    expect_refused(&message, "payload_not_json");
+    memset(large, ' ', sizeof large);
+    large[0] = '1';
+    message.body = large;
+    message.body_size = sizeof large;
+    expect_refused(&message, "payload_too_large");
+}
+
+static void a_refused_body_is_told_to_the_caller(void **state)
+{
+    (void)state;
+    struct cress_message message = message_of("cress.noop", "{");
+    message.reply_to = "callers";
+    deliver(&message);
+    expect("publish:q.dead record:failed publish:callers ack");
+    assert_non_null(strstr(cress_buf_text(&rig.last_body), "\"code\":\"payload_not_json\""));
+}
+
+static void no_job_at_all_is_told_to_the_caller(void **state)
+{
+    (void)state;
+    struct cress_message message = message_of(NULL, "{}");
+    message.message_id = NULL;
+    message.reply_to = "callers";
+    deliver(&message);
+    expect("publish:q.dead publish:callers ack");
+    assert_non_null(strstr(cress_buf_text(&rig.last_body), "\"message\":\"no task"));
 }
 
 static void no_job_at_all(void **state)
@@ -279,6 +332,9 @@ int main(void)
         RIG_TEST(attempts_used_up),
         RIG_TEST(more_attempts_than_allowed),
         RIG_TEST(what_cannot_run_is_buried_with_its_reason),
+        RIG_TEST(a_body_that_cannot_be_stored),
+        RIG_TEST(a_refused_body_is_told_to_the_caller),
+        RIG_TEST(no_job_at_all_is_told_to_the_caller),
         RIG_TEST(no_job_at_all),
         RIG_TEST(poison),
         RIG_TEST(ended_before),
