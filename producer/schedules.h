@@ -16,15 +16,16 @@ enum cress_schedule_status cress_schedules_status(const struct cress_schedule_re
                                                   int64_t now_ms);
 const char *cress_schedule_status_word(enum cress_schedule_status status);
 
-/* Its next tick; 0 when there is none, as for one that is paused or gone, or whose time zone this
- * machine does not know. Reads the zone's file. */
-int64_t cress_schedules_next(const struct cress_schedule_record *schedule, int64_t now_ms);
+/* Its next tick as `definition`, one of its own, has it; 0 when there is none, as for one that is
+ * paused or gone, or whose time zone this machine does not know. Reads the zone's file. */
+int64_t cress_schedules_next(const struct cress_schedule_record *schedule,
+                             const struct cress_schedule_definition *definition, int64_t now_ms);
 
 /* As the JSON object of docs/http-api.md. */
 void cress_schedules_write_json(const struct cress_schedule_record *schedule, int64_t now_ms,
                                 struct cress_buf *out);
 
-/* Submits the schedule's job now, whatever its times, under an id of its own. `done` as for
+/* Submits the job of the schedule's own definition now, whatever its times, under a new id. `done` as for
  * cress_submit(). */
 void cress_schedules_run(struct cress_door door, const struct cress_schedule_record *schedule,
                          cress_submit_cb done, void *arg);

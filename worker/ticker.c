@@ -42,6 +42,7 @@ struct entry {
     int64_t look_ms;     /* monotonic: when to look again */
     int64_t register_ms; /* monotonic: when to register again */
     bool is_new;         /* the definition is to replace the store's */
+    bool is_overtaken;   /* what is being registered is to be registered again */
     bool busy;           /* a call is under way */
     bool retired;        /* no section has it any more */
     unsigned failures;   /* in a row */
@@ -49,6 +50,7 @@ struct entry {
 
 struct cress_ticker {
     const struct cress_services *services;
+    const char *worker;
     struct cress_list entries;
     uv_timer_t timer;
     bool stopped;
@@ -315,25 +317,27 @@ static void registered_cb(int64_t done_ms, const struct cress_error *err, void *
         fail(entry, err);
         return;
     }
-    entry->is_new = false;
-    entry->register_ms = cress_clock_mono_ms() + REGISTER_MS;
+    if (!entry->is_overtaken) {
+        entry->is_new = false;
+        entry->register_ms = cress_clock_mono_ms() + REGISTER_MS;
+    }
     finish_tick(entry, done_ms);
 }
 
 static void register_entry(struct entry *entry)
 {
     const struct cress_schedule_config *config = entry->plan->config;
-    const struct cress_schedule_record definition = {
-        .name = entry->name,
+    const struct cress_schedule_definition definition = {
         .cron = config->cron,
         .timezone = config->timezone,
         .missed = config->missed,
         .overlap = config->overlap,
         .request = entry->plan->request,
-        .done_ms = entry->done_ms,
     };
     entry->busy = true;
-    cress_store_schedule_register(entry->ticker->services->store, &definition, entry->is_new,
+    entry->is_overtaken = false;
+    cress_store_schedule_register(entry->ticker->services->store, entry->name,
+                                  entry->ticker->worker, &definition, entry->done_ms, entry->is_new,
                                   registered_cb, entry);
 }
 
@@ -375,6 +379,13 @@ static void add(struct cress_ticker *ticker, struct cress_plan *plan)
     cress_list_append(&ticker->entries, &entry->node);
 }
 
+/* The store is to be told, also when it is just being told something else. */
+static void register_anew(struct entry *entry)
+{
+    entry->is_overtaken = true;
+    entry->register_ms = entry->look_ms = 0;
+}
+
 /* What the entry is at goes on with the new plan: the tick's id is the same. */
 static void replace(struct entry *entry, struct cress_plan *plan)
 {
@@ -382,7 +393,7 @@ static void replace(struct entry *entry, struct cress_plan *plan)
     entry->plan = plan;
     entry->is_new = true;
     entry->retired = false;
-    entry->register_ms = entry->look_ms = 0;
+    register_anew(entry);
 }
 
 static void take_section(struct cress_ticker *ticker, const struct cress_config *config,
@@ -423,10 +434,11 @@ void cress_ticker_reload(struct cress_ticker *ticker, const struct cress_config 
     set_timer(ticker);
 }
 
-struct cress_ticker *cress_ticker_open(const struct cress_services *services)
+struct cress_ticker *cress_ticker_open(const struct cress_services *services, const char *worker)
 {
     struct cress_ticker *ticker = CRESS_NEW(struct cress_ticker);
     ticker->services = services;
+    ticker->worker = worker;
     cress_list_init(&ticker->entries);
     uv_timer_init(services->loop, &ticker->timer);
     ticker->timer.data = ticker;
@@ -437,8 +449,7 @@ struct cress_ticker *cress_ticker_open(const struct cress_services *services)
 void cress_ticker_store_ready(struct cress_ticker *ticker)
 {
     for (struct cress_list *at = ticker->entries.next; at != &ticker->entries; at = at->next) {
-        struct entry *entry = CRESS_CONTAINER(at, struct entry, node);
-        entry->register_ms = entry->look_ms = 0;
+        register_anew(CRESS_CONTAINER(at, struct entry, node));
     }
     set_timer(ticker);
 }

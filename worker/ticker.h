@@ -15,8 +15,9 @@
 
 struct cress_ticker;
 
-/* Begins with the schedules of services->config; `services` must outlive the ticker. */
-struct cress_ticker *cress_ticker_open(const struct cress_services *services);
+/* Begins with the schedules of services->config; `services` and `worker`, the worker's identity, must
+ * outlive the ticker. */
+struct cress_ticker *cress_ticker_open(const struct cress_services *services, const char *worker);
 
 /* Goes over to the schedules of `config`, which must outlive the ticker. */
 void cress_ticker_reload(struct cress_ticker *ticker, const struct cress_config *config);

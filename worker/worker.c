@@ -406,7 +406,7 @@ enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config 
     }
     worker->services.http = cress_http_open(loop, (int)config->render_per_host);
     worker->tasks = cress_tasks_open(&worker->services);
-    worker->ticker = cress_ticker_open(&worker->services);
+    worker->ticker = cress_ticker_open(&worker->services, worker->id);
     start_beat(worker);
     cress_control_start(worker, pauses_known_cb);
     *out = worker;

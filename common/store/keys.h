@@ -36,6 +36,9 @@
 //   cress:schedule:<name> hash   a schedule: its definition, done_ms, last_ms, last_id, paused_ms,
 //                                claim_ms (a tick that a worker is at) and claimed_until; see
 //                                schedules.h
+//   cress:fleet:<name>   zset    who has schedule <name>: a digest of the definition, a blank and the
+//                                worker, scored by when it last said so
+//   cress:defined:<name> hash    the definitions that those digests stand for
 //   cress:schedules      zset    names of schedules, scored by when a worker last had them
 //   cress:paused         hash    paused queues, and since when each is, in ms
 //   cress:control        channel what workers must hear at once: "cancel <id>"; "queues", when one
@@ -66,6 +69,8 @@
 #define CRESS_KEY_CONTROL     "cress:control"
 #define CRESS_KEY_SCHEDULE    "cress:schedule:"
 #define CRESS_KEY_SCHEDULES   "cress:schedules"
+#define CRESS_KEY_FLEET       "cress:fleet:"
+#define CRESS_KEY_DEFINED     "cress:defined:"
 
 enum { CRESS_KEY_MAX = 320 };
 

@@ -6,6 +6,7 @@
 #include "common/base/text.h"
 #include "common/store/internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define FORGET_MS (INT64_C(30) * 86400000)
@@ -27,9 +28,10 @@ static void add_pair(struct cress_redis_args *args, const char *name, const char
     cress_redis_add(args, value);
 }
 
-void cress_store_schedule_register(struct cress_store *store,
-                                   const struct cress_schedule_record *definition, bool replaces,
-                                   cress_store_registered_cb done, void *arg)
+void cress_store_schedule_register(struct cress_store *store, const char *name, const char *worker,
+                                   const struct cress_schedule_definition *definition,
+                                   int64_t known_ms, bool replaces, cress_store_registered_cb done,
+                                   void *arg)
 {
     struct cress_call *call = cress_call_new(store, on_registered, arg);
     struct cress_redis_args args;
@@ -38,12 +40,13 @@ void cress_store_schedule_register(struct cress_store *store,
     cress_redis_args_init(&args);
     call->then.registered = done;
     cress_call_script(call, CRESS_SCRIPT_SCHEDULE_REGISTER, 2, &args);
-    cress_redis_add(&args, cress_key(CRESS_KEY_SCHEDULE, definition->name, key));
+    cress_redis_add(&args, cress_key(CRESS_KEY_SCHEDULE, name, key));
     cress_redis_add(&args, CRESS_KEY_SCHEDULES);
-    cress_redis_add(&args, definition->name);
-    cress_redis_add_int(&args, definition->done_ms);
+    cress_redis_add(&args, name);
+    cress_redis_add_int(&args, known_ms);
     cress_redis_add_int(&args, replaces);
     cress_redis_add_int(&args, FORGET_MS);
+    cress_redis_add(&args, worker);
     add_pair(&args, "cron", definition->cron);
     add_pair(&args, "timezone", definition->timezone);
     add_pair(&args, "missed", definition->missed);
@@ -133,40 +136,85 @@ void cress_store_schedule_pause(struct cress_store *store, const char *name, boo
     cress_call_send(call, &args);
 }
 
-static void read_field(const char *name, const char *value, struct cress_schedule_record *schedule)
+/* False when `name` is no part of a definition. */
+static bool read_definition(const char *name, const char *value,
+                            struct cress_schedule_definition *definition)
 {
     const struct {
         const char *name;
         const char **text;
-        int64_t *number;
     } fields[] = {
-        {"cron", &schedule->cron, NULL},           {"timezone", &schedule->timezone, NULL},
-        {"missed", &schedule->missed, NULL},       {"overlap", &schedule->overlap, NULL},
-        {"request", &schedule->request, NULL},     {"last_id", &schedule->last_id, NULL},
-        {"done_ms", NULL, &schedule->done_ms},     {"last_ms", NULL, &schedule->last_ms},
-        {"paused_ms", NULL, &schedule->paused_ms},
+        {"cron", &definition->cron},       {"timezone", &definition->timezone},
+        {"missed", &definition->missed},   {"overlap", &definition->overlap},
+        {"request", &definition->request},
     };
     for (size_t i = 0; i < CRESS_COUNT(fields); i++) {
-        if (strcmp(fields[i].name, name) != 0) {
-            continue;
-        }
-        if (fields[i].text) {
+        if (strcmp(fields[i].name, name) == 0) {
             *fields[i].text = value;
-        } else {
-            cress_text_to_int(value, fields[i].number);
+            return true;
         }
+    }
+    return false;
+}
+
+static void read_field(const char *name, const char *value, struct cress_schedule_record *schedule)
+{
+    if (read_definition(name, value, &schedule->definition)) {
+        return;
+    }
+    if (strcmp(name, "last_id") == 0) {
+        schedule->last_id = value;
+    } else if (strcmp(name, "done_ms") == 0) {
+        cress_text_to_int(value, &schedule->done_ms);
+    } else if (strcmp(name, "last_ms") == 0) {
+        cress_text_to_int(value, &schedule->last_ms);
+    } else if (strcmp(name, "paused_ms") == 0) {
+        cress_text_to_int(value, &schedule->paused_ms);
     }
 }
 
-/* `row`: name, seen, state of the last job, then fields and values. */
+/* `row`: the workers, then fields and values. */
+static struct cress_schedule_fleet read_fleet(const redisReply *row)
+{
+    const redisReply *names = row->element[0];
+    const char **workers = cress_realloc_array(NULL, names->elements + 1, sizeof *workers);
+    struct cress_schedule_fleet fleet = {.workers = workers, .worker_count = names->elements};
+    for (size_t i = 0; i < names->elements; i++) {
+        workers[i] = names->element[i]->str;
+    }
+    for (size_t i = 1; i + 1 < row->elements; i += 2) {
+        read_definition(row->element[i]->str, row->element[i + 1]->str, &fleet.definition);
+    }
+    return fleet;
+}
+
+/* `row`: name, seen, state of the last job, fleets, then fields and values. */
 static void read_schedule(const redisReply *row, struct cress_schedule_record *schedule)
 {
-    *schedule = (struct cress_schedule_record){.name = row->element[0]->str};
+    const redisReply *rows = row->element[3];
+    struct cress_schedule_fleet *fleets =
+        cress_realloc_array(NULL, rows->elements + 1, sizeof *fleets);
+    for (size_t i = 0; i < rows->elements; i++) {
+        fleets[i] = read_fleet(rows->element[i]);
+    }
+    *schedule = (struct cress_schedule_record){
+        .name = row->element[0]->str, .fleets = fleets, .fleet_count = rows->elements};
     cress_text_to_int(row->element[1]->str, &schedule->seen_ms);
     schedule->last_state = *row->element[2]->str ? row->element[2]->str : NULL;
-    for (size_t i = 3; i + 1 < row->elements; i += 2) {
+    for (size_t i = 4; i + 1 < row->elements; i += 2) {
         read_field(row->element[i]->str, row->element[i + 1]->str, schedule);
     }
+}
+
+static void free_schedules(struct cress_schedule_record *schedules, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < schedules[i].fleet_count; j++) {
+            free((void *)schedules[i].fleets[j].workers);
+        }
+        free((void *)schedules[i].fleets);
+    }
+    free(schedules);
 }
 
 static void on_schedules(struct cress_redis_request *request, const redisReply *reply,
@@ -183,7 +231,7 @@ static void on_schedules(struct cress_redis_request *request, const redisReply *
             read_schedule(reply->element[i], &schedules[i]);
         }
         call->then.schedules(schedules, reply->elements, NULL, call->arg);
-        free(schedules);
+        free_schedules(schedules, reply->elements);
     }
     cress_call_free(call);
 }

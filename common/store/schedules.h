@@ -15,29 +15,49 @@
 
 #include "common/store/store.h"
 
-/* How workers define a schedule, and what has become of it. Texts are NULL and times 0 when
- * unknown. */
-struct cress_schedule_record {
-    const char *name;
+/* What a worker's configuration says of a schedule. */
+struct cress_schedule_definition {
     const char *cron, *timezone, *missed, *overlap; /* as in the configuration */
     const char *request;                            /* of the job, JSON */
-    int64_t done_ms;                                /* all ticks up to this have been dealt with */
-    int64_t last_ms;                                /* the last tick that made a job … */
-    const char *last_id;                            /* … its id … */
+};
+
+/* A definition, and the live workers that have it. */
+struct cress_schedule_fleet {
+    struct cress_schedule_definition definition;
+    const char *const *workers; /* see worker_id.h */
+    size_t worker_count;
+};
+
+/* Workers that have not said for so long that they have a schedule are thought not to. */
+enum { CRESS_SCHEDULE_GONE_MS = 90000 };
+
+/* A schedule, and what has become of it. Texts are NULL and times 0 when unknown. */
+struct cress_schedule_record {
+    const char *name;
+    struct cress_schedule_definition
+        definition; /* of the worker that began or changed last, as long
+                                                    as one has it */
+    /* Workers that do not agree each run their own. 0: no live worker has it, or only ones that are
+     * too old to say. */
+    const struct cress_schedule_fleet *fleets;
+    size_t fleet_count;
+    int64_t done_ms;        /* all ticks up to this have been dealt with */
+    int64_t last_ms;        /* the last tick that made a job … */
+    const char *last_id;    /* … its id … */
     const char *last_state; /* … and its state; NULL: no record any more */
     int64_t paused_ms;      /* since when it is paused; 0: it is not */
     int64_t seen_ms;        /* when a worker last said that it has it */
 };
 
-/* Says that this worker has the schedule: name, cron, timezone, missed, overlap and request of
- * `definition`, which replaces what is there if `replaces`; done_ms is what the worker knows.
- * `done_ms` is the last tick that is done: for a new schedule, or one that is due at other times
- * than before, now. */
+/* Says that worker `worker` has the schedule `name`. Its definition replaces what is there if
+ * `replaces`; `known_ms` is the last tick that it knows to be done. `done_ms` is the last one that
+ * is: for a new schedule, or one that is due at other times than before, now. */
 typedef void (*cress_store_registered_cb)(int64_t done_ms, const struct cress_error *err,
                                           void *arg);
-void cress_store_schedule_register(struct cress_store *store,
-                                   const struct cress_schedule_record *definition, bool replaces,
-                                   cress_store_registered_cb done, void *arg);
+void cress_store_schedule_register(struct cress_store *store, const char *name, const char *worker,
+                                   const struct cress_schedule_definition *definition,
+                                   int64_t known_ms, bool replaces, cress_store_registered_cb done,
+                                   void *arg);
 
 enum cress_claim {
     CRESS_CLAIM_CLAIMED, /* submit the job */

@@ -68,6 +68,8 @@ static void add_constants(struct cress_buf *text)
 static void add_schedules(struct cress_buf *text)
 {
     cress_buf_printf(text, "local SCHEDULE, EARLY_MS = '%s', 60000\n", CRESS_KEY_SCHEDULE);
+    cress_buf_printf(text, "local FLEET, DEFINED, SCHEDULE_GONE_MS = '%s', '%s', %d\n",
+                     CRESS_KEY_FLEET, CRESS_KEY_DEFINED, CRESS_SCHEDULE_GONE_MS);
     cress_buf_printf(
         text,
         "local CLAIMED, DONE, BUSY, PAUSED, OVERLAP, EARLY, UNKNOWN = %d, %d, %d, %d, %d, %d, %d\n",

@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
+#include "common/job/worker_id.h"
 #include "common/schedule/plan.h"
 #include "producer/cli/cli.h"
 #include "producer/schedules.h"
@@ -70,18 +71,53 @@ static void print_ticks(struct cress_cli *cli, const struct cress_schedule *sche
 
 /* --- list --- */
 
-static void add_cron_row(struct cress_table *table, const struct cress_schedule_record *schedule)
+static void add_cron_row(struct cress_table *table, const struct cress_schedule_record *schedule,
+                         const struct cress_schedule_definition *definition)
 {
     const int64_t now_ms = cress_clock_wall_ms();
-    const int64_t next_ms = cress_schedules_next(schedule, now_ms);
+    const int64_t next_ms = cress_schedules_next(schedule, definition, now_ms);
     char next[CRESS_TIME_TEXT_MAX], last[CRESS_TIME_TEXT_MAX];
     cress_table_add(table, (const char *const[]){
                                schedule->name,
                                cress_schedule_status_word(cress_schedules_status(schedule, now_ms)),
-                               schedule->cron, schedule->timezone,
+                               definition->cron, definition->timezone,
                                next_ms ? format_tick(next_ms, next) : NULL,
                                schedule->last_ms ? format_tick(schedule->last_ms, last) : NULL,
                                schedule->last_state, schedule->last_id});
+}
+
+/* Workers that do not agree each run their own: a row for each of them. */
+static void add_cron_rows(struct cress_table *table, const struct cress_schedule_record *schedule)
+{
+    if (schedule->fleet_count < 2) {
+        add_cron_row(table, schedule, &schedule->definition);
+        return;
+    }
+    for (size_t i = 0; i < schedule->fleet_count; i++) {
+        add_cron_row(table, schedule, &schedule->fleets[i].definition);
+    }
+}
+
+static void say_who_differs(struct cress_cli *cli, const struct cress_schedule_record *schedule)
+{
+    enum { WORKERS_MAX_BYTES = 1 << 20 };
+    char shown[CRESS_WORKER_ID_MAX];
+    for (size_t i = 0; schedule->fleet_count > 1 && i < schedule->fleet_count; i++) {
+        const struct cress_schedule_fleet *fleet = &schedule->fleets[i];
+        const struct cress_schedule_definition *definition = &fleet->definition;
+        struct cress_buf workers = cress_buf_make(WORKERS_MAX_BYTES);
+        for (size_t j = 0; j < fleet->worker_count; j++) {
+            cress_buf_add_text(&workers, j > 0 ? ", " : "");
+            cress_buf_add_text(&workers, cress_worker_id_shown(fleet->workers[j], shown));
+        }
+        cress_output_say(&cli->output,
+                         "%s is defined in %zu ways, of which each runs; %s: %s, %s, missed %s, "
+                         "overlap %s, %s",
+                         schedule->name, schedule->fleet_count, cress_buf_text(&workers),
+                         definition->cron, definition->timezone, definition->missed,
+                         definition->overlap, definition->request);
+        cress_buf_free(&workers);
+    }
 }
 
 static void print_cron_json(const struct cress_schedule_record *schedules, size_t count)
@@ -111,9 +147,12 @@ static void on_cron_list(const struct cress_schedule_record *schedules, size_t c
     }
     struct cress_table *table = cress_table_new(columns);
     for (size_t i = 0; i < count; i++) {
-        add_cron_row(table, &schedules[i]);
+        add_cron_rows(table, &schedules[i]);
     }
     cress_table_print(table, &cli->output);
+    for (size_t i = 0; i < count; i++) {
+        say_who_differs(cli, &schedules[i]);
+    }
     if (count == 0) {
         cress_output_say(&cli->output,
                          "no worker has a schedule; add a [schedule NAME] section to cress.conf");
@@ -149,7 +188,9 @@ static void on_next(const struct cress_schedule_record *schedules, size_t count,
     if (is_missing_section(cli, count, err)) {
         return;
     }
-    if (cress_schedule_make(schedules->cron, schedules->timezone, &schedule, &why) != CRESS_OK) {
+    const struct cress_schedule_definition *definition = &schedules->definition;
+    say_who_differs(cli, schedules);
+    if (cress_schedule_make(definition->cron, definition->timezone, &schedule, &why) != CRESS_OK) {
         cress_cli_fail(cli, &why);
         return;
     }

@@ -283,7 +283,7 @@ static void on_doctor_schedules(const struct cress_schedule_record *schedules, s
 {
     struct doctor *doctor = arg;
     size_t counts[CRESS_SCHEDULE_GONE + 1] = {0};
-    const char *gone = "";
+    const char *gone = "", *split = NULL;
     if (err) {
         judge_check(doctor, CHECK_SCHEDULES, BAD, "%s", err->message);
         return;
@@ -293,12 +293,18 @@ static void on_doctor_schedules(const struct cress_schedule_record *schedules, s
             cress_schedules_status(&schedules[i], cress_clock_wall_ms());
         counts[status]++;
         gone = status == CRESS_SCHEDULE_GONE ? schedules[i].name : gone;
+        split = schedules[i].fleet_count > 1 ? schedules[i].name : split;
     }
     if (counts[CRESS_SCHEDULE_GONE] > 0) {
         judge_check(
             doctor, CHECK_SCHEDULES, DOUBTFUL,
             "%zu that no worker has any more, such as %s: start one that does; see cress cron list",
             counts[CRESS_SCHEDULE_GONE], gone);
+    } else if (split) {
+        judge_check(
+            doctor, CHECK_SCHEDULES, DOUBTFUL,
+            "workers do not agree about schedule %s, and each runs its own: cress cron list",
+            split);
     } else {
         judge_check(doctor, CHECK_SCHEDULES, GOOD, "%zu active, %zu paused",
                     counts[CRESS_SCHEDULE_ACTIVE], counts[CRESS_SCHEDULE_PAUSED]);

@@ -174,7 +174,9 @@ class CronTest(cresstest.TestCase):
         self.wait_jobs(1)
 
         def open_batch():  # of the last job, as site.prerender does; a tick may come between
-            job = self.field("last_id")
+            job = self.field("last_id")  # noted when the job is safe, after its record
+            if not job:
+                return None
             self.store.command("HSET", "cress:batch:" + job, "total", 1, "done", 0)
             return job if self.field("last_id") == job else None
         job = wait_for(open_batch, "a batch of the last job")
@@ -214,6 +216,30 @@ class CronTest(cresstest.TestCase):
         self.ticking(path)
         wait_for(lambda: int(self.field("done_ms")) > (time.time() - 60) * 1000, "the schedule to begin")
         self.assertEqual([job for job in self.jobs() if tick_of(job) < time.time() - 60], [])
+
+    def definitions(self):
+        """{cron: number of workers that have it}"""
+        return {one["cron"]: len(one["workers"]) for one in self.listed()["definitions"]}
+
+    def test_workers_that_do_not_agree_are_shown_as_such(self):
+        old = self.config(cron="@yearly")
+        new = self.config(old + ".new", cron="0 0 1 2 *")
+        workers = [self.ticking(old), self.ticking(old), self.ticking(new)]
+        wait_for(lambda: self.listed() and self.definitions() == {"@yearly": 2, "0 0 1 2 *": 1}, "two definitions")
+        done = self.cron("list")
+        rows = [line.split("\t")[2] for line in done.stdout.splitlines() if line.startswith(self.name + "\t")]
+        self.assertEqual(sorted(rows), ["0 0 1 2 *", "@yearly"])
+        for worker in workers:
+            self.assertRegex(done.stderr, r"%s is defined in 2 ways.*:%d\b" % (self.name, worker.pid))
+        self.assertEqual(self.doctor()["status"], "warn")
+        self.assertIn(self.name, self.doctor()["detail"])
+        # a reload brings them together, and so does an end
+        self.config(old, cron="0 0 1 2 *")
+        workers[0].signal(signal.SIGHUP)
+        wait_for(lambda: self.definitions() == {"@yearly": 1, "0 0 1 2 *": 2}, "the reload of one")
+        workers[1].stop()
+        wait_for(lambda: self.definitions() == {"0 0 1 2 *": 2}, "one definition")
+        self.assertEqual(self.cron("list").stdout.count(self.name + "\t"), 1)
 
     def doctor(self):
         rows = json.loads(cresstest.run("cress", "doctor", "--json").stdout)

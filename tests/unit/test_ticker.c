@@ -11,6 +11,8 @@
 
 enum { DEADLINE_MS = 10000 };
 
+#define WORKER "host:1:0a"
+
 enum call_kind { NONE, REGISTER, CLAIM, SUBMIT, DONE };
 
 /* The call under way, of which a schedule has one at most. */
@@ -25,6 +27,7 @@ static struct {
     bool flag; /* REGISTER: replaces; CLAIM: skips overlap */
     char id[CRESS_ID_MAX + 1];
     char task[32];
+    char cron[32];
 } call;
 
 static int64_t now_ms;
@@ -56,15 +59,19 @@ static void begin(enum call_kind kind, void *arg)
     call.arg = arg;
 }
 
-void cress_store_schedule_register(struct cress_store *store,
-                                   const struct cress_schedule_record *definition, bool replaces,
-                                   cress_store_registered_cb done, void *arg)
+void cress_store_schedule_register(struct cress_store *store, const char *name, const char *worker,
+                                   const struct cress_schedule_definition *definition,
+                                   int64_t known_ms, bool replaces, cress_store_registered_cb done,
+                                   void *arg)
 {
     (void)store;
+    assert_string_equal(name, "a");
+    assert_string_equal(worker, WORKER);
     begin(REGISTER, arg);
     call.registered = done;
     call.flag = replaces;
-    call.known_ms = definition->done_ms;
+    call.known_ms = known_ms;
+    snprintf(call.cron, sizeof call.cron, "%s", definition->cron);
 }
 
 void cress_store_schedule_claim(struct cress_store *store, const char *name, int64_t tick_ms,
@@ -193,7 +200,7 @@ static int set_up(void **state)
     uv_loop_init(&loop);
     config = read_config("[schedule a]\ncron = 0 * * * *\ntask = cress.noop\n");
     services = (struct cress_services){.loop = &loop, .config = config};
-    ticker = cress_ticker_open(&services);
+    ticker = cress_ticker_open(&services, WORKER);
     expect(REGISTER);
     assert_true(call.flag);
     assert_int_equal(call.known_ms, 0);
@@ -369,6 +376,28 @@ static void test_reload(void **state)
     cress_config_free(empty);
 }
 
+/* The answer is to what was sent before: the new definition is still to be told. */
+static void test_reload_while_it_registers(void **state)
+{
+    (void)state;
+    struct cress_config *changed =
+        read_config("[schedule a]\ncron = 30 * * * *\ntask = cress.echo\n");
+    answer_claim(CRESS_CLAIM_UNKNOWN, 0);
+    expect(REGISTER);
+    assert_string_equal(call.cron, "0 * * * *");
+    cress_ticker_reload(ticker, changed);
+    answer_registered(T0);
+    expect(REGISTER);
+    assert_true(call.flag);
+    assert_string_equal(call.cron, "30 * * * *");
+    answer_registered(T0);
+    expect_nothing();
+    cress_ticker_reload(ticker, config);
+    expect(REGISTER);
+    answer_registered(T0);
+    cress_config_free(changed);
+}
+
 static void test_the_end_waits_for_the_confirm(void **state)
 {
     (void)state;
@@ -399,6 +428,7 @@ int main(void)
         TEST(test_a_store_that_has_forgotten),
         TEST(test_a_store_that_is_away),
         TEST(test_reload),
+        TEST(test_reload_while_it_registers),
         TEST(test_the_end_waits_for_the_confirm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "tests/integration/store/server.h"
 #include "tests/unit/unit.h"
 
+#include "common/base/buf.h"
 #include "common/base/clock.h"
 
 enum { DEADLINE_MS = 10000, HOLD_MS = 300, MINUTE_MS = 60000 };
@@ -24,6 +25,7 @@ static struct {
     size_t count;
     struct cress_schedule_record schedule; /* without its texts but these */
     char cron[32], last_id[64], last_state[32];
+    char fleets[256]; /* "CRON WORKER WORKER;CRON WORKER;" */
 } last;
 
 /* --- running the loop until something is so --- */
@@ -68,13 +70,31 @@ static void claim_cb(enum cress_claim claim, int64_t number, const struct cress_
     done_cb(err, arg);
 }
 
+static void read_fleets(const struct cress_schedule_record *schedule)
+{
+    struct cress_buf text = cress_buf_make(sizeof last.fleets);
+    for (size_t i = 0; i < schedule->fleet_count; i++) {
+        const struct cress_schedule_fleet *fleet = &schedule->fleets[i];
+        assert_string_equal(fleet->definition.request, "{\"task\":\"a/b\"}");
+        cress_buf_add_text(&text, fleet->definition.cron);
+        for (size_t j = 0; j < fleet->worker_count; j++) {
+            cress_buf_add_char(&text, ' ');
+            cress_buf_add_text(&text, fleet->workers[j]);
+        }
+        cress_buf_add_char(&text, ';');
+    }
+    snprintf(last.fleets, sizeof last.fleets, "%s", cress_buf_text(&text));
+    cress_buf_free(&text);
+}
+
 static void schedules_cb(const struct cress_schedule_record *schedules, size_t count,
                          const struct cress_error *err, void *arg)
 {
     last.count = count;
     if (count > 0) {
         last.schedule = schedules[0];
-        snprintf(last.cron, sizeof last.cron, "%s", schedules[0].cron);
+        read_fleets(&schedules[0]);
+        snprintf(last.cron, sizeof last.cron, "%s", schedules[0].definition.cron);
         snprintf(last.last_id, sizeof last.last_id, "%s",
                  schedules[0].last_id ? schedules[0].last_id : "");
         snprintf(last.last_state, sizeof last.last_state, "%s",
@@ -91,20 +111,44 @@ static void created_cb(const struct cress_existing *existing, enum cress_state m
     done_cb(err, arg);
 }
 
-static int64_t register_with(const char *cron, int64_t known_ms, bool replaces)
+static void beat_cb(bool follow, const struct cress_error *err, void *arg)
 {
-    const struct cress_schedule_record definition = {.name = "a",
-                                                     .cron = cron,
-                                                     .timezone = "UTC",
-                                                     .missed = "skip",
-                                                     .overlap = "run",
-                                                     .request = "{}",
-                                                     .done_ms = known_ms};
+    (void)follow;
+    done_cb(err, arg);
+}
+
+static void beat(const char *worker)
+{
     last.called = false;
-    cress_store_schedule_register(store, &definition, replaces, registered_cb, NULL);
+    cress_store_beat(store, worker, "{}", MINUTE_MS, beat_cb, NULL);
+    run_until(&last.called);
+}
+
+static void leave(const char *worker)
+{
+    last.called = false;
+    cress_store_leave(store, worker, done_cb, NULL);
+    run_until(&last.called);
+}
+
+static int64_t register_as(const char *worker, const char *cron, int64_t known_ms, bool replaces)
+{
+    const struct cress_schedule_definition definition = {.cron = cron,
+                                                         .timezone = "UTC",
+                                                         .missed = "skip",
+                                                         .overlap = "run",
+                                                         .request = "{\"task\":\"a/b\"}"};
+    last.called = false;
+    cress_store_schedule_register(store, "a", worker, &definition, known_ms, replaces,
+                                  registered_cb, NULL);
     run_until(&last.called);
     assert_int_equal(last.status, CRESS_OK);
     return last.number;
+}
+
+static int64_t register_with(const char *cron, int64_t known_ms, bool replaces)
+{
+    return register_as("w:1:0a", cron, known_ms, replaces);
 }
 
 static enum cress_claim claim(const char *name, int64_t tick_ms, bool skips_overlap)
@@ -210,12 +254,55 @@ static void test_a_schedule_that_changes_begins_anew(void **state)
 {
     (void)state;
     assert_int_equal(register_with("@daily", 1000, true), 1000);
-    assert_int_equal(register_with("@hourly", 0, false), 1000); /* the definition stays */
+    beat("w:1:0a");
+    assert_int_equal(register_as("w:2:0b", "@hourly", 0, false), 1000); /* the definition stays */
     list("a");
     assert_string_equal(last.cron, "@daily");
     assert_true(is_now(register_with("@hourly", 0, true)));
     list("a");
     assert_string_equal(last.cron, "@hourly");
+}
+
+static void test_who_has_which_definition(void **state)
+{
+    (void)state;
+    beat("w:1:0a");
+    beat("w:2:0b");
+    beat("w:3:0c");
+    register_as("w:1:0a", "@daily", 1000, true);
+    register_as("w:2:0b", "@daily", 1000, true);
+    list("a");
+    assert_string_equal(last.fleets, "@daily w:1:0a w:2:0b;");
+    register_as("w:3:0c", "@hourly", 1000, true);
+    list("a");
+    assert_string_equal(last.cron, "@hourly");
+    assert_non_null(strstr(last.fleets, "@daily w:1:0a w:2:0b;"));
+    assert_non_null(strstr(last.fleets, "@hourly w:3:0c;"));
+    register_as("w:1:0a", "@hourly", 1000, true); /* its configuration has changed */
+    list("a");
+    assert_non_null(strstr(last.fleets, "@daily w:2:0b;"));
+    assert_non_null(strstr(last.fleets, "@hourly w:1:0a w:3:0c;"));
+    register_as("w:2:0b", "@hourly", 1000, true);
+    list("a");
+    assert_string_equal(last.fleets, "@hourly w:1:0a w:2:0b w:3:0c;");
+}
+
+static void test_a_definition_goes_with_its_last_worker(void **state)
+{
+    (void)state;
+    beat("w:1:0a");
+    beat("w:2:0b");
+    const int64_t begun_ms = register_as("w:1:0a", "@daily", 1000, true);
+    assert_true(is_now(register_as("w:2:0b", "@hourly", begun_ms, true)));
+    leave("w:2:0b");
+    list("a");
+    assert_string_equal(last.fleets, "@daily w:1:0a;");
+    /* … and so does what stands for the schedule, with the next that a living worker says: no tick
+     * is skipped for it */
+    const int64_t done_ms = register_as("w:1:0a", "@daily", 0, false);
+    list("a");
+    assert_string_equal(last.cron, "@daily");
+    assert_int_equal(register_as("w:1:0a", "@daily", 0, false), done_ms);
 }
 
 static void test_claims(void **state)
@@ -297,6 +384,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_what_a_schedule_begins_with),
         TEST(test_a_schedule_that_changes_begins_anew),
+        TEST(test_who_has_which_definition),
+        TEST(test_a_definition_goes_with_its_last_worker),
         TEST(test_claims),
         TEST(test_clocks_that_are_ahead),
         TEST(test_pauses),
