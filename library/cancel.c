@@ -10,19 +10,19 @@ struct cancelling {
     const char *id, *reason;
 };
 
-static void on_cancelled(enum cress_state state, const struct cress_error *err, void *arg)
+static void on_client_cancelled(enum cress_state state, const struct cress_error *err, void *arg)
 {
     struct cancelling *cancelling = arg;
     (void)state;
     cress_client_call_end(&cancelling->call, err);
 }
 
-static void begin(struct cress_client_call *call)
+static void begin_cancel(struct cress_client_call *call)
 {
     struct cancelling *cancelling = CRESS_CONTAINER(call, struct cancelling, call);
     const struct cress_client *client = call->client;
-    cress_cancel_job(cress_client_door(client), cancelling->id, cancelling->reason, on_cancelled,
-                     cancelling);
+    cress_cancel_job(cress_client_door(client), cancelling->id, cancelling->reason,
+                     on_client_cancelled, cancelling);
 }
 
 enum cress_status cress_client_cancel(struct cress_client *client, const char *id,
@@ -36,5 +36,5 @@ enum cress_status cress_client_cancel(struct cress_client *client, const char *i
     if (reason && cress_cancel_check_reason(reason, err) != CRESS_OK) {
         return CRESS_INVALID;
     }
-    return cress_client_perform(client, &cancelling.call, begin, err);
+    return cress_client_perform(client, &cancelling.call, begin_cancel, err);
 }

@@ -83,7 +83,7 @@ void cress_client_call_end(struct cress_client_call *call, const struct cress_er
     uv_mutex_unlock(&client->lock);
 }
 
-static void on_wake(uv_async_t *wake)
+static void on_client_wake(uv_async_t *wake)
 {
     struct cress_client *client = wake->data;
     struct cress_list calls;
@@ -145,14 +145,15 @@ static void update(struct cress_client *client)
     }
 }
 
-static void on_store_state(bool ready, const struct cress_error *err, void *arg)
+static void on_client_store_state(bool ready, const struct cress_error *err, void *arg)
 {
     (void)ready;
     (void)err;
     update(arg);
 }
 
-static void on_broker_state(enum cress_broker_state state, const struct cress_error *err, void *arg)
+static void on_client_broker_state(enum cress_broker_state state, const struct cress_error *err,
+                                   void *arg)
 {
     (void)state;
     (void)err;
@@ -165,12 +166,14 @@ static void begin_connecting(struct cress_client_call *call)
     char host[128] = "", name[192];
     gethostname(host, sizeof host - 1);
     snprintf(name, sizeof name, "libcress %s:%ld", host, (long)getpid());
-    const struct cress_store_options store = {
-        .config = client->config, .reads_may_lag = true, .on_state = on_store_state, .arg = client};
+    const struct cress_store_options store = {.config = client->config,
+                                              .reads_may_lag = true,
+                                              .on_state = on_client_store_state,
+                                              .arg = client};
     const struct cress_broker_options broker = {.config = client->config,
                                                 .name = name,
                                                 .roles = CRESS_BROKER_PUBLISH,
-                                                .on_state = on_broker_state,
+                                                .on_state = on_client_broker_state,
                                                 .arg = client};
     struct cress_error err;
     client->connecting = call;
@@ -181,7 +184,7 @@ static void begin_connecting(struct cress_client_call *call)
     }
 }
 
-static void on_part_closed(void *arg)
+static void on_client_part_closed(void *arg)
 {
     (void)arg; /* the loop ends by itself when no handle is left */
 }
@@ -192,10 +195,10 @@ static void begin_closing(struct cress_client_call *call)
     uv_close((uv_handle_t *)&client->wake, NULL);
     uv_close((uv_handle_t *)&client->patience, NULL);
     if (client->store) {
-        cress_store_close(client->store, on_part_closed, NULL);
+        cress_store_close(client->store, on_client_part_closed, NULL);
     }
     if (client->broker) {
-        cress_broker_close(client->broker, on_part_closed, NULL);
+        cress_broker_close(client->broker, on_client_part_closed, NULL);
     }
 }
 
@@ -262,7 +265,7 @@ static void init(struct cress_client *client, const struct cress_client_options 
     cress_list_init(&client->calls);
     uv_mutex_init(&client->lock);
     uv_cond_init(&client->changed);
-    uv_async_init(&client->loop, &client->wake, on_wake);
+    uv_async_init(&client->loop, &client->wake, on_client_wake);
     uv_timer_init(&client->loop, &client->patience);
     client->wake.data = client->patience.data = client;
 }
@@ -276,7 +279,7 @@ static void destroy(struct cress_client *client)
     free(client);
 }
 
-static enum cress_status start(struct cress_client *client, struct cress_error *err)
+static enum cress_status start_client(struct cress_client *client, struct cress_error *err)
 {
     if (start_thread(client) != 0) {
         uv_close((uv_handle_t *)&client->wake, NULL);
@@ -319,7 +322,7 @@ enum cress_status cress_client_connect_abi(int abi, const struct cress_client_op
         return cress_error_set(err, CRESS_TEMPORARY, "no_loop", "too many open files");
     }
     init(client, options);
-    const enum cress_status status = start(client, err);
+    const enum cress_status status = start_client(client, err);
     if (status == CRESS_OK) {
         *out = client;
     }

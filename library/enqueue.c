@@ -30,8 +30,8 @@ enum { REQUEST_REST_MAX = 1 << 20 }; /* of a request besides its payload */
 /* --- the request --- */
 
 /* JSON has no way to say what is not UTF-8. */
-static enum cress_status add_text(struct cress_buf *out, const char *member, const char *text,
-                                  struct cress_error *err)
+static enum cress_status add_text_member(struct cress_buf *out, const char *member,
+                                         const char *text, struct cress_error *err)
 {
     if (!text) {
         return CRESS_OK;
@@ -56,7 +56,7 @@ static void add_list(struct cress_buf *out, const char *member, const char *text
     cress_text_list_free(items);
 }
 
-static void add_number(struct cress_buf *out, const char *member, int64_t number)
+static void add_number_member(struct cress_buf *out, const char *member, int64_t number)
 {
     if (number != 0) {
         cress_buf_printf(out, ",\"%s\":%" PRId64, member, number);
@@ -79,8 +79,8 @@ static enum cress_status begin_request(const char *text, struct cress_buf *out,
 }
 
 /* The request that HTTP and --jsonl know, so that one function decides what is valid. */
-static enum cress_status make_request(const struct cress_request *request, struct cress_buf *out,
-                                      struct cress_error *err)
+static enum cress_status make_enqueue_request(const struct cress_request *request,
+                                              struct cress_buf *out, struct cress_error *err)
 {
     const struct {
         const char *member, *text;
@@ -91,18 +91,18 @@ static enum cress_status make_request(const struct cress_request *request, struc
     enum cress_status status =
         begin_request(request->payload ? request->payload : "null", out, err);
     for (size_t i = 0; i < CRESS_COUNT(texts) && status == CRESS_OK; i++) {
-        status = add_text(out, texts[i].member, texts[i].text, err);
+        status = add_text_member(out, texts[i].member, texts[i].text, err);
     }
     if (status != CRESS_OK) {
         return status;
     }
-    add_number(out, "delay_ms", request->delay_ms);
-    add_number(out, "expires_ms", request->expires_ms);
-    add_number(out, "timeout_ms", request->timeout_ms);
-    add_number(out, "max_attempts", request->max_attempts);
-    add_number(out, "backoff_base_ms", request->backoff_base_ms);
-    add_number(out, "backoff_cap_ms", request->backoff_cap_ms);
-    add_number(out, "unique_for_ms", request->unique_for_ms);
+    add_number_member(out, "delay_ms", request->delay_ms);
+    add_number_member(out, "expires_ms", request->expires_ms);
+    add_number_member(out, "timeout_ms", request->timeout_ms);
+    add_number_member(out, "max_attempts", request->max_attempts);
+    add_number_member(out, "backoff_base_ms", request->backoff_base_ms);
+    add_number_member(out, "backoff_cap_ms", request->backoff_cap_ms);
+    add_number_member(out, "unique_for_ms", request->unique_for_ms);
     if (request->after) {
         add_list(out, "after", request->after);
         cress_buf_add_text(out, request->after_any ? ",\"after_any\":true" : "");
@@ -130,7 +130,7 @@ static enum cress_status enqueue_new(const struct cress_client *client,
         return status;
     }
     struct enqueue *enqueue = CRESS_NEW(struct enqueue);
-    status = make_request(request, &enqueue->request, err);
+    status = make_enqueue_request(request, &enqueue->request, err);
     if (status == CRESS_OK) {
         status = cress_job_from_request(enqueue->request.data, enqueue->request.size,
                                         cress_clock_wall_ms(), &enqueue->job, &enqueue->texts, err);
@@ -154,7 +154,7 @@ static enum cress_status enqueue_new(const struct cress_client *client,
 
 /* --- the loop thread --- */
 
-static void submit(struct enqueue *enqueue, cress_submit_cb done)
+static void submit_enqueue(struct enqueue *enqueue, cress_submit_cb done)
 {
     const struct cress_client *client = enqueue->call.client;
     cress_submit(cress_client_door(client), &enqueue->job, done, enqueue);
@@ -166,8 +166,7 @@ static void take_id(struct enqueue *enqueue, const struct cress_record *record)
     snprintf(enqueue->id, sizeof enqueue->id, "%s", record->id);
 }
 
-static void on_submitted(const struct cress_record *record, const struct cress_error *err,
-                         void *arg)
+static void on_enqueued(const struct cress_record *record, const struct cress_error *err, void *arg)
 {
     struct enqueue *enqueue = arg;
     if (!err) {
@@ -176,13 +175,13 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
     cress_client_call_end(&enqueue->call, err);
 }
 
-static void begin(struct cress_client_call *call)
+static void begin_enqueue(struct cress_client_call *call)
 {
-    submit(CRESS_CONTAINER(call, struct enqueue, call), on_submitted);
+    submit_enqueue(CRESS_CONTAINER(call, struct enqueue, call), on_enqueued);
 }
 
-static void on_submitted_async(const struct cress_record *record, const struct cress_error *err,
-                               void *arg)
+static void on_enqueued_async(const struct cress_record *record, const struct cress_error *err,
+                              void *arg)
 {
     struct enqueue *enqueue = arg;
     struct cress_client *client = enqueue->call.client;
@@ -204,7 +203,7 @@ static void on_submitted_async(const struct cress_record *record, const struct c
 
 static void begin_async(struct cress_client_call *call)
 {
-    submit(CRESS_CONTAINER(call, struct enqueue, call), on_submitted_async);
+    submit_enqueue(CRESS_CONTAINER(call, struct enqueue, call), on_enqueued_async);
 }
 
 /* --- the caller's thread --- */
@@ -225,7 +224,7 @@ enum cress_status cress_client_enqueue(struct cress_client *client,
     if (status != CRESS_OK) {
         return status;
     }
-    status = cress_client_perform(client, &enqueue->call, begin, err);
+    status = cress_client_perform(client, &enqueue->call, begin_enqueue, err);
     if (status == CRESS_OK) {
         give_id(enqueue, id);
     }

@@ -14,8 +14,8 @@ struct asking {
     struct cress_record *record; /* found; owned by whoever asks */
 };
 
-static void answer(struct asking *asking, const struct cress_record *record,
-                   const struct cress_error *err)
+static void answer_follower(struct asking *asking, const struct cress_record *record,
+                            const struct cress_error *err)
 {
     struct cress_error missing;
     if (!err && !record) {
@@ -31,9 +31,9 @@ static void answer(struct asking *asking, const struct cress_record *record,
     cress_client_call_end(&asking->call, err);
 }
 
-static enum cress_status ask(struct cress_client *client, struct asking *asking,
-                             void (*begin)(struct cress_client_call *call),
-                             struct cress_record **record, struct cress_error *err)
+static enum cress_status ask_status(struct cress_client *client, struct asking *asking,
+                                    void (*begin)(struct cress_client_call *call),
+                                    struct cress_record **record, struct cress_error *err)
 {
     if (!cress_id_is_valid(asking->id)) {
         cress_error_set(err, CRESS_INVALID, "bad_id",
@@ -51,7 +51,7 @@ static enum cress_status ask(struct cress_client *client, struct asking *asking,
 
 static void on_status(const struct cress_record *record, const struct cress_error *err, void *arg)
 {
-    answer(arg, record, err);
+    answer_follower(arg, record, err);
 }
 
 static void begin_status(struct cress_client_call *call)
@@ -64,7 +64,7 @@ enum cress_status cress_client_status(struct cress_client *client, const char *i
                                       struct cress_record **record, struct cress_error *err)
 {
     struct asking asking = {.id = id};
-    return ask(client, &asking, begin_status, record, err);
+    return ask_status(client, &asking, begin_status, record, err);
 }
 
 /* --- at its end --- */
@@ -79,52 +79,53 @@ struct waiting {
     int open; /* the timer, and reads under way */
 };
 
-static void leave(struct waiting *waiting)
+static void leave_waiting(struct waiting *waiting)
 {
     if (--waiting->open == 0) {
         free(waiting);
     }
 }
 
-static void timer_closed_cb(uv_handle_t *timer)
+static void follow_timer_closed_cb(uv_handle_t *timer)
 {
-    leave(timer->data);
+    leave_waiting(timer->data);
 }
 
-static void finish(struct waiting *waiting, const struct cress_record *record,
-                   const struct cress_error *err)
+static void finish_follow(struct waiting *waiting, const struct cress_record *record,
+                          const struct cress_error *err)
 {
     cress_watch_stop(waiting->watch);
-    uv_close((uv_handle_t *)&waiting->timer, timer_closed_cb);
-    answer(waiting->asking, record, err);
+    uv_close((uv_handle_t *)&waiting->timer, follow_timer_closed_cb);
+    answer_follower(waiting->asking, record, err);
     waiting->asking = NULL;
 }
 
-static void on_record(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void on_followed_record(const struct cress_record *record, const struct cress_error *err,
+                               void *arg)
 {
     struct waiting *waiting = arg;
     const bool later = err ? cress_status_is_temporary(err->status)
                            : record && !cress_state_is_terminal(record->state);
     if (waiting->asking && !later) { /* else the watch wakes us: after a change, or a reconnect */
-        finish(waiting, record, err);
+        finish_follow(waiting, record, err);
     }
-    leave(waiting);
+    leave_waiting(waiting);
 }
 
 static void on_change(void *arg)
 {
     struct waiting *waiting = arg;
     waiting->open++;
-    cress_store_get(waiting->store, waiting->asking->id, on_record, waiting);
+    cress_store_get(waiting->store, waiting->asking->id, on_followed_record, waiting);
 }
 
-static void timer_cb(uv_timer_t *timer)
+static void follow_timer_cb(uv_timer_t *timer)
 {
     struct waiting *waiting = timer->data;
     struct cress_error err;
     cress_error_set(&err, CRESS_TIMEOUT, NULL, "job %s has not ended in time; it goes on",
                     waiting->asking->id);
-    finish(waiting, NULL, &err);
+    finish_follow(waiting, NULL, &err);
 }
 
 static void begin_waiting(struct cress_client_call *call)
@@ -135,7 +136,7 @@ static void begin_waiting(struct cress_client_call *call)
     uv_timer_init(&call->client->loop, &waiting->timer);
     waiting->timer.data = waiting;
     if (asking->timeout_ms > 0) {
-        uv_timer_start(&waiting->timer, timer_cb, (uint64_t)asking->timeout_ms, 0);
+        uv_timer_start(&waiting->timer, follow_timer_cb, (uint64_t)asking->timeout_ms, 0);
     }
     waiting->watch = cress_store_watch(waiting->store, asking->id, on_change, waiting);
 }
@@ -144,7 +145,7 @@ enum cress_status cress_client_wait(struct cress_client *client, const char *id,
                                     struct cress_record **record, struct cress_error *err)
 {
     struct asking asking = {.id = id, .timeout_ms = timeout_ms};
-    return ask(client, &asking, begin_waiting, record, err);
+    return ask_status(client, &asking, begin_waiting, record, err);
 }
 
 /* The job's own error, as the caller's. */

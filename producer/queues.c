@@ -30,8 +30,8 @@ struct survey {
     char **amqp_names;  /* AMQP_QUEUES for each name, NULL at the end */
 };
 
-static void finish(struct survey *survey, const struct cress_queue_summary *queues,
-                   const struct cress_error *err)
+static void finish_survey(struct survey *survey, const struct cress_queue_summary *queues,
+                          const struct cress_error *err)
 {
     survey->done(queues, err ? 0 : survey->count, err, survey->arg);
     for (size_t i = 0; i < survey->count; i++) {
@@ -101,12 +101,12 @@ static int64_t unacked(const struct survey *survey, const char *name)
     return sum;
 }
 
-static void on_stats(const struct cress_queue_stats *stats, size_t count,
-                     const struct cress_error *err, void *arg)
+static void on_survey_stats(const struct cress_queue_stats *stats, size_t count,
+                            const struct cress_error *err, void *arg)
 {
     struct survey *survey = arg;
     if (err) {
-        finish(survey, NULL, err);
+        finish_survey(survey, NULL, err);
         return;
     }
     assert(count == survey->count * AMQP_QUEUES);
@@ -123,16 +123,16 @@ static void on_stats(const struct cress_queue_stats *stats, size_t count,
             queues[i].ready += own[priority].ready;
         }
     }
-    finish(survey, queues, NULL);
+    finish_survey(survey, queues, NULL);
     free(queues);
 }
 
-static void on_paused(const struct cress_paused_queue *paused, size_t count,
-                      const struct cress_error *err, void *arg)
+static void on_survey_paused(const struct cress_paused_queue *paused, size_t count,
+                             const struct cress_error *err, void *arg)
 {
     struct survey *survey = arg;
     if (err) {
-        finish(survey, NULL, err);
+        finish_survey(survey, NULL, err);
         return;
     }
     survey->paused_ms = cress_alloc((survey->count + 1) * sizeof *survey->paused_ms);
@@ -145,41 +145,41 @@ static void on_paused(const struct cress_paused_queue *paused, size_t count,
     }
     collect_amqp_names(survey);
     cress_broker_inspect(survey->door.broker, (const char *const *)survey->amqp_names,
-                         survey->door.timeout_ms, on_stats, survey);
+                         survey->door.timeout_ms, on_survey_stats, survey);
 }
 
-static void on_workers(const char *const *reports, size_t count, const struct cress_error *err,
-                       void *arg)
+static void on_survey_workers(const char *const *reports, size_t count,
+                              const struct cress_error *err, void *arg)
 {
     struct survey *survey = arg;
     if (err) {
-        finish(survey, NULL, err);
+        finish_survey(survey, NULL, err);
         return;
     }
     survey->workers = json_array();
     for (size_t i = 0; i < count; i++) {
         json_array_append_new(survey->workers, json_loads(reports[i], 0, NULL));
     }
-    cress_store_paused(survey->door.store, on_paused, survey);
+    cress_store_paused(survey->door.store, on_survey_paused, survey);
 }
 
-static void on_names(const char *const *names, size_t count, const struct cress_error *err,
-                     void *arg)
+static void on_survey_names(const char *const *names, size_t count, const struct cress_error *err,
+                            void *arg)
 {
     struct survey *survey = arg;
     if (err) {
-        finish(survey, NULL, err);
+        finish_survey(survey, NULL, err);
         return;
     }
     collect_names(survey, names, count);
-    cress_store_workers(survey->door.store, on_workers, survey);
+    cress_store_workers(survey->door.store, on_survey_workers, survey);
 }
 
 void cress_queues_survey(struct cress_door door, cress_queues_cb done, void *arg)
 {
     struct survey *survey = CRESS_NEW(struct survey);
     *survey = (struct survey){.door = door, .done = done, .arg = arg};
-    cress_store_queues(door.store, on_names, survey);
+    cress_store_queues(door.store, on_survey_names, survey);
 }
 
 void cress_queue_write_paused(int64_t paused_ms, struct cress_buf *out)

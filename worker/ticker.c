@@ -63,7 +63,7 @@ static void look(struct entry *entry);
 
 /* --- entries --- */
 
-static struct entry *find(struct cress_ticker *ticker, const char *name)
+static struct entry *find_entry(struct cress_ticker *ticker, const char *name)
 {
     for (struct cress_list *at = ticker->entries.next; at != &ticker->entries; at = at->next) {
         struct entry *entry = CRESS_CONTAINER(at, struct entry, node);
@@ -82,7 +82,7 @@ static void free_entry(struct entry *entry)
     free(entry);
 }
 
-static void closed_cb(uv_handle_t *handle)
+static void ticker_closed_cb(uv_handle_t *handle)
 {
     struct cress_ticker *ticker = handle->data;
     void (*closed)(void *arg) = ticker->closed;
@@ -103,13 +103,13 @@ static void close_when_idle(struct cress_ticker *ticker)
         }
     }
     if (ticker->closed && !uv_is_closing((uv_handle_t *)&ticker->timer)) {
-        uv_close((uv_handle_t *)&ticker->timer, closed_cb);
+        uv_close((uv_handle_t *)&ticker->timer, ticker_closed_cb);
     }
 }
 
 /* --- when to look --- */
 
-static void timer_cb(uv_timer_t *timer);
+static void ticker_timer_cb(uv_timer_t *timer);
 
 /* Sets the timer for the entry that is to be looked at first. */
 static void set_timer(struct cress_ticker *ticker)
@@ -126,10 +126,10 @@ static void set_timer(struct cress_ticker *ticker)
         return;
     }
     const int64_t wait_ms = first_ms - cress_clock_mono_ms();
-    uv_timer_start(&ticker->timer, timer_cb, wait_ms > 0 ? (uint64_t)wait_ms : 0, 0);
+    uv_timer_start(&ticker->timer, ticker_timer_cb, wait_ms > 0 ? (uint64_t)wait_ms : 0, 0);
 }
 
-static void timer_cb(uv_timer_t *timer)
+static void ticker_timer_cb(uv_timer_t *timer)
 {
     struct cress_ticker *ticker = timer->data;
     const int64_t now_ms = cress_clock_mono_ms();
@@ -165,7 +165,7 @@ static void go_on(struct entry *entry, int64_t ms)
     close_when_idle(ticker);
 }
 
-static void fail(struct entry *entry, const struct cress_error *err)
+static void fail_entry(struct entry *entry, const struct cress_error *err)
 {
     uint64_t suppressed;
     if (!entry->ticker->stopped &&
@@ -188,11 +188,11 @@ static void finish_tick(struct entry *entry, int64_t done_ms)
 
 /* --- a tick's job --- */
 
-static void done_cb(const struct cress_error *err, void *arg)
+static void tick_noted_cb(const struct cress_error *err, void *arg)
 {
     struct entry *entry = arg;
     if (err) {
-        fail(entry, err); /* it is claimed and submitted again, and found to exist */
+        fail_entry(entry, err); /* it is claimed and submitted again, and found to exist */
     } else {
         finish_tick(entry, entry->tick_ms);
     }
@@ -201,7 +201,7 @@ static void done_cb(const struct cress_error *err, void *arg)
 static void note_done(struct entry *entry, const char *id)
 {
     cress_store_schedule_done(entry->ticker->services->store, entry->name, entry->tick_ms, id,
-                              done_cb, entry);
+                              tick_noted_cb, entry);
 }
 
 static void log_tick(const struct entry *entry, enum cress_log_level level, const char *message,
@@ -219,23 +219,23 @@ static void log_tick(const struct entry *entry, enum cress_log_level level, cons
 }
 
 /* Whether the same job would be refused each time. */
-static bool is_hopeless(const struct cress_error *err)
+static bool is_refused_for_good(const struct cress_error *err)
 {
     return err->status == CRESS_INVALID || err->status == CRESS_MALFORMED ||
            err->status == CRESS_TOO_LARGE;
 }
 
-static void submitted_cb(const struct cress_record *record, const struct cress_error *err,
-                         void *arg)
+static void tick_submitted_cb(const struct cress_record *record, const struct cress_error *err,
+                              void *arg)
 {
     struct entry *entry = arg;
     char id[CRESS_ID_MAX + 1];
     (void)record;
-    if (err && err->status != CRESS_CONFLICT && !is_hopeless(err)) {
-        fail(entry, err);
+    if (err && err->status != CRESS_CONFLICT && !is_refused_for_good(err)) {
+        fail_entry(entry, err);
         return;
     }
-    if (err && is_hopeless(err)) {
+    if (err && is_refused_for_good(err)) {
         log_tick(entry, CRESS_LOG_ERROR, "the schedule's job is refused, this tick has none", err);
         note_done(entry, NULL);
         return;
@@ -246,7 +246,7 @@ static void submitted_cb(const struct cress_record *record, const struct cress_e
     note_done(entry, cress_plan_tick_id(entry->name, entry->tick_ms, id));
 }
 
-static void submit(struct entry *entry)
+static void submit_tick(struct entry *entry)
 {
     char id[CRESS_ID_MAX + 1], *texts = NULL;
     const char *request = entry->plan->request;
@@ -255,10 +255,10 @@ static void submit(struct entry *entry)
     if (cress_job_from_request(request, strlen(request), cress_clock_wall_ms(), &job, &texts,
                                &err) == CRESS_OK) {
         job.id = cress_plan_tick_id(entry->name, entry->tick_ms, id);
-        cress_submit(cress_services_door(entry->ticker->services, SUBMIT_MS), &job, submitted_cb,
-                     entry);
+        cress_submit(cress_services_door(entry->ticker->services, SUBMIT_MS), &job,
+                     tick_submitted_cb, entry);
     } else {
-        submitted_cb(NULL, &err, entry); /* cannot happen: the plan has been checked */
+        tick_submitted_cb(NULL, &err, entry); /* cannot happen: the plan has been checked */
     }
     free(texts);
 }
@@ -276,17 +276,17 @@ static void log_early(struct entry *entry)
     }
 }
 
-static void claimed_cb(enum cress_claim claim, int64_t number, const struct cress_error *err,
-                       void *arg)
+static void tick_claimed_cb(enum cress_claim claim, int64_t number, const struct cress_error *err,
+                            void *arg)
 {
     struct entry *entry = arg;
     if (err) {
-        fail(entry, err);
+        fail_entry(entry, err);
         return;
     }
     switch (claim) {
     case CRESS_CLAIM_CLAIMED:
-        submit(entry);
+        submit_tick(entry);
         break;
     case CRESS_CLAIM_BUSY:
         go_on(entry, number);
@@ -310,11 +310,11 @@ static void claimed_cb(enum cress_claim claim, int64_t number, const struct cres
     }
 }
 
-static void registered_cb(int64_t done_ms, const struct cress_error *err, void *arg)
+static void entry_registered_cb(int64_t done_ms, const struct cress_error *err, void *arg)
 {
     struct entry *entry = arg;
     if (err) {
-        fail(entry, err);
+        fail_entry(entry, err);
         return;
     }
     if (!entry->is_overtaken) {
@@ -338,7 +338,7 @@ static void register_entry(struct entry *entry)
     entry->is_overtaken = false;
     cress_store_schedule_register(entry->ticker->services->store, entry->name,
                                   entry->ticker->worker, &definition, entry->done_ms, entry->is_new,
-                                  registered_cb, entry);
+                                  entry_registered_cb, entry);
 }
 
 /* The next step, which makes the entry busy or says when to look again. */
@@ -361,7 +361,7 @@ static void look(struct entry *entry)
     if (entry->tick_ms > 0) {
         entry->busy = true;
         cress_store_schedule_claim(store, entry->name, entry->tick_ms, CLAIM_MS,
-                                   plan->skips_overlap, claimed_cb, entry);
+                                   plan->skips_overlap, tick_claimed_cb, entry);
         return;
     }
     look_in(entry, at_most(cress_schedule_next(&plan->schedule, now_ms) - now_ms, LOOK_MS));
@@ -369,7 +369,7 @@ static void look(struct entry *entry)
 
 /* --- coming and going --- */
 
-static void add(struct cress_ticker *ticker, struct cress_plan *plan)
+static void add_entry(struct cress_ticker *ticker, struct cress_plan *plan)
 {
     struct entry *entry = CRESS_NEW(struct entry);
     entry->ticker = ticker;
@@ -387,7 +387,7 @@ static void register_anew(struct entry *entry)
 }
 
 /* What the entry is at goes on with the new plan: the tick's id is the same. */
-static void replace(struct entry *entry, struct cress_plan *plan)
+static void replace_plan(struct entry *entry, struct cress_plan *plan)
 {
     cress_plan_free(entry->plan);
     entry->plan = plan;
@@ -401,17 +401,17 @@ static void take_section(struct cress_ticker *ticker, const struct cress_config 
 {
     struct cress_plan *plan;
     struct cress_error err;
-    struct entry *entry = find(ticker, section->name);
+    struct entry *entry = find_entry(ticker, section->name);
     if (cress_plan_make(config, section, &plan, &err) != CRESS_OK) { /* it was good a moment ago */
         cress_log(CRESS_LOG_ERROR, "schedule cannot be read", CRESS_KV_ERROR(&err));
     } else if (entry) {
-        replace(entry, plan);
+        replace_plan(entry, plan);
     } else {
-        add(ticker, plan);
+        add_entry(ticker, plan);
     }
 }
 
-static void drop(struct entry *entry)
+static void drop_entry(struct entry *entry)
 {
     entry->retired = true;
     if (!entry->busy) {
@@ -425,7 +425,7 @@ void cress_ticker_reload(struct cress_ticker *ticker, const struct cress_config 
         struct entry *entry = CRESS_CONTAINER(at, struct entry, node);
         next = at->next;
         if (!cress_config_schedule(config, entry->name)) {
-            drop(entry);
+            drop_entry(entry);
         }
     }
     for (size_t i = 0; i < config->schedule_count; i++) {

@@ -33,9 +33,9 @@ struct parse {
     struct cress_error error;
 };
 
-static bool fail(struct parse *parse, const char *format, ...) CRESS_PRINTF(2, 3);
+static bool fail_line(struct parse *parse, const char *format, ...) CRESS_PRINTF(2, 3);
 
-static bool fail(struct parse *parse, const char *format, ...)
+static bool fail_line(struct parse *parse, const char *format, ...)
 {
     char message[CRESS_ERROR_MESSAGE_MAX];
     va_list args;
@@ -75,8 +75,8 @@ static bool begin_named_section(struct parse *parse, enum cress_kind kind, const
                                      "0123456789._-");
     const bool is_other = table->other_name && strcmp(name, table->other_name) == 0;
     if (!is_other && (size == 0 || size > table->name_max || name[size] != '\0')) {
-        return fail(parse, "[%s %s]: a %s's name is 1 to %zu of A-Z a-z 0-9 . _ -", table->word,
-                    name, table->word, table->name_max);
+        return fail_line(parse, "[%s %s]: a %s's name is 1 to %zu of A-Z a-z 0-9 . _ -",
+                         table->word, name, table->word, table->name_max);
     }
     parse->kind = kind;
     parse->named = cress_config_add(parse->config, kind, name);
@@ -101,10 +101,10 @@ static bool begin_section(struct parse *parse, const char *name)
     }
     const char *closest = cress_text_closest(name, sections);
     if (closest) {
-        return fail(parse, "unknown section [%s], did you mean [%s]?", name, closest);
+        return fail_line(parse, "unknown section [%s], did you mean [%s]?", name, closest);
     }
     char *all = cress_words_join(sections, " and ");
-    fail(parse, "unknown section [%s]; there are %s", name, all);
+    fail_line(parse, "unknown section [%s]; there are %s", name, all);
     free(all);
     return false;
 }
@@ -117,11 +117,11 @@ static bool take_header(struct parse *parse, const char *text)
     parse->last.option = NULL;
     const char *end = strchr(text, ']');
     if (!end) {
-        return fail(parse, "the section's ] is missing");
+        return fail_line(parse, "the section's ] is missing");
     }
     const char *rest = end + 1 + strspn(end + 1, " \t\r");
     if (*rest != '\0' && *rest != ';' && *rest != '#') {
-        return fail(parse, "nothing but a comment may follow the section's ]");
+        return fail_line(parse, "nothing but a comment may follow the section's ]");
     }
     text += 1 + strspn(text + 1, " \t");
     while (end > text && (end[-1] == ' ' || end[-1] == '\t')) {
@@ -147,8 +147,8 @@ static bool take_line(struct parse *parse, const char *line)
         return true;
     }
     if (parse->indented && !parse->last.option) {
-        return fail(parse,
-                    "an indented line continues the list or JSON above it, but there is none");
+        return fail_line(parse,
+                         "an indented line continues the list or JSON above it, but there is none");
     }
     return *text == '[' && !parse->indented ? take_header(parse, text) : true;
 }
@@ -165,12 +165,12 @@ static char *read_line(char *line, int size, void *arg)
     int c;
     while ((c = getc(parse->file)) != EOF && c != '\n') {
         if (c == '\0') {
-            fail(parse, "NUL bytes have no place in a text file");
+            fail_line(parse, "NUL bytes have no place in a text file");
             return NULL;
         }
         if (length == size - 2) {
-            fail(parse, "longer than %d bytes; a list or JSON may go on in an indented line",
-                 size - 2);
+            fail_line(parse, "longer than %d bytes; a list or JSON may go on in an indented line",
+                      size - 2);
             return NULL;
         }
         line[length++] = (char)c;
@@ -224,15 +224,15 @@ static bool refuse_key(struct parse *parse, const char *key)
         }
     }
     if (n == 0) {
-        return fail(parse, "%s: stands before the first [section]", key);
+        return fail_line(parse, "%s: stands before the first [section]", key);
     }
     const char *section = parse->section ? parse->section : kind->word;
     const char *closest = cress_text_closest(key, keys);
     if (closest) {
-        return fail(parse, "%s.%s: unknown key, did you mean %s?", section, key, closest);
+        return fail_line(parse, "%s.%s: unknown key, did you mean %s?", section, key, closest);
     }
     char *all = cress_words_join(keys, " and ");
-    fail(parse, "%s.%s: unknown key; there are %s", section, key, all);
+    fail_line(parse, "%s.%s: unknown key; there are %s", section, key, all);
     free(all);
     return false;
 }
@@ -264,9 +264,9 @@ static bool continue_value(struct parse *parse, const char *more)
     const struct cress_slot slot = parse->last;
     const bool is_list = slot.option->type == CRESS_TYPE_LIST;
     if (!is_list && slot.option->type != CRESS_TYPE_JSON) {
-        return fail(parse,
-                    "an indented line continues the line above, but %s is neither list nor JSON",
-                    slot.option->key);
+        return fail_line(
+            parse, "an indented line continues the line above, but %s is neither list nor JSON",
+            slot.option->key);
     }
     char *old = cress_slot_format(&slot, false);
     char *whole =
@@ -289,7 +289,7 @@ static int take_pair(void *arg, const char *section, const char *key, const char
         return refuse_key(parse, key);
     }
     if (cress_slot_is_set(&slot)) {
-        return fail(parse, "%s: is set already by %s", key, *slot.origin);
+        return fail_line(parse, "%s: is set already by %s", key, *slot.origin);
     }
     return assign(parse, &slot, value);
 }

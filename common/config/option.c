@@ -123,14 +123,14 @@ static void *field_of(const struct cress_slot *slot)
     return (char *)slot->owner + slot->option->offset;
 }
 
-static union value load(const struct cress_slot *slot)
+static union value load_value(const struct cress_slot *slot)
 {
     union value value = {0};
     memcpy(&value, field_of(slot), size_of(slot->option->type));
     return value;
 }
 
-static void store(const struct cress_slot *slot, union value value)
+static void store_value(const struct cress_slot *slot, union value value)
 {
     memcpy(field_of(slot), &value, size_of(slot->option->type));
 }
@@ -200,7 +200,7 @@ static char *redact(const char *url)
 char *cress_slot_format(const struct cress_slot *slot, bool masked)
 {
     const enum cress_option_type type = slot->option->type;
-    const union value value = load(slot);
+    const union value value = load_value(slot);
     switch (type) {
     case CRESS_TYPE_LIST:
         return cress_words_join((const char *const *)value.list, ", ");
@@ -382,7 +382,7 @@ static bool is_text(enum cress_option_type type)
            type != CRESS_TYPE_LIST;
 }
 
-static const char *describe(enum cress_option_type type)
+static const char *describe_type(enum cress_option_type type)
 {
     switch (type) {
     case CRESS_TYPE_INT:
@@ -399,8 +399,8 @@ static const char *describe(enum cress_option_type type)
 }
 
 /* A URL is not repeated in the message: it may hold a password. */
-static enum cress_status refuse(const struct cress_option *option, const char *text, bool in_range,
-                                struct cress_error *err)
+static enum cress_status refuse_value(const struct cress_option *option, const char *text,
+                                      bool in_range, struct cress_error *err)
 {
     char *allowed = cress_option_allowed(option);
     if (is_url(option->type)) {
@@ -411,7 +411,7 @@ static enum cress_status refuse(const struct cress_option *option, const char *t
                         allowed);
     } else {
         cress_error_set(err, CRESS_CONFIG, NULL, "\"%s\" is not %s; allowed: %s", text,
-                        describe(option->type), allowed);
+                        describe_type(option->type), allowed);
     }
     free(allowed);
     return CRESS_CONFIG;
@@ -423,14 +423,14 @@ static enum cress_status set_value(const struct cress_slot *slot, const char *te
     const struct cress_option *option = slot->option;
     union value value = {0};
     if (!read_value(option, text, &value)) {
-        return refuse(option, text, true, err);
+        return refuse_value(option, text, true, err);
     }
     if (is_number(option->type) &&
         (value.number < option->allowed.min || value.number > option->allowed.max)) {
-        return refuse(option, text, false, err);
+        return refuse_value(option, text, false, err);
     }
     cress_slot_free(slot);
-    store(slot, value);
+    store_value(slot, value);
     return CRESS_OK;
 }
 
@@ -456,13 +456,13 @@ bool cress_slot_is_set(const struct cress_slot *slot)
 
 void cress_slot_free(const struct cress_slot *slot)
 {
-    const union value value = load(slot);
+    const union value value = load_value(slot);
     if (slot->option->type == CRESS_TYPE_LIST) {
         cress_text_list_free(value.list);
     } else if (is_text(slot->option->type)) {
         free(value.text);
     }
-    store(slot, (union value){0});
+    store_value(slot, (union value){0});
     free(*slot->origin);
     *slot->origin = NULL;
 }

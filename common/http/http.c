@@ -273,11 +273,11 @@ static void transfer_ended(CURL *easy, CURLcode result)
 
 /* --- the timer --- */
 
-static void timer_cb(uv_timer_t *timer);
+static void call_timer_cb(uv_timer_t *timer);
 
 static void wake_on_next_turn(struct cress_http_call *call)
 {
-    uv_timer_start(&call->timer, timer_cb, 0, 0);
+    uv_timer_start(&call->timer, call_timer_cb, 0, 0);
 }
 
 static void resume(struct cress_http_call *call)
@@ -286,7 +286,7 @@ static void resume(struct cress_http_call *call)
     curl_easy_pause(call->easy, CURLPAUSE_CONT);
 }
 
-static void timer_cb(uv_timer_t *timer)
+static void call_timer_cb(uv_timer_t *timer)
 {
     struct cress_http_call *call = timer->data;
     assert(call->magic == CALL_MAGIC);
@@ -301,7 +301,7 @@ static void timer_cb(uv_timer_t *timer)
     if (call->failure.status != CRESS_OK) {
         call_finish(call);
     } else {
-        uv_timer_start(timer, timer_cb, (uint64_t)left_ms, 0);
+        uv_timer_start(timer, call_timer_cb, (uint64_t)left_ms, 0);
     }
 }
 
@@ -604,7 +604,7 @@ struct cress_http_call *cress_http_start(struct cress_http *http,
     }
     if (call->failure.status == CRESS_OK) {
         uv_update_time(http->loop);
-        uv_timer_start(&call->timer, timer_cb, (uint64_t)request->timeout_ms, 0);
+        uv_timer_start(&call->timer, call_timer_cb, (uint64_t)request->timeout_ms, 0);
     } else {
         wake_on_next_turn(call);
     }

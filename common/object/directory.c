@@ -344,8 +344,9 @@ static enum cress_status write_file(int parent, const char *name, const struct c
     return status;
 }
 
-static enum cress_status run_put(const struct directory *directory,
-                                 const struct cress_object_op *op, struct cress_error *err)
+static enum cress_status directory_run_put(const struct directory *directory,
+                                           const struct cress_object_op *op,
+                                           struct cress_error *err)
 {
     int parent;
     const char *leaf;
@@ -368,8 +369,8 @@ static enum cress_status run_put(const struct directory *directory,
     return status;
 }
 
-static enum cress_status describe(int fd, const char *leaf, struct cress_object_found *found,
-                                  struct cress_error *err)
+static enum cress_status describe_file(int fd, const char *leaf, struct cress_object_found *found,
+                                       struct cress_error *err)
 {
     struct stat st;
     if (fstat(fd, &st) != 0) {
@@ -387,8 +388,8 @@ static enum cress_status describe(int fd, const char *leaf, struct cress_object_
     return status;
 }
 
-static enum cress_status run_head(const struct directory *directory, struct cress_object_op *op,
-                                  struct cress_error *err)
+static enum cress_status directory_run_head(const struct directory *directory,
+                                            struct cress_object_op *op, struct cress_error *err)
 {
     int parent;
     const char *leaf;
@@ -400,7 +401,7 @@ static enum cress_status run_head(const struct directory *directory, struct cres
     /* Non-blocking: opening a fifo would wait for its other end. */
     int fd = openat(parent, leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd >= 0) {
-        status = describe(fd, leaf, &op->found, err);
+        status = describe_file(fd, leaf, &op->found, err);
         close(fd);
     } else if (errno == ENOENT) {
         op->found.exists = false;
@@ -413,7 +414,8 @@ static enum cress_status run_head(const struct directory *directory, struct cres
     return status;
 }
 
-static enum cress_status run_check(const struct directory *directory, struct cress_error *err)
+static enum cress_status directory_run_check(const struct directory *directory,
+                                             struct cress_error *err)
 {
     int fd;
     enum cress_status status = open_base(directory, false, &fd, err);
@@ -432,13 +434,13 @@ static enum cress_status directory_run(struct cress_object_op *op, struct cress_
     const struct directory *directory = op->state;
     switch (op->verb) {
     case CRESS_OBJECT_PUT:
-        return run_put(directory, op, err);
+        return directory_run_put(directory, op, err);
     case CRESS_OBJECT_HEAD:
-        return run_head(directory, op, err);
+        return directory_run_head(directory, op, err);
     case CRESS_OBJECT_CHECK:
         break;
     }
-    return run_check(directory, err);
+    return directory_run_check(directory, err);
 }
 
 const struct cress_object_backend cress_object_directory = {

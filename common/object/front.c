@@ -94,7 +94,7 @@ enum cress_status cress_object_store_open(uv_loop_t *loop, struct cress_http *ht
     return CRESS_OK;
 }
 
-static void release(struct cress_object_store *store)
+static void release_store(struct cress_object_store *store)
 {
     if (--store->holds > 0) {
         return;
@@ -107,7 +107,7 @@ static void release(struct cress_object_store *store)
 void cress_object_store_close(struct cress_object_store *store)
 {
     if (store) {
-        release(store);
+        release_store(store);
     }
 }
 
@@ -189,11 +189,11 @@ static void op_closed_cb(uv_handle_t *handle)
     struct cress_object_op *op = handle->data;
     free_texts(&op->object);
     free(op->owned_key);
-    release(op->store);
+    release_store(op->store);
     free(op);
 }
 
-static void report(const struct cress_object_op *op)
+static void report_op(const struct cress_object_op *op)
 {
     const struct cress_error *err = op->error.status == CRESS_OK ? NULL : &op->error;
     if (op->verb != CRESS_OBJECT_HEAD) {
@@ -259,7 +259,7 @@ static void end_attempt(struct cress_object_op *op)
     if (!may_try_again(op)) {
         cress_list_remove(&op->node);
         uv_close((uv_handle_t *)&op->timer, op_closed_cb);
-        report(op);
+        report_op(op);
         return;
     }
     int64_t wait_ms = cress_backoff_ms(&backoff, (unsigned)op->attempts, cress_random());

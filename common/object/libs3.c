@@ -274,7 +274,7 @@ static enum cress_status request_status(const struct libs3 *libs3, const struct 
 
 /* --- the three verbs --- */
 
-static void head(const struct libs3 *libs3, struct request *request)
+static void libs3_head(const struct libs3 *libs3, struct request *request)
 {
     const S3BucketContext context = bucket_context(libs3);
     const S3ResponseHandler handler = {on_properties, on_complete};
@@ -288,11 +288,11 @@ static bool is_absent(const struct request *request)
            request->status == S3StatusErrorNoSuchKey;
 }
 
-static enum cress_status run_head(const struct libs3 *libs3, struct cress_object_op *op,
-                                  struct cress_error *err)
+static enum cress_status libs3_run_head(const struct libs3 *libs3, struct cress_object_op *op,
+                                        struct cress_error *err)
 {
     struct request request = {.op = op};
-    head(libs3, &request);
+    libs3_head(libs3, &request);
     if (is_absent(&request)) {
         op->found.exists = false;
         return CRESS_OK;
@@ -305,11 +305,11 @@ static enum cress_status run_head(const struct libs3 *libs3, struct cress_object
     return status;
 }
 
-static enum cress_status confirm(const struct libs3 *libs3, struct cress_object_op *op,
-                                 struct cress_error *err)
+static enum cress_status libs3_confirm(const struct libs3 *libs3, struct cress_object_op *op,
+                                       struct cress_error *err)
 {
     struct request request = {.op = op};
-    head(libs3, &request);
+    libs3_head(libs3, &request);
     if (is_absent(&request)) {
         return cress_error_set(err, CRESS_UNAVAILABLE, "unconfirmed",
                                "%.200s: the store does not have what was uploaded", op->key);
@@ -331,7 +331,7 @@ static enum cress_status confirm(const struct libs3 *libs3, struct cress_object_
     return CRESS_OK;
 }
 
-static void put(const struct libs3 *libs3, struct request *request)
+static void libs3_put(const struct libs3 *libs3, struct request *request)
 {
     const struct cress_object_op *op = request->op;
     S3NameValue meta[CRESS_OBJECT_META_MAX];
@@ -356,8 +356,8 @@ static void put(const struct libs3 *libs3, struct request *request)
                   TIMEOUT_ARGUMENT(libs3->timeout_ms) & handler, request);
 }
 
-static enum cress_status run_put(const struct libs3 *libs3, struct cress_object_op *op,
-                                 struct cress_error *err)
+static enum cress_status libs3_run_put(const struct libs3 *libs3, struct cress_object_op *op,
+                                       struct cress_error *err)
 {
     if (!op->has_digest) {
         enum cress_status status = cress_digest_object(&op->object, &op->digest, err);
@@ -367,13 +367,13 @@ static enum cress_status run_put(const struct libs3 *libs3, struct cress_object_
         op->has_digest = true;
     }
     struct request request = {.op = op};
-    put(libs3, &request);
+    libs3_put(libs3, &request);
     enum cress_status status = request_status(libs3, &request, err);
-    return status == CRESS_OK ? confirm(libs3, op, err) : status;
+    return status == CRESS_OK ? libs3_confirm(libs3, op, err) : status;
 }
 
-static enum cress_status run_check(const struct libs3 *libs3, struct cress_object_op *op,
-                                   struct cress_error *err)
+static enum cress_status libs3_run_check(const struct libs3 *libs3, struct cress_object_op *op,
+                                         struct cress_error *err)
 {
     struct request request = {.op = op};
     S3BucketContext context = bucket_context(libs3);
@@ -409,13 +409,13 @@ static enum cress_status libs3_run(struct cress_object_op *op, struct cress_erro
     }
     switch (op->verb) {
     case CRESS_OBJECT_PUT:
-        return run_put(libs3, op, err);
+        return libs3_run_put(libs3, op, err);
     case CRESS_OBJECT_HEAD:
-        return run_head(libs3, op, err);
+        return libs3_run_head(libs3, op, err);
     case CRESS_OBJECT_CHECK:
         break;
     }
-    return run_check(libs3, op, err);
+    return libs3_run_check(libs3, op, err);
 }
 
 const struct cress_object_backend cress_object_libs3 = {

@@ -129,8 +129,8 @@ static void take_answer(struct cress_object_op *op, const struct cress_http_resp
     }
 }
 
-static void answered(const struct cress_http_response *response, const struct cress_error *err,
-                     void *arg)
+static void s3_answered_cb(const struct cress_http_response *response,
+                           const struct cress_error *err, void *arg)
 {
     struct cress_object_op *op = arg;
     op->call = NULL;
@@ -149,7 +149,7 @@ struct headers {
     size_t count;
 };
 
-static void add(struct headers *headers, const char *name, const char *value)
+static void add_s3_header(struct headers *headers, const char *name, const char *value)
 {
     if (value) {
         headers->list[headers->count++] = (struct cress_http_header){name, value};
@@ -213,7 +213,7 @@ static void start_call(struct cress_object_op *op, const struct headers *headers
         request.body_size = op->object.size;
         request.body_fd = op->object.fd;
     }
-    op->call = cress_http_start(s3->http, &request, answered, op);
+    op->call = cress_http_start(s3->http, &request, s3_answered_cb, op);
     free(url);
 }
 
@@ -226,10 +226,10 @@ static void send_signed(struct cress_object_op *op, struct headers *headers)
         op->verb == CRESS_OBJECT_PUT ? op->digest.sha256 : cress_sha256("", 0, empty);
     char date[CRESS_SIGV4_DATE_SIZE];
     cress_sigv4_date(cress_clock_wall_ms(), date);
-    add(headers, "host", s3->host);
-    add(headers, "x-amz-date", date);
-    add(headers, "x-amz-content-sha256", payload);
-    add(headers, "x-amz-security-token", credentials->session_token);
+    add_s3_header(headers, "host", s3->host);
+    add_s3_header(headers, "x-amz-date", date);
+    add_s3_header(headers, "x-amz-content-sha256", payload);
+    add_s3_header(headers, "x-amz-security-token", credentials->session_token);
 
     char *path = make_path(s3, op->key);
     char *query = make_query(op);
@@ -249,7 +249,7 @@ static void send_signed(struct cress_object_op *op, struct headers *headers)
     };
     struct cress_buf authorization = cress_buf_make(4096);
     cress_sigv4_authorize(&identity, &request, date, &authorization);
-    add(headers, "authorization", cress_buf_text(&authorization));
+    add_s3_header(headers, "authorization", cress_buf_text(&authorization));
     start_call(op, headers, path, query);
     cress_buf_free(&authorization);
     free(query);
@@ -261,12 +261,12 @@ static void send_op(struct cress_object_op *op)
     struct headers headers = {.count = 0};
     char *names[CRESS_OBJECT_META_MAX] = {NULL};
     if (op->verb == CRESS_OBJECT_PUT) {
-        add(&headers, "content-type", op->object.content_type);
-        add(&headers, "cache-control", op->object.cache_control);
-        add(&headers, "content-encoding", op->object.content_encoding);
+        add_s3_header(&headers, "content-type", op->object.content_type);
+        add_s3_header(&headers, "cache-control", op->object.cache_control);
+        add_s3_header(&headers, "content-encoding", op->object.content_encoding);
         for (size_t i = 0; i < op->object.meta_count; i++) {
             names[i] = cress_format("x-amz-meta-%s", op->object.meta[i].name);
-            add(&headers, names[i], op->object.meta[i].value);
+            add_s3_header(&headers, names[i], op->object.meta[i].value);
         }
     }
     send_signed(op, &headers);

@@ -53,7 +53,7 @@ struct reading {
     struct cress_error *err;
 };
 
-static bool fail(const struct reading *reading, const char *what)
+static bool fail_field(const struct reading *reading, const char *what)
 {
     cress_error_set(reading->err, CRESS_INVALID, NULL, "%s: %s; allowed: %s", reading->field->name,
                     what, reading->field->allowed);
@@ -98,11 +98,12 @@ static bool take_name(struct reading *reading, int *value)
 static bool take_value(struct reading *reading, int *value)
 {
     if (!is_digit(*reading->at)) {
-        return take_name(reading, value) || fail(reading, "not a value, a range, a list or *");
+        return take_name(reading, value) ||
+               fail_field(reading, "not a value, a range, a list or *");
     }
     if (!take_number(reading, value) || *value < reading->field->min ||
         *value > reading->field->max) {
-        return fail(reading, "out of range");
+        return fail_field(reading, "out of range");
     }
     return true;
 }
@@ -111,7 +112,7 @@ static bool take_value(struct reading *reading, int *value)
 static bool take_step(struct reading *reading, int *step)
 {
     if (!take_number(reading, step) || *step == 0 || *step > reading->field->max) {
-        return fail(reading, "the step after / is no number that fits");
+        return fail_field(reading, "the step after / is no number that fits");
     }
     return true;
 }
@@ -137,7 +138,7 @@ static bool take_range(struct reading *reading, int *low, int *high, bool *is_va
     if (is_week && *high == 0 && *low > 0) {
         *high = 7; /* FRI-SUN */
     }
-    return *low <= *high || fail(reading, "the range ends before it begins");
+    return *low <= *high || fail_field(reading, "the range ends before it begins");
 }
 
 static bool read_part(struct reading *reading)
@@ -170,7 +171,7 @@ static bool read_field(struct reading *reading)
             return false;
         }
     } while (take(reading, ','));
-    return !*reading->at || fail(reading, "not a value, a range, a list or *");
+    return !*reading->at || fail_field(reading, "not a value, a range, a list or *");
 }
 
 /* --- reading an expression --- */

@@ -88,7 +88,7 @@ static size_t data_bytes(const struct header *header, size_t time_bytes)
            header->utc_count;
 }
 
-static enum cress_status malformed(struct cress_error *err, const char *what)
+static enum cress_status malformed_zone(struct cress_error *err, const char *what)
 {
     return cress_error_set(err, CRESS_MALFORMED, NULL, "not a usable TZif file: %s", what);
 }
@@ -103,7 +103,7 @@ static enum cress_status read_changes(const unsigned char *data, const struct he
     for (uint32_t i = 0; i < header->kind_count; i++) {
         offsets[i] = (int32_t)(uint32_t)read_big_endian(kinds + (size_t)KIND_BYTES * i, 4);
         if (offsets[i] < -OFFSET_MAX_S || offsets[i] > OFFSET_MAX_S) {
-            return malformed(err, "an offset of more than 26 hours");
+            return malformed_zone(err, "an offset of more than 26 hours");
         }
     }
     zone->first_s = offsets[0];
@@ -113,7 +113,7 @@ static enum cress_status read_changes(const unsigned char *data, const struct he
         const bool is_far = at_s < -TIME_MAX_S || at_s > TIME_MAX_S;
         if (is_far || types[i] >= header->kind_count ||
             (i > 0 && at_s <= zone->changes[i - 1].at_s)) {
-            return malformed(err, "its changes are in disorder");
+            return malformed_zone(err, "its changes are in disorder");
         }
         zone->changes[zone->count++] = (struct change){at_s, offsets[types[i]]};
     }
@@ -126,40 +126,40 @@ static enum cress_status read_footer(const char *text, size_t size, struct cress
 {
     const char *end = size > 1 ? memchr(text + 1, '\n', size - 1) : NULL;
     if (!end || text[0] != '\n') {
-        return malformed(err, "the rule at its end is missing");
+        return malformed_zone(err, "the rule at its end is missing");
     }
     const size_t length = (size_t)(end - text - 1);
     zone->has_rule = length > 0;
     if (zone->has_rule && !cress_zone_rule_parse(text + 1, length, &zone->rule)) {
-        return malformed(err, "the rule at its end cannot be read");
+        return malformed_zone(err, "the rule at its end cannot be read");
     }
     return CRESS_OK;
 }
 
 /* Finds the second block. */
-static enum cress_status check(const unsigned char *data, size_t size, struct header *header,
-                               size_t *data_at, struct cress_error *err)
+static enum cress_status check_zone(const unsigned char *data, size_t size, struct header *header,
+                                    size_t *data_at, struct cress_error *err)
 {
     struct header first;
     if (!read_header(data, size, &first)) {
-        return malformed(err, "its header is wrong");
+        return malformed_zone(err, "its header is wrong");
     }
     if (first.version < '2') {
-        return malformed(err, "it is of version 1, which has no rule for the future");
+        return malformed_zone(err, "it is of version 1, which has no rule for the future");
     }
     const size_t second_at = HEADER_BYTES + data_bytes(&first, 4);
     if (second_at > size || !read_header(data + second_at, size - second_at, header)) {
-        return malformed(err, "its second header is wrong");
+        return malformed_zone(err, "its second header is wrong");
     }
     *data_at = second_at + HEADER_BYTES;
     if (*data_at + data_bytes(header, TIME_BYTES) > size) {
-        return malformed(err, "it is cut short");
+        return malformed_zone(err, "it is cut short");
     }
     if (header->kind_count == 0 || header->kind_count > KINDS_MAX) {
-        return malformed(err, "it has no offsets, or too many");
+        return malformed_zone(err, "it has no offsets, or too many");
     }
     if (header->leap_count > 0) {
-        return malformed(err, "it counts leap seconds; POSIX time does not");
+        return malformed_zone(err, "it counts leap seconds; POSIX time does not");
     }
     return CRESS_OK;
 }
@@ -169,7 +169,7 @@ enum cress_status cress_zone_parse(const void *data, size_t size, struct cress_z
 {
     struct header header;
     size_t at = 0;
-    enum cress_status status = check(data, size, &header, &at, err);
+    enum cress_status status = check_zone(data, size, &header, &at, err);
     if (status != CRESS_OK) {
         return status;
     }

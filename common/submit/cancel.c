@@ -18,7 +18,7 @@ struct cancellation {
     void *arg;
 };
 
-static void finish(struct cancellation *cancellation, const struct cress_error *err)
+static void finish_cancellation(struct cancellation *cancellation, const struct cress_error *err)
 {
     cancellation->done(cancellation->answer.state, err, cancellation->arg);
     free(cancellation->id);
@@ -27,15 +27,15 @@ static void finish(struct cancellation *cancellation, const struct cress_error *
 }
 
 /* What could not be done the workers do: the store has noted it. */
-static void on_followed_up(const struct cress_error *err, void *arg)
+static void on_cancel_followed_up(const struct cress_error *err, void *arg)
 {
     (void)err;
-    finish(arg, NULL);
+    finish_cancellation(arg, NULL);
 }
 
 /* A job that is cancelled already is what the caller wanted, but an earlier one may have died before
  * it did what follows. */
-static void conclude(struct cancellation *cancellation)
+static void conclude_cancellation(struct cancellation *cancellation)
 {
     const struct cress_cancel_answer *answer = &cancellation->answer;
     struct cress_error why;
@@ -44,11 +44,11 @@ static void conclude(struct cancellation *cancellation)
         !answer->has_batch) {
         cress_error_set(&why, CRESS_CONFLICT, "job_ended", "job %s has ended already: it %s",
                         cancellation->id, cress_state_word(answer->state));
-        finish(cancellation, &why);
+        finish_cancellation(cancellation, &why);
     } else if (answer->follow) {
-        cress_follow_up(cancellation->door, cancellation->id, on_followed_up, cancellation);
+        cress_follow_up(cancellation->door, cancellation->id, on_cancel_followed_up, cancellation);
     } else {
-        finish(cancellation, NULL);
+        finish_cancellation(cancellation, NULL);
     }
 }
 
@@ -57,14 +57,14 @@ static void on_batch_cancelled(const struct cress_batch_cancel *counts,
 {
     (void)counts;
     if (err && err->status != CRESS_CONFLICT) { /* that has ended meanwhile */
-        finish(arg, err);
+        finish_cancellation(arg, err);
     } else {
-        conclude(arg);
+        conclude_cancellation(arg);
     }
 }
 
-static void on_answer(const struct cress_cancel_answer *answer, const struct cress_error *err,
-                      void *arg)
+static void on_cancel_answer(const struct cress_cancel_answer *answer,
+                             const struct cress_error *err, void *arg)
 {
     struct cancellation *cancellation = arg;
     struct cress_error why;
@@ -77,12 +77,12 @@ static void on_answer(const struct cress_cancel_answer *answer, const struct cre
         err = &why;
     }
     if (err) {
-        finish(cancellation, err);
+        finish_cancellation(cancellation, err);
     } else if (answer->has_batch) {
         cress_cancel_batch(cancellation->door, cancellation->id, cancellation->reason,
                            on_batch_cancelled, cancellation);
     } else {
-        conclude(cancellation);
+        conclude_cancellation(cancellation);
     }
 }
 
@@ -97,6 +97,7 @@ void cress_cancel_job(struct cress_door door, const char *id, const char *reason
     cancellation->reason = cress_strdup(reason);
     cancellation->done = done;
     cancellation->arg = arg;
-    cress_store_cancel(door.store, id, error, cress_clock_wall_ms(), on_answer, cancellation);
+    cress_store_cancel(door.store, id, error, cress_clock_wall_ms(), on_cancel_answer,
+                       cancellation);
     free(error);
 }

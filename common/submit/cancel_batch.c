@@ -17,7 +17,8 @@ struct cancellation {
     void *arg;
 };
 
-static void finish(struct cancellation *cancellation, const struct cress_error *err)
+static void finish_batch_cancellation(struct cancellation *cancellation,
+                                      const struct cress_error *err)
 {
     cancellation->done(&cancellation->counts, err, cancellation->arg);
     free(cancellation->id);
@@ -26,21 +27,21 @@ static void finish(struct cancellation *cancellation, const struct cress_error *
 }
 
 /* An error is no reason to repeat: the workers do what is left. */
-static void on_followed_up(const struct cress_error *err, void *arg)
+static void on_batch_followed_up(const struct cress_error *err, void *arg)
 {
     (void)err;
-    finish(arg, NULL);
+    finish_batch_cancellation(arg, NULL);
 }
 
 static void cancel_part(struct cancellation *cancellation);
 
-static void on_part(const struct cress_batch_cancel *answer, const struct cress_error *err,
-                    void *arg)
+static void on_part_cancelled(const struct cress_batch_cancel *answer,
+                              const struct cress_error *err, void *arg)
 {
     struct cancellation *cancellation = arg;
 
     if (err) {
-        finish(cancellation, err);
+        finish_batch_cancellation(cancellation, err);
         return;
     }
     cancellation->counts.cancelled += answer->cancelled;
@@ -50,14 +51,15 @@ static void on_part(const struct cress_batch_cancel *answer, const struct cress_
     if (answer->more) {
         cancel_part(cancellation);
     } else {
-        cress_follow_up(cancellation->door, "", on_followed_up, cancellation);
+        cress_follow_up(cancellation->door, "", on_batch_followed_up, cancellation);
     }
 }
 
 static void cancel_part(struct cancellation *cancellation)
 {
     cress_store_batch_cancel(cancellation->door.store, cancellation->id, cancellation->from,
-                             cancellation->error, cress_clock_wall_ms(), on_part, cancellation);
+                             cancellation->error, cress_clock_wall_ms(), on_part_cancelled,
+                             cancellation);
 }
 
 void cress_cancel_batch(struct cress_door door, const char *id, const char *reason,

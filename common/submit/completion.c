@@ -19,7 +19,7 @@ struct completion {
     void *arg;
 };
 
-static void end(struct completion *completion, const struct cress_error *err)
+static void end_completion(struct completion *completion, const struct cress_error *err)
 {
     const cress_store_done_cb done = completion->done;
     void *arg = completion->arg;
@@ -28,15 +28,15 @@ static void end(struct completion *completion, const struct cress_error *err)
     done(err, arg);
 }
 
-static void noted_cb(const struct cress_error *err, void *arg)
+static void completion_noted_cb(const struct cress_error *err, void *arg)
 {
-    end(arg, err);
+    end_completion(arg, err);
 }
 
-static void note(struct completion *completion, bool skipped)
+static void note_completion(struct completion *completion, bool skipped)
 {
-    cress_store_batch_complete(completion->door.store, completion->batch, skipped, noted_cb,
-                               completion);
+    cress_store_batch_complete(completion->door.store, completion->batch, skipped,
+                               completion_noted_cb, completion);
 }
 
 /* Whether submitting the same request again is pointless. */
@@ -46,38 +46,38 @@ static bool is_hopeless(const struct cress_error *err)
            err->status == CRESS_TOO_LARGE || err->status == CRESS_NOT_FOUND;
 }
 
-static void give_up(struct completion *completion, const struct cress_error *err)
+static void give_up_completion(struct completion *completion, const struct cress_error *err)
 {
     cress_log(CRESS_LOG_ERROR, "batch ended, but its completion job cannot be submitted",
               CRESS_KV("batch", completion->batch), CRESS_KV_ERROR(err));
-    note(completion, true);
+    note_completion(completion, true);
 }
 
-static void submitted_cb(const struct cress_record *record, const struct cress_error *err,
-                         void *arg)
+static void completion_submitted_cb(const struct cress_record *record,
+                                    const struct cress_error *err, void *arg)
 {
     (void)record;
     struct completion *completion = arg;
     if (!err ||
         err->status == CRESS_CONFLICT) { /* in conflict with itself: it was submitted before */
-        note(completion, false);
+        note_completion(completion, false);
     } else if (is_hopeless(err)) {
-        give_up(completion, err);
+        give_up_completion(completion, err);
     } else {
-        end(completion, err);
+        end_completion(completion, err);
     }
 }
 
-static void submit(struct completion *completion, const char *request_text)
+static void submit_completion(struct completion *completion, const char *request_text)
 {
     struct cress_job job;
     struct cress_error err;
     char *texts = NULL;
     if (cress_job_from_request(request_text, strlen(request_text), cress_clock_wall_ms(), &job,
                                &texts, &err) != CRESS_OK) {
-        give_up(completion, &err);
+        give_up_completion(completion, &err);
     } else {
-        cress_submit(completion->door, &job, submitted_cb, completion);
+        cress_submit(completion->door, &job, completion_submitted_cb, completion);
     }
     free(texts);
 }
@@ -87,17 +87,18 @@ static bool is_wanted(const struct cress_batch *batch)
     return !batch->cancel_requested && (!batch->if_succeeded || batch->succeeded == batch->total);
 }
 
-static void read_cb(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+static void completing_batch_cb(const struct cress_batch *batch, const struct cress_error *err,
+                                void *arg)
 {
     struct completion *completion = arg;
     if (err) {
-        end(completion, err);
+        end_completion(completion, err);
     } else if (!batch || batch->completed) { /* no batch: its records have expired since */
-        end(completion, NULL);
+        end_completion(completion, NULL);
     } else if (batch->completion && is_wanted(batch)) {
-        submit(completion, batch->completion);
+        submit_completion(completion, batch->completion);
     } else {
-        note(completion, batch->completion != NULL);
+        note_completion(completion, batch->completion != NULL);
     }
 }
 
@@ -109,5 +110,5 @@ void cress_completion_submit(struct cress_door door, const char *batch, cress_st
     completion->batch = cress_strdup(batch);
     completion->done = done;
     completion->arg = arg;
-    cress_store_batch_get(door.store, batch, read_cb, completion);
+    cress_store_batch_get(door.store, batch, completing_batch_cb, completion);
 }

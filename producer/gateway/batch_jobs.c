@@ -44,29 +44,30 @@ struct intake {
     struct cress_error failure; /* the first; CRESS_OK: none */
 };
 
-static void finish(struct intake *intake)
+static void answer_intake(struct intake *intake)
 {
     free(intake->jobs);
     free(intake->completion);
     free(intake->ids);
 }
 
-static void refuse(struct intake *intake, const struct cress_error *err)
+static void refuse_job(struct intake *intake, const struct cress_error *err)
 {
     cress_gateway_error(intake->request, err);
-    finish(intake);
+    answer_intake(intake);
 }
 
 /* --- the answer --- */
 
-static void on_batch(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+static void on_intake_batch(const struct cress_batch *batch, const struct cress_error *err,
+                            void *arg)
 {
     struct intake *intake = arg;
     struct cress_request *request = intake->request;
     if (err != NULL || batch == NULL) {
         struct cress_error gone;
         cress_error_set(&gone, CRESS_NOT_FOUND, "unknown_batch", "the batch has expired");
-        refuse(intake, err != NULL ? err : &gone);
+        refuse_job(intake, err != NULL ? err : &gone);
         return;
     }
     struct cress_buf *page = cress_gateway_page(cress_gateway_of(request));
@@ -83,26 +84,27 @@ static void on_batch(const struct cress_batch *batch, const struct cress_error *
     cress_response_add(&response, "Retry-After", "1");
     cress_response_add(&response, "Cache-Control", "private, no-cache");
     cress_gateway_respond_page(request, &response);
-    finish(intake);
+    answer_intake(intake);
 }
 
-static void on_completed(const struct cress_error *err, void *arg)
+static void on_intake_completed(const struct cress_error *err, void *arg)
 {
     struct intake *intake = arg;
     (void)err; /* what could not be done the workers do */
-    cress_store_batch_get(cress_gateway_of(intake->request)->store, intake->id, on_batch, intake);
+    cress_store_batch_get(cress_gateway_of(intake->request)->store, intake->id, on_intake_batch,
+                          intake);
 }
 
-static void on_closed(bool follow, const struct cress_error *err, void *arg)
+static void on_intake_closed(bool follow, const struct cress_error *err, void *arg)
 {
     struct intake *intake = arg;
     if (err != NULL) {
-        refuse(intake, err);
+        refuse_job(intake, err);
     } else if (follow) {
-        cress_completion_submit(cress_gateway_door(intake->request), intake->id, on_completed,
-                                intake);
+        cress_completion_submit(cress_gateway_door(intake->request), intake->id,
+                                on_intake_completed, intake);
     } else {
-        on_completed(NULL, intake);
+        on_intake_completed(NULL, intake);
     }
 }
 
@@ -116,27 +118,27 @@ static void respond_failure(struct intake *intake)
     cress_response_add(&response, "Location", location);
     cress_gateway_problem_with(intake->request, &response, intake->failure.code,
                                intake->failure.message, members);
-    finish(intake);
+    answer_intake(intake);
 }
 
-static void conclude(struct intake *intake)
+static void conclude_intake(struct intake *intake)
 {
     if (intake->failure.status != CRESS_OK) {
         respond_failure(intake);
     } else if (intake->stays_open) {
-        on_completed(NULL, intake);
+        on_intake_completed(NULL, intake);
     } else {
-        cress_store_batch_close(cress_gateway_of(intake->request)->store, intake->id, on_closed,
-                                intake);
+        cress_store_batch_close(cress_gateway_of(intake->request)->store, intake->id,
+                                on_intake_closed, intake);
     }
 }
 
 /* --- submitting --- */
 
-static void pump(struct intake *intake);
+static void submit_more(struct intake *intake);
 
-static void on_submitted(const struct cress_record *record, const struct cress_error *err,
-                         void *arg)
+static void on_member_submitted(const struct cress_record *record, const struct cress_error *err,
+                                void *arg)
 {
     struct intake *intake = arg;
     const bool was_there = err != NULL && record != NULL && record->batch != NULL &&
@@ -148,13 +150,13 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
     } else if (intake->failure.status == CRESS_OK) {
         intake->failure = *err;
     }
-    pump(intake);
+    submit_more(intake);
 }
 
 /* The job at `index`, with an id of its own. It has been read once before, so this cannot fail but
  * by the clock: a time that has come since. */
-static enum cress_status read_job(struct intake *intake, size_t index, struct cress_job *job,
-                                  char **texts, struct cress_error *err)
+static enum cress_status read_member(struct intake *intake, size_t index, struct cress_job *job,
+                                     char **texts, struct cress_error *err)
 {
     const struct cress_config *config = cress_gateway_of(intake->request)->config;
     char name[NAME_MAX_BYTES], derived[CRESS_UUID_TEXT_SIZE];
@@ -189,31 +191,31 @@ static void submit_next(struct intake *intake)
 {
     struct cress_job job;
     char *texts;
-    if (read_job(intake, intake->next++, &job, &texts, &intake->failure) == CRESS_OK) {
+    if (read_member(intake, intake->next++, &job, &texts, &intake->failure) == CRESS_OK) {
         intake->under_way++;
-        cress_submit(cress_gateway_door(intake->request), &job, on_submitted, intake);
+        cress_submit(cress_gateway_door(intake->request), &job, on_member_submitted, intake);
         free(texts);
     }
 }
 
-static void pump(struct intake *intake)
+static void submit_more(struct intake *intake)
 {
     while (intake->next < intake->job_count && intake->under_way < WINDOW &&
            intake->failure.status == CRESS_OK) {
         submit_next(intake);
     }
     if (intake->under_way == 0) {
-        conclude(intake);
+        conclude_intake(intake);
     }
 }
 
-static void on_open(const struct cress_error *err, void *arg)
+static void on_intake_open(const struct cress_error *err, void *arg)
 {
     struct intake *intake = arg;
     if (err != NULL) {
-        refuse(intake, err);
+        refuse_job(intake, err);
     } else {
-        pump(intake);
+        submit_more(intake);
     }
 }
 
@@ -250,7 +252,7 @@ static enum cress_status check_jobs(struct intake *intake, struct cress_error *e
     for (size_t i = 0; i < intake->job_count; i++) {
         struct cress_job job;
         char *texts;
-        const enum cress_status status = read_job(intake, i, &job, &texts, err);
+        const enum cress_status status = read_member(intake, i, &job, &texts, err);
         if (status != CRESS_OK) {
             return status;
         }
@@ -351,7 +353,7 @@ static enum cress_status read_more(struct intake *intake, struct cress_error *er
     return take_jobs(intake, more.jobs, err);
 }
 
-static struct intake *begin(struct cress_request *request)
+static struct intake *begin_intake(struct cress_request *request)
 {
     struct cress_error err;
     if (!cress_params_is_json(cress_request_header(request, "content-type"))) {
@@ -372,17 +374,17 @@ static struct intake *begin(struct cress_request *request)
 void cress_gateway_post_batch(struct cress_request *request, const char *param)
 {
     (void)param;
-    struct intake *intake = begin(request);
+    struct intake *intake = begin_intake(request);
     struct cress_error err;
     if (intake == NULL) {
         return;
     }
     if (read_new(intake, &err) != CRESS_OK || check_jobs(intake, &err) != CRESS_OK) {
-        refuse(intake, &err);
+        refuse_job(intake, &err);
         return;
     }
     cress_store_batch_open(cress_gateway_of(request)->store, intake->id, intake->completion,
-                           intake->if_succeeded, cress_clock_wall_ms(), on_open, intake);
+                           intake->if_succeeded, cress_clock_wall_ms(), on_intake_open, intake);
 }
 
 void cress_gateway_post_batch_jobs(struct cress_request *request, const char *param)
@@ -391,15 +393,15 @@ void cress_gateway_post_batch_jobs(struct cress_request *request, const char *pa
         cress_gateway_problem(request, 404, "unknown_batch", "this is no batch id", NULL);
         return;
     }
-    struct intake *intake = begin(request);
+    struct intake *intake = begin_intake(request);
     struct cress_error err;
     if (intake == NULL) {
         return;
     }
     snprintf(intake->id, sizeof intake->id, "%s", param);
     if (read_more(intake, &err) != CRESS_OK || check_jobs(intake, &err) != CRESS_OK) {
-        refuse(intake, &err);
+        refuse_job(intake, &err);
     } else {
-        pump(intake);
+        submit_more(intake);
     }
 }

@@ -25,7 +25,7 @@ struct inquiry {
     bool exists;
 };
 
-static struct inquiry *begin(struct cress_request *request, const char *id)
+static struct inquiry *begin_batch_inquiry(struct cress_request *request, const char *id)
 {
     if (!cress_id_is_valid(id)) {
         cress_gateway_problem(request, 404, "unknown_batch", "this is no batch id", NULL);
@@ -39,7 +39,7 @@ static struct inquiry *begin(struct cress_request *request, const char *id)
 
 /* --- the batch --- */
 
-static void on_batch(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+static void on_batch_read(const struct cress_batch *batch, const struct cress_error *err, void *arg)
 {
     struct cress_request *request = arg;
     if (err != NULL) {
@@ -65,16 +65,17 @@ static void on_batch(const struct cress_batch *batch, const struct cress_error *
 
 void cress_gateway_get_batch(struct cress_request *request, const char *param)
 {
-    const struct inquiry *inquiry = begin(request, param);
+    const struct inquiry *inquiry = begin_batch_inquiry(request, param);
     if (inquiry != NULL) {
-        cress_store_batch_get(cress_gateway_of(request)->store, inquiry->id, on_batch, request);
+        cress_store_batch_get(cress_gateway_of(request)->store, inquiry->id, on_batch_read,
+                              request);
     }
 }
 
 /* --- results --- */
 
-static void on_results(const char *const *results, size_t count, const struct cress_error *err,
-                       void *arg)
+static void on_batch_results(const char *const *results, size_t count,
+                             const struct cress_error *err, void *arg)
 {
     const struct inquiry *inquiry = arg;
     if (err != NULL) {
@@ -94,20 +95,21 @@ static void on_results(const char *const *results, size_t count, const struct cr
     cress_gateway_respond_page(inquiry->request, &response);
 }
 
-static void on_found(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+static void on_results_batch(const struct cress_batch *batch, const struct cress_error *err,
+                             void *arg)
 {
     struct inquiry *inquiry = arg;
     if (err != NULL || batch == NULL) {
-        on_batch(batch, err, inquiry->request);
+        on_batch_read(batch, err, inquiry->request);
         return;
     }
     cress_store_batch_results(cress_gateway_of(inquiry->request)->store, inquiry->id,
-                              inquiry->offset, inquiry->limit, on_results, inquiry);
+                              inquiry->offset, inquiry->limit, on_batch_results, inquiry);
 }
 
 /* A number of the query, from `min` to `max`; `*number` stays when it is not there. */
-static bool read_number(const struct cress_request *request, const char *name, int64_t min,
-                        int64_t max, int64_t *number)
+static bool read_page_number(const struct cress_request *request, const char *name, int64_t min,
+                             int64_t max, int64_t *number)
 {
     char text[NUMBER_MAX];
     return !cress_params_query(request->query, name, text, sizeof text) ||
@@ -116,55 +118,56 @@ static bool read_number(const struct cress_request *request, const char *name, i
 
 void cress_gateway_get_batch_results(struct cress_request *request, const char *param)
 {
-    struct inquiry *inquiry = begin(request, param);
+    struct inquiry *inquiry = begin_batch_inquiry(request, param);
     if (inquiry == NULL) {
         return;
     }
     inquiry->limit = RESULTS_DEFAULT;
-    if (!read_number(request, "offset", 0, INT32_MAX, &inquiry->offset) ||
-        !read_number(request, "limit", 1, RESULTS_MAX, &inquiry->limit)) {
+    if (!read_page_number(request, "offset", 0, INT32_MAX, &inquiry->offset) ||
+        !read_page_number(request, "limit", 1, RESULTS_MAX, &inquiry->limit)) {
         cress_gateway_problem(request, 400, "bad_range",
                               "offset is a number from 0, limit one from 1 to 1000", NULL);
         return;
     }
-    cress_store_batch_get(cress_gateway_of(request)->store, inquiry->id, on_found, inquiry);
+    cress_store_batch_get(cress_gateway_of(request)->store, inquiry->id, on_results_batch, inquiry);
 }
 
 /* --- closing --- */
 
-static void on_completed(const struct cress_error *err, void *arg)
+static void on_batch_completed(const struct cress_error *err, void *arg)
 {
     const struct inquiry *inquiry = arg;
     (void)err; /* what could not be done the workers do */
-    cress_store_batch_get(cress_gateway_of(inquiry->request)->store, inquiry->id, on_batch,
+    cress_store_batch_get(cress_gateway_of(inquiry->request)->store, inquiry->id, on_batch_read,
                           inquiry->request);
 }
 
-static void on_closed(bool follow, const struct cress_error *err, void *arg)
+static void on_batch_closed(bool follow, const struct cress_error *err, void *arg)
 {
     struct inquiry *inquiry = arg;
     if (err != NULL) {
         cress_gateway_error(inquiry->request, err);
     } else if (follow) {
-        cress_completion_submit(cress_gateway_door(inquiry->request), inquiry->id, on_completed,
-                                inquiry);
+        cress_completion_submit(cress_gateway_door(inquiry->request), inquiry->id,
+                                on_batch_completed, inquiry);
     } else {
-        on_completed(NULL, inquiry);
+        on_batch_completed(NULL, inquiry);
     }
 }
 
 void cress_gateway_close_batch(struct cress_request *request, const char *param)
 {
-    struct inquiry *inquiry = begin(request, param);
+    struct inquiry *inquiry = begin_batch_inquiry(request, param);
     if (inquiry != NULL) {
-        cress_store_batch_close(cress_gateway_of(request)->store, inquiry->id, on_closed, inquiry);
+        cress_store_batch_close(cress_gateway_of(request)->store, inquiry->id, on_batch_closed,
+                                inquiry);
     }
 }
 
 /* --- cancelling --- */
 
-static void on_cancelled(const struct cress_batch_cancel *counts, const struct cress_error *err,
-                         void *arg)
+static void on_batch_cancelled(const struct cress_batch_cancel *counts,
+                               const struct cress_error *err, void *arg)
 {
     (void)counts; /* the batch says more */
     const struct inquiry *inquiry = arg;
@@ -172,13 +175,13 @@ static void on_cancelled(const struct cress_batch_cancel *counts, const struct c
         cress_gateway_error(inquiry->request, err);
         return;
     }
-    cress_store_batch_get(cress_gateway_of(inquiry->request)->store, inquiry->id, on_batch,
+    cress_store_batch_get(cress_gateway_of(inquiry->request)->store, inquiry->id, on_batch_read,
                           inquiry->request);
 }
 
 void cress_gateway_cancel_batch(struct cress_request *request, const char *param)
 {
-    struct inquiry *inquiry = begin(request, param);
+    struct inquiry *inquiry = begin_batch_inquiry(request, param);
     if (inquiry == NULL) {
         return;
     }
@@ -188,7 +191,8 @@ void cress_gateway_cancel_batch(struct cress_request *request, const char *param
     if (cress_gateway_reason(request, &texts, &reason, &err) != CRESS_OK) {
         cress_gateway_error(request, &err);
     } else {
-        cress_cancel_batch(cress_gateway_door(request), inquiry->id, reason, on_cancelled, inquiry);
+        cress_cancel_batch(cress_gateway_door(request), inquiry->id, reason, on_batch_cancelled,
+                           inquiry);
     }
     free(texts);
 }

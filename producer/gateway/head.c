@@ -18,8 +18,8 @@ struct findings {
     bool http_1_0;
 };
 
-static enum cress_head_verdict refuse(struct cress_head *head, int status, const char *code,
-                                      const char *detail)
+static enum cress_head_verdict refuse_head(struct cress_head *head, int status, const char *code,
+                                           const char *detail)
 {
     head->status = status;
     head->code = code;
@@ -27,9 +27,9 @@ static enum cress_head_verdict refuse(struct cress_head *head, int status, const
     return CRESS_HEAD_REFUSED;
 }
 
-static enum cress_head_verdict malformed(struct cress_head *head, const char *detail)
+static enum cress_head_verdict malformed_head(struct cress_head *head, const char *detail)
 {
-    return refuse(head, 400, "malformed_request", detail);
+    return refuse_head(head, 400, "malformed_request", detail);
 }
 
 /* RFC 9110, section 5.6.2. */
@@ -57,7 +57,7 @@ static bool begins_with(struct text text, const char *prefix)
 }
 
 /* Cuts `text` at the first `c`: returns what is before it and leaves what is after it. */
-static bool cut(struct text *text, char c, struct text *before)
+static bool cut_piece(struct text *text, char c, struct text *before)
 {
     const char *at = memchr(text->data, c, text->size);
     if (at == NULL) {
@@ -69,7 +69,7 @@ static bool cut(struct text *text, char c, struct text *before)
     return true;
 }
 
-static struct text trim(struct text text)
+static struct text trim_blanks(struct text text)
 {
     while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
         text.data++;
@@ -96,17 +96,17 @@ static enum cress_head_verdict check_first_line(struct text line, struct cress_h
                                                 struct findings *found)
 {
     struct text method, target;
-    if (!cut(&line, ' ', &method) || !is_token(method) || !cut(&line, ' ', &target)) {
-        return malformed(head, "the first line is not \"METHOD target HTTP/1.1\"");
+    if (!cut_piece(&line, ' ', &method) || !is_token(method) || !cut_piece(&line, ' ', &target)) {
+        return malformed_head(head, "the first line is not \"METHOD target HTTP/1.1\"");
     }
     if (begins_with(line, "HTTP/") && !begins_with(line, "HTTP/1.")) {
-        return refuse(head, 505, "http_version", "only HTTP/1.1 and HTTP/1.0 are spoken here");
+        return refuse_head(head, 505, "http_version", "only HTTP/1.1 and HTTP/1.0 are spoken here");
     }
     if (!text_is(line, "HTTP/1.1") && !text_is(line, "HTTP/1.0")) {
-        return malformed(head, "the first line does not end in HTTP/1.1");
+        return malformed_head(head, "the first line does not end in HTTP/1.1");
     }
     if (!is_target(target)) {
-        return malformed(head, "the request target must begin with / and be percent-encoded");
+        return malformed_head(head, "the request target must begin with / and be percent-encoded");
     }
     found->http_1_0 = text_is(line, "HTTP/1.0");
     return CRESS_HEAD_COMPLETE;
@@ -117,15 +117,15 @@ static enum cress_head_verdict check_length(struct text value, struct cress_head
 {
     enum { MAX_DIGITS = 15 }; /* far above any body, far below an overflow */
     if (found->has_length) {
-        return malformed(head, "more than one Content-Length");
+        return malformed_head(head, "more than one Content-Length");
     }
     found->has_length = true;
     if (value.size == 0 || value.size > MAX_DIGITS) {
-        return malformed(head, "Content-Length is not a number of bytes");
+        return malformed_head(head, "Content-Length is not a number of bytes");
     }
     for (size_t i = 0; i < value.size; i++) {
         if (value.data[i] < '0' || value.data[i] > '9') {
-            return malformed(head, "Content-Length is not a number of bytes");
+            return malformed_head(head, "Content-Length is not a number of bytes");
         }
         head->content_length = head->content_length * 10 + (value.data[i] - '0');
     }
@@ -136,11 +136,11 @@ static enum cress_head_verdict check_coding(struct text value, struct cress_head
                                             struct findings *found)
 {
     if (found->has_coding || found->http_1_0) {
-        return malformed(head, "Transfer-Encoding is not allowed twice, nor in HTTP/1.0");
+        return malformed_head(head, "Transfer-Encoding is not allowed twice, nor in HTTP/1.0");
     }
     found->has_coding = true;
     if (!text_is(value, "chunked")) {
-        return refuse(head, 501, "transfer_coding", "the only transfer coding is chunked");
+        return refuse_head(head, 501, "transfer_coding", "the only transfer coding is chunked");
     }
     head->chunked = true;
     return CRESS_HEAD_COMPLETE;
@@ -161,15 +161,15 @@ static enum cress_head_verdict check_field(struct text line, struct cress_head *
                                            struct findings *found)
 {
     struct text name;
-    if (!cut(&line, ':', &name) || !is_token(name)) {
-        return malformed(head, "a header field is not \"Name: value\"");
+    if (!cut_piece(&line, ':', &name) || !is_token(name)) {
+        return malformed_head(head, "a header field is not \"Name: value\"");
     }
-    const struct text value = trim(line);
+    const struct text value = trim_blanks(line);
     if (has_control(value)) {
-        return malformed(head, "a header field holds a control character");
+        return malformed_head(head, "a header field holds a control character");
     }
     if (++found->field_count > CRESS_HEAD_MAX_FIELDS) {
-        return refuse(head, 431, "header_too_large", "more than 100 header fields");
+        return refuse_head(head, 431, "header_too_large", "more than 100 header fields");
     }
     if (text_is(name, "content-length")) {
         return check_length(value, head, found);
@@ -178,7 +178,7 @@ static enum cress_head_verdict check_field(struct text line, struct cress_head *
         return check_coding(value, head, found);
     }
     if (text_is(name, "expect") && !text_is(value, "100-continue")) {
-        return refuse(head, 417, "expectation", "the only expectation is 100-continue");
+        return refuse_head(head, 417, "expectation", "the only expectation is 100-continue");
     }
     found->host_count += text_is(name, "host");
     return CRESS_HEAD_COMPLETE;
@@ -187,10 +187,10 @@ static enum cress_head_verdict check_field(struct text line, struct cress_head *
 static enum cress_head_verdict check_whole(struct cress_head *head, const struct findings *found)
 {
     if (found->has_length && found->has_coding) {
-        return malformed(head, "both Content-Length and Transfer-Encoding");
+        return malformed_head(head, "both Content-Length and Transfer-Encoding");
     }
     if (found->host_count > 1 || (found->host_count == 0 && !found->http_1_0)) {
-        return malformed(head, "HTTP/1.1 wants exactly one Host");
+        return malformed_head(head, "HTTP/1.1 wants exactly one Host");
     }
     return CRESS_HEAD_COMPLETE;
 }
@@ -199,10 +199,10 @@ static enum cress_head_verdict judge_partial(const char *bytes, size_t size,
                                              struct cress_head *head)
 {
     if (memchr(bytes, '\n', size) == NULL && size > CRESS_HEAD_MAX_TARGET) {
-        return refuse(head, 414, "target_too_long", "the request target is over 8 KiB");
+        return refuse_head(head, 414, "target_too_long", "the request target is over 8 KiB");
     }
     if (size > CRESS_HEAD_MAX_BYTES) {
-        return refuse(head, 431, "header_too_large", "the header is over 16 KiB");
+        return refuse_head(head, 431, "header_too_large", "the header is over 16 KiB");
     }
     return CRESS_HEAD_PARTIAL;
 }
@@ -215,14 +215,14 @@ enum cress_head_verdict cress_head_check(const char *bytes, size_t size, struct 
 
     for (bool first = true;; first = false) {
         struct text line;
-        if (!cut(&rest, '\n', &line)) {
+        if (!cut_piece(&rest, '\n', &line)) {
             return judge_partial(bytes, size, head);
         }
         if ((size_t)(rest.data - bytes) > CRESS_HEAD_MAX_BYTES) {
-            return refuse(head, 431, "header_too_large", "the header is over 16 KiB");
+            return refuse_head(head, 431, "header_too_large", "the header is over 16 KiB");
         }
         if (line.size == 0 || line.data[line.size - 1] != '\r') {
-            return malformed(head, "a line does not end in CR LF");
+            return malformed_head(head, "a line does not end in CR LF");
         }
         line.size--;
         if (line.size == 0 && !first) {

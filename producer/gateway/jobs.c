@@ -110,7 +110,8 @@ static bool is_enough(const struct cress_record *record, void *arg)
     return inquiry->if_none_match != NULL && !client_has(inquiry, record);
 }
 
-static void on_record(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void on_job_record(const struct cress_record *record, const struct cress_error *err,
+                          void *arg)
 {
     struct inquiry *inquiry = arg;
     if (inquiry->accepted != NULL && record == NULL) {
@@ -152,7 +153,7 @@ static void wait_for_job(struct inquiry *inquiry)
         .id = inquiry->id,
         .wait_ms = inquiry->wait_ms,
         .enough = is_enough,
-        .answer = on_record,
+        .answer = on_job_record,
         .arg = inquiry,
     };
     cress_waiter_start(&wait);
@@ -191,7 +192,7 @@ static void inquire(struct cress_request *request, const char *id,
     if (inquiry->wait_ms > 0) {
         wait_for_job(inquiry);
     } else {
-        cress_store_get(cress_gateway_of(request)->store, inquiry->id, on_record, inquiry);
+        cress_store_get(cress_gateway_of(request)->store, inquiry->id, on_job_record, inquiry);
     }
 }
 
@@ -302,8 +303,8 @@ static void accept_job(struct inquiry *inquiry, const struct cress_record *recor
     }
 }
 
-static void on_submitted(const struct cress_record *record, const struct cress_error *err,
-                         void *arg)
+static void on_job_submitted(const struct cress_record *record, const struct cress_error *err,
+                             void *arg)
 {
     struct inquiry *inquiry = arg;
     if (err != NULL && record != NULL) {
@@ -330,7 +331,7 @@ static void digest(const struct cress_request *request, char text[CRESS_SHA256_T
     json_decref(json);
 }
 
-static void submit(struct inquiry *inquiry)
+static void submit_job(struct inquiry *inquiry)
 {
     const struct cress_request *request = inquiry->request;
     struct cress_error err;
@@ -348,7 +349,7 @@ static void submit(struct inquiry *inquiry)
         job.idempotency_key = inquiry->idempotency_key;
         job.fingerprint = fingerprint;
     }
-    cress_submit(cress_gateway_door(request), &job, on_submitted, inquiry);
+    cress_submit(cress_gateway_door(request), &job, on_job_submitted, inquiry);
     free(texts);
 }
 
@@ -373,7 +374,7 @@ void cress_gateway_post_job(struct cress_request *request, const char *param)
         cress_gateway_error(request, &err);
         return;
     }
-    submit(inquiry);
+    submit_job(inquiry);
 }
 
 /* --- cancelling --- */
@@ -387,7 +388,7 @@ static void answer_cancel(struct inquiry *inquiry, const struct cress_record *re
     respond_record(inquiry, record, &response);
 }
 
-static void on_cancelled(enum cress_state state, const struct cress_error *err, void *arg)
+static void on_job_cancelled(enum cress_state state, const struct cress_error *err, void *arg)
 {
     struct inquiry *inquiry = arg;
     if (err != NULL && err->status == CRESS_CONFLICT) {
@@ -414,7 +415,8 @@ void cress_gateway_cancel_job(struct cress_request *request, const char *param)
     if (cress_gateway_reason(request, &texts, &reason, &err) != CRESS_OK) {
         cress_gateway_error(request, &err);
     } else {
-        cress_cancel_job(cress_gateway_door(request), inquiry->id, reason, on_cancelled, inquiry);
+        cress_cancel_job(cress_gateway_door(request), inquiry->id, reason, on_job_cancelled,
+                         inquiry);
     }
     free(texts);
 }

@@ -3,8 +3,8 @@
 #include "common/store/limits.h"
 #include "producer/gateway/gateway.h"
 
-static void on_all(const char *const *usages, size_t count, const struct cress_error *err,
-                   void *arg)
+static void on_limits(const char *const *usages, size_t count, const struct cress_error *err,
+                      void *arg)
 {
     struct cress_request *request = arg;
     if (err != NULL) {
@@ -21,8 +21,8 @@ static void on_all(const char *const *usages, size_t count, const struct cress_e
     cress_gateway_respond_fresh(request);
 }
 
-static void on_one(const char *const *usages, size_t count, const struct cress_error *err,
-                   void *arg)
+static void on_limit(const char *const *usages, size_t count, const struct cress_error *err,
+                     void *arg)
 {
     struct cress_request *request = arg;
     if (err != NULL) {
@@ -39,10 +39,10 @@ static void on_one(const char *const *usages, size_t count, const struct cress_e
 void cress_gateway_get_limits(struct cress_request *request, const char *param)
 {
     (void)param;
-    cress_store_limits(cress_gateway_of(request)->store, NULL, on_all, request);
+    cress_store_limits(cress_gateway_of(request)->store, NULL, on_limits, request);
 }
 
 void cress_gateway_get_limit(struct cress_request *request, const char *param)
 {
-    cress_store_limits(cress_gateway_of(request)->store, param, on_one, request);
+    cress_store_limits(cress_gateway_of(request)->store, param, on_limit, request);
 }

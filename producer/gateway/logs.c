@@ -21,7 +21,7 @@ struct inquiry {
     bool is_over; /* nothing more is written to this log */
 };
 
-static void on_log(const char *text, size_t size, const struct cress_error *err, void *arg)
+static void on_log_read(const char *text, size_t size, const struct cress_error *err, void *arg)
 {
     const struct inquiry *inquiry = arg;
     if (err != NULL) {
@@ -47,7 +47,8 @@ static void on_log(const char *text, size_t size, const struct cress_error *err,
 }
 
 /* The record first: what it says to be over has all of its log. */
-static void on_record(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void on_logged_record(const struct cress_record *record, const struct cress_error *err,
+                             void *arg)
 {
     struct inquiry *inquiry = arg;
     if (err != NULL) {
@@ -66,12 +67,12 @@ static void on_record(const struct cress_record *record, const struct cress_erro
     inquiry->state = record->state;
     inquiry->is_over = cress_state_is_terminal(record->state) || record->attempt > inquiry->attempt;
     cress_store_log_get(cress_gateway_of(inquiry->request)->store, inquiry->id,
-                        (int)inquiry->attempt, inquiry->offset, on_log, inquiry);
+                        (int)inquiry->attempt, inquiry->offset, on_log_read, inquiry);
 }
 
 /* ?name=N, or `*value` stays. False: it is no number from `min` to `max`, and that was answered. */
-static bool read_number(struct cress_request *request, const char *name, int64_t min, int64_t max,
-                        int64_t *value)
+static bool read_attempt_number(struct cress_request *request, const char *name, int64_t min,
+                                int64_t max, int64_t *value)
 {
     char text[NUMBER_MAX];
     int64_t number;
@@ -98,8 +99,8 @@ void cress_gateway_get_logs(struct cress_request *request, const char *param)
     if (!cress_id_is_valid(param)) {
         cress_gateway_problem(request, 404, "unknown_job",
                               "this is no job id: 1 to 128 of A-Z a-z 0-9 . _ : @ -", NULL);
-    } else if (read_number(request, "attempt", 1, 1000, &inquiry->attempt) &&
-               read_number(request, "offset", 0, INT32_MAX, &inquiry->offset)) {
-        cress_store_get(cress_gateway_of(request)->store, inquiry->id, on_record, inquiry);
+    } else if (read_attempt_number(request, "attempt", 1, 1000, &inquiry->attempt) &&
+               read_attempt_number(request, "offset", 0, INT32_MAX, &inquiry->offset)) {
+        cress_store_get(cress_gateway_of(request)->store, inquiry->id, on_logged_record, inquiry);
     }
 }

@@ -40,7 +40,7 @@ struct process {
     bool drained; /* else the deadline has passed, and the process ends with what is open */
 };
 
-static int fail(const struct cress_error *err)
+static int report_error(const struct cress_error *err)
 {
     fprintf(stderr, "cress-gateway: %s\n", err->message);
     return cress_status_exit_code(err->status);
@@ -48,19 +48,19 @@ static int fail(const struct cress_error *err)
 
 /* --- stopping --- */
 
-static void on_part_closed(void *arg)
+static void on_gateway_part_closed(void *arg)
 {
     (void)arg;
 }
 
-static void on_drained(void *arg)
+static void on_server_drained(void *arg)
 {
     struct process *process = arg;
     process->drained = true;
     uv_stop(&process->loop);
 }
 
-static void on_deadline(uv_timer_t *timer)
+static void on_drain_deadline(uv_timer_t *timer)
 {
     struct process *process = timer->data;
     cress_log(CRESS_LOG_WARN, "requests still open at the deadline, stopping all the same",
@@ -79,9 +79,9 @@ static void on_signal(uv_signal_t *signal, int number)
               CRESS_KVI("connections", cress_metric_value(CRESS_METRIC_HTTP_CONNECTIONS)),
               CRESS_KVI("deadline_ms", DRAIN_MS));
     gateway->draining = true;
-    uv_timer_start(&process->deadline, on_deadline, DRAIN_MS, 0);
+    uv_timer_start(&process->deadline, on_drain_deadline, DRAIN_MS, 0);
     cress_waiters_end(gateway);
-    cress_server_drain(gateway->server, on_drained, process);
+    cress_server_drain(gateway->server, on_server_drained, process);
 }
 
 /* The server is drained. Closes the rest, and leaves no handle on the loop. */
@@ -92,10 +92,10 @@ static void close_parts(struct process *process)
     uv_close((uv_handle_t *)&process->on_term, NULL);
     uv_close((uv_handle_t *)&process->on_int, NULL);
     if (gateway->broker != NULL) {
-        cress_broker_close(gateway->broker, on_part_closed, NULL);
+        cress_broker_close(gateway->broker, on_gateway_part_closed, NULL);
     }
     if (gateway->store != NULL) {
-        cress_store_close(gateway->store, on_part_closed, NULL);
+        cress_store_close(gateway->store, on_gateway_part_closed, NULL);
     }
     if (gateway->server != NULL) {
         cress_server_free(gateway->server);
@@ -120,7 +120,8 @@ static void log_away(struct cress_log_limit *limit, const char *message,
     }
 }
 
-static void on_broker_state(enum cress_broker_state state, const struct cress_error *err, void *arg)
+static void on_gateway_broker_state(enum cress_broker_state state, const struct cress_error *err,
+                                    void *arg)
 {
     struct process *process = arg;
     if (state == CRESS_BROKER_READY) {
@@ -135,7 +136,7 @@ static void on_broker_state(enum cress_broker_state state, const struct cress_er
     }
 }
 
-static void on_store_state(bool ready, const struct cress_error *err, void *arg)
+static void on_gateway_store_state(bool ready, const struct cress_error *err, void *arg)
 {
     struct process *process = arg;
     if (ready) {
@@ -153,7 +154,7 @@ static enum cress_status open_store(struct process *process, struct cress_error 
         .config = process->config,
         .timeout_ms = process->config->gateway_backend_timeout_ms,
         .reads_may_lag = true,
-        .on_state = on_store_state,
+        .on_state = on_gateway_store_state,
         .arg = process,
     };
     return cress_store_open(&process->loop, &options, &process->gateway.store, err);
@@ -168,7 +169,7 @@ static enum cress_status open_broker(struct process *process, struct cress_error
         .config = process->config,
         .name = name,
         .roles = CRESS_BROKER_PUBLISH,
-        .on_state = on_broker_state,
+        .on_state = on_gateway_broker_state,
         .arg = process,
     };
     return cress_broker_open(&process->loop, &options, &process->gateway.broker, err);
@@ -223,7 +224,7 @@ static int serve(struct process *process)
     struct cress_error err;
     if (open_parts(process, &err) != CRESS_OK) {
         close_parts(process);
-        return fail(&err);
+        return report_error(&err);
     }
     fprintf(stderr, "cress-gateway: ready on %s\n", cress_server_url(process->gateway.server));
     uv_run(&process->loop, UV_RUN_DEFAULT);
@@ -301,12 +302,12 @@ int main(int argc, char **argv)
     struct process process = {0};
     struct cress_error err;
     if (cress_config_load(CRESS_PROGRAM_GATEWAY, &argc, argv, &process.config, &err) != CRESS_OK) {
-        return fail(&err);
+        return report_error(&err);
     }
     int code;
     if (argc > 1) {
         cress_error_set(&err, CRESS_USAGE, NULL, "unknown argument %s; see --help", argv[1]);
-        code = fail(&err);
+        code = report_error(&err);
     } else {
         cress_log_configure("cress-gateway", log_level(process.config->log_level),
                             process.config->log_format);

@@ -34,7 +34,8 @@ struct change {
     char queue[CRESS_QUEUE_NAME_MAX + 1];
 };
 
-static void on_changed(int64_t since_ms, bool changed, const struct cress_error *err, void *arg)
+static void on_queue_pausing(int64_t since_ms, bool changed, const struct cress_error *err,
+                             void *arg)
 {
     const struct change *change = arg;
     (void)changed;
@@ -51,7 +52,7 @@ static void on_changed(int64_t since_ms, bool changed, const struct cress_error 
     cress_gateway_respond_fresh(change->request);
 }
 
-static struct change *begin_change(struct cress_request *request, const char *queue)
+static struct change *begin_pausing(struct cress_request *request, const char *queue)
 {
     struct change *change = cress_request_alloc(request, sizeof *change);
     change->request = request;
@@ -61,13 +62,13 @@ static struct change *begin_change(struct cress_request *request, const char *qu
 
 void cress_gateway_pause_queue(struct cress_request *request, const char *param)
 {
-    struct change *change = begin_change(request, param);
+    struct change *change = begin_pausing(request, param);
     cress_store_pause(cress_gateway_of(request)->store, change->queue, cress_clock_wall_ms(),
-                      on_changed, change);
+                      on_queue_pausing, change);
 }
 
 void cress_gateway_resume_queue(struct cress_request *request, const char *param)
 {
-    struct change *change = begin_change(request, param);
-    cress_store_resume(cress_gateway_of(request)->store, change->queue, on_changed, change);
+    struct change *change = begin_pausing(request, param);
+    cress_store_resume(cress_gateway_of(request)->store, change->queue, on_queue_pausing, change);
 }

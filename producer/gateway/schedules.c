@@ -18,7 +18,8 @@ struct schedule_request {
 };
 
 /* NULL, and answered: there can be no such schedule. */
-static struct schedule_request *begin(struct cress_request *request, const char *name)
+static struct schedule_request *begin_schedule_request(struct cress_request *request,
+                                                       const char *name)
 {
     struct schedule_request *self = cress_request_alloc(request, sizeof *self);
     struct cress_error err;
@@ -34,8 +35,8 @@ static struct schedule_request *begin(struct cress_request *request, const char 
 
 /* --- reading --- */
 
-static void on_all(const struct cress_schedule_record *schedules, size_t count,
-                   const struct cress_error *err, void *arg)
+static void on_schedules(const struct cress_schedule_record *schedules, size_t count,
+                         const struct cress_error *err, void *arg)
 {
     struct cress_request *request = arg;
     if (err != NULL) {
@@ -55,12 +56,12 @@ static void on_all(const struct cress_schedule_record *schedules, size_t count,
 void cress_gateway_get_schedules(struct cress_request *request, const char *param)
 {
     (void)param;
-    cress_store_schedules(cress_gateway_of(request)->store, NULL, on_all, request);
+    cress_store_schedules(cress_gateway_of(request)->store, NULL, on_schedules, request);
 }
 
 /* True when it is answered: there is no such schedule, or no store. */
-static bool is_missing(const struct schedule_request *self, size_t count,
-                       const struct cress_error *err)
+static bool answer_missing(const struct schedule_request *self, size_t count,
+                           const struct cress_error *err)
 {
     struct cress_error missing;
     if (err == NULL && count == 0) {
@@ -73,11 +74,11 @@ static bool is_missing(const struct schedule_request *self, size_t count,
     return err != NULL;
 }
 
-static void on_one(const struct cress_schedule_record *schedules, size_t count,
-                   const struct cress_error *err, void *arg)
+static void on_schedule(const struct cress_schedule_record *schedules, size_t count,
+                        const struct cress_error *err, void *arg)
 {
     struct schedule_request *self = arg;
-    if (!is_missing(self, count, err)) {
+    if (!answer_missing(self, count, err)) {
         cress_schedules_write_json(schedules, cress_clock_wall_ms(),
                                    cress_gateway_page(cress_gateway_of(self->request)));
         cress_gateway_respond_fresh(self->request);
@@ -86,12 +87,12 @@ static void on_one(const struct cress_schedule_record *schedules, size_t count,
 
 static void respond_schedule(struct schedule_request *self)
 {
-    cress_store_schedules(cress_gateway_of(self->request)->store, self->name, on_one, self);
+    cress_store_schedules(cress_gateway_of(self->request)->store, self->name, on_schedule, self);
 }
 
 void cress_gateway_get_schedule(struct cress_request *request, const char *param)
 {
-    struct schedule_request *self = begin(request, param);
+    struct schedule_request *self = begin_schedule_request(request, param);
     if (self != NULL) {
         respond_schedule(self);
     }
@@ -99,37 +100,37 @@ void cress_gateway_get_schedule(struct cress_request *request, const char *param
 
 /* --- pausing --- */
 
-static void on_paused(const struct cress_error *err, void *arg)
+static void on_schedule_paused(const struct cress_error *err, void *arg)
 {
     struct schedule_request *self = arg;
-    if (!is_missing(self, 1, err)) {
+    if (!answer_missing(self, 1, err)) {
         respond_schedule(self);
     }
 }
 
-static void set_paused(struct cress_request *request, const char *name, bool paused)
+static void pause_schedule(struct cress_request *request, const char *name, bool paused)
 {
-    struct schedule_request *self = begin(request, name);
+    struct schedule_request *self = begin_schedule_request(request, name);
     if (self != NULL) {
-        cress_store_schedule_pause(cress_gateway_of(request)->store, self->name, paused, on_paused,
-                                   self);
+        cress_store_schedule_pause(cress_gateway_of(request)->store, self->name, paused,
+                                   on_schedule_paused, self);
     }
 }
 
 void cress_gateway_pause_schedule(struct cress_request *request, const char *param)
 {
-    set_paused(request, param, true);
+    pause_schedule(request, param, true);
 }
 
 void cress_gateway_resume_schedule(struct cress_request *request, const char *param)
 {
-    set_paused(request, param, false);
+    pause_schedule(request, param, false);
 }
 
 /* --- running --- */
 
-static void on_submitted(const struct cress_record *record, const struct cress_error *err,
-                         void *arg)
+static void on_schedule_submitted(const struct cress_record *record, const struct cress_error *err,
+                                  void *arg)
 {
     const struct schedule_request *self = arg;
     if (err != NULL) {
@@ -145,20 +146,21 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
     cress_gateway_respond_page(self->request, &response);
 }
 
-static void on_run(const struct cress_schedule_record *schedules, size_t count,
-                   const struct cress_error *err, void *arg)
+static void on_schedule_to_run(const struct cress_schedule_record *schedules, size_t count,
+                               const struct cress_error *err, void *arg)
 {
     struct schedule_request *self = arg;
-    if (is_missing(self, count, err)) {
+    if (answer_missing(self, count, err)) {
         return;
     }
-    cress_schedules_run(cress_gateway_door(self->request), schedules, on_submitted, self);
+    cress_schedules_run(cress_gateway_door(self->request), schedules, on_schedule_submitted, self);
 }
 
 void cress_gateway_run_schedule(struct cress_request *request, const char *param)
 {
-    struct schedule_request *self = begin(request, param);
+    struct schedule_request *self = begin_schedule_request(request, param);
     if (self != NULL) {
-        cress_store_schedules(cress_gateway_of(request)->store, self->name, on_run, self);
+        cress_store_schedules(cress_gateway_of(request)->store, self->name, on_schedule_to_run,
+                              self);
     }
 }

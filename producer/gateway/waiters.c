@@ -23,40 +23,41 @@ struct waiter {
     bool reading, read_again, over;
 };
 
-static void on_record(const struct cress_record *record, const struct cress_error *err, void *arg);
+static void on_waiter_record(const struct cress_record *record, const struct cress_error *err,
+                             void *arg);
 
-static void read_record(struct waiter *waiter)
+static void read_waiter_record(struct waiter *waiter)
 {
     if (waiter->reading) {
         waiter->read_again = true;
         return;
     }
     waiter->reading = true;
-    cress_store_get(waiter->gateway->store, waiter->wait.id, on_record, waiter);
+    cress_store_get(waiter->gateway->store, waiter->wait.id, on_waiter_record, waiter);
 }
 
-static void on_wake(void *arg)
+static void on_waiter_wake(void *arg)
 {
-    read_record(arg);
+    read_waiter_record(arg);
 }
 
-static void end(struct waiter *waiter)
+static void end_waiter(struct waiter *waiter)
 {
     if (!waiter->over) {
         waiter->over = true;
-        read_record(waiter);
+        read_waiter_record(waiter);
     }
 }
 
-static void on_timeout(uv_timer_t *timer)
+static void on_waiter_timeout(uv_timer_t *timer)
 {
-    end(CRESS_CONTAINER(timer, struct waiter, timer));
+    end_waiter(CRESS_CONTAINER(timer, struct waiter, timer));
 }
 
-static void on_gone(struct cress_request *request, void *arg)
+static void on_waiter_gone(struct cress_request *request, void *arg)
 {
     (void)request;
-    end(arg);
+    end_waiter(arg);
 }
 
 static void free_waiter(uv_handle_t *handle)
@@ -64,8 +65,8 @@ static void free_waiter(uv_handle_t *handle)
     free(CRESS_CONTAINER(handle, struct waiter, timer));
 }
 
-static void finish(struct waiter *waiter, const struct cress_record *record,
-                   const struct cress_error *err)
+static void answer_waiter(struct waiter *waiter, const struct cress_record *record,
+                          const struct cress_error *err)
 {
     if (waiter->watch != NULL) {
         cress_watch_stop(waiter->watch);
@@ -76,21 +77,23 @@ static void finish(struct waiter *waiter, const struct cress_record *record,
     waiter->wait.answer(record, err, waiter->wait.arg);
 }
 
-static void on_record(const struct cress_record *record, const struct cress_error *err, void *arg)
+static void on_waiter_record(const struct cress_record *record, const struct cress_error *err,
+                             void *arg)
 {
     struct waiter *waiter = arg;
     waiter->reading = false;
     if (record == NULL || waiter->over || waiter->wait.enough(record, waiter->wait.arg)) {
-        finish(waiter, record, err);
+        answer_waiter(waiter, record, err);
         return;
     }
     if (waiter->watch == NULL) {
-        waiter->watch = cress_store_watch(waiter->gateway->store, waiter->wait.id, on_wake, waiter);
-        cress_request_watch(waiter->wait.request, on_gone, waiter);
+        waiter->watch =
+            cress_store_watch(waiter->gateway->store, waiter->wait.id, on_waiter_wake, waiter);
+        cress_request_watch(waiter->wait.request, on_waiter_gone, waiter);
     }
     if (waiter->read_again) {
         waiter->read_again = false;
-        read_record(waiter);
+        read_waiter_record(waiter);
     }
 }
 
@@ -102,8 +105,8 @@ void cress_waiter_start(const struct cress_wait *wait)
     cress_list_append(&waiter->gateway->waiters, &waiter->node);
     cress_metric_add(CRESS_METRIC_HTTP_WAITERS, 1);
     uv_timer_init(waiter->gateway->loop, &waiter->timer);
-    uv_timer_start(&waiter->timer, on_timeout, (uint64_t)wait->wait_ms, 0);
-    read_record(waiter);
+    uv_timer_start(&waiter->timer, on_waiter_timeout, (uint64_t)wait->wait_ms, 0);
+    read_waiter_record(waiter);
 }
 
 void cress_waiters_end(struct cress_gateway *gateway)
@@ -112,6 +115,6 @@ void cress_waiters_end(struct cress_gateway *gateway)
     while (node != &gateway->waiters) {
         struct waiter *waiter = CRESS_CONTAINER(node, struct waiter, node);
         node = node->next;
-        end(waiter);
+        end_waiter(waiter);
     }
 }

@@ -56,7 +56,7 @@ static void publish_free(struct publish *publish)
     free(publish);
 }
 
-static void end_with_error(struct publish *publish, const struct cress_error *err)
+static void end_publish_with_error(struct publish *publish, const struct cress_error *err)
 {
     struct cress_run *run = publish->run;
     const struct cress_error copy = *err; /* it may be in what is freed now */
@@ -73,13 +73,13 @@ static json_t *summary(const struct publish *publish)
                      (json_int_t)publish->failed, "bytes", (json_int_t)publish->bytes);
 }
 
-static void on_uploaded(const struct cress_error *err, void *arg)
+static void on_manifest_uploaded(const struct cress_error *err, void *arg)
 {
     struct publish *publish = arg;
     if (err) {
         struct cress_error context = *err;
         cress_error_prefix(&context, "cannot store the manifest");
-        end_with_error(publish, &context);
+        end_publish_with_error(publish, &context);
         return;
     }
     struct cress_run *run = publish->run;
@@ -105,12 +105,12 @@ static void after_write(struct publish *publish)
         .content_type = "application/json",
         .cache_control = "no-cache",
     };
-    cress_object_put(publish->objects, &object, on_uploaded, publish);
+    cress_object_put(publish->objects, &object, on_manifest_uploaded, publish);
 }
 
 static void write_on(struct publish *publish);
 
-static void on_written(uv_fs_t *fs)
+static void on_chunk_written(uv_fs_t *fs)
 {
     struct publish *publish = fs->data;
     const ssize_t written = fs->result;
@@ -120,7 +120,7 @@ static void on_written(uv_fs_t *fs)
         cress_error_set(&err, written == UV_ENOSPC ? CRESS_NO_SPACE : CRESS_IO, NULL,
                         "cannot write the manifest's temporary file: %s",
                         uv_strerror((int)written));
-        end_with_error(publish, &err);
+        end_publish_with_error(publish, &err);
         return;
     }
     publish->size += written;
@@ -137,7 +137,7 @@ static void write_on(struct publish *publish)
 {
     publish->fs.data = publish;
     uv_fs_write(publish->run->services->loop, &publish->fs, publish->fd, &publish->write, 1,
-                publish->size, on_written);
+                publish->size, on_chunk_written);
 }
 
 static void write_text(struct publish *publish)
@@ -191,15 +191,15 @@ static void write_page(struct publish *publish, const char *text)
     cress_buf_add_text(&publish->text, text);
 }
 
-static void on_results(const char *const *results, size_t count, const struct cress_error *err,
-                       void *arg)
+static void on_manifest_results(const char *const *results, size_t count,
+                                const struct cress_error *err, void *arg)
 {
     struct publish *publish = arg;
     if (err || publish->stopped) {
         struct cress_error stopped;
         cress_error_set(&stopped, CRESS_TIMEOUT, "stopped",
                         "stopped while the manifest was written");
-        end_with_error(publish, err ? err : &stopped);
+        end_publish_with_error(publish, err ? err : &stopped);
         return;
     }
     cress_buf_clear(&publish->text);
@@ -218,7 +218,7 @@ static void on_results(const char *const *results, size_t count, const struct cr
         struct cress_error too_large;
         cress_error_set(&too_large, CRESS_TOO_LARGE, NULL, "%d results are larger than %d bytes",
                         CHUNK, CHUNK_MAX_BYTES);
-        end_with_error(publish, &too_large);
+        end_publish_with_error(publish, &too_large);
         return;
     }
     write_text(publish);
@@ -227,7 +227,7 @@ static void on_results(const char *const *results, size_t count, const struct cr
 static void next_chunk(struct publish *publish)
 {
     cress_store_batch_results(publish->run->services->store, publish->batch, publish->read, CHUNK,
-                              on_results, publish);
+                              on_manifest_results, publish);
 }
 
 /* --- start and stop --- */
@@ -251,7 +251,7 @@ static int open_temporary(void)
     return fd;
 }
 
-static enum cress_status prepare(struct publish *publish, struct cress_error *err)
+static enum cress_status prepare_publish(struct publish *publish, struct cress_error *err)
 {
     const struct cress_services *services = publish->run->services;
     json_error_t problem;
@@ -287,8 +287,8 @@ void cress_publish_start(struct cress_run *run)
     publish->text = cress_buf_make(CHUNK_MAX_BYTES);
     run->state = publish;
     struct cress_error err;
-    if (prepare(publish, &err)) {
-        end_with_error(publish, &err);
+    if (prepare_publish(publish, &err)) {
+        end_publish_with_error(publish, &err);
         return;
     }
     next_chunk(publish);

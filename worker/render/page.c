@@ -55,7 +55,8 @@ static void page_free(struct page *page)
     free(page);
 }
 
-static void end_with_error(struct page *page, const struct cress_error *err, int64_t retry_after_ms)
+static void end_page_with_error(struct page *page, const struct cress_error *err,
+                                int64_t retry_after_ms)
 {
     struct cress_run *run = page->run;
     struct cress_outcome outcome = {
@@ -67,7 +68,7 @@ static void end_with_error(struct page *page, const struct cress_error *err, int
     cress_run_done(run, outcome);
 }
 
-static void end_with_result(struct page *page, bool changed)
+static void end_page_with_result(struct page *page, bool changed)
 {
     struct cress_run *run = page->run;
     const int64_t upload_ms = changed ? cress_clock_mono_ms() - page->upload_started_ms : 0;
@@ -82,16 +83,16 @@ static void end_with_result(struct page *page, bool changed)
 
 /* --- upload --- */
 
-static void on_uploaded(const struct cress_error *err, void *arg)
+static void on_page_uploaded(const struct cress_error *err, void *arg)
 {
     struct page *page = arg;
     if (err) {
         struct cress_error context = *err;
         cress_error_prefix(&context, "cannot store %s", page->key);
-        end_with_error(page, &context, 0);
+        end_page_with_error(page, &context, 0);
         return;
     }
-    end_with_result(page, true);
+    end_page_with_result(page, true);
 }
 
 static void upload(struct page *page)
@@ -109,7 +110,7 @@ static void upload(struct page *page)
                  {"sha256", page->sha256}},
         .meta_count = 3,
     };
-    cress_object_put(page->objects, &object, on_uploaded, page);
+    cress_object_put(page->objects, &object, on_page_uploaded, page);
 }
 
 /* An answer to HEAD has no document, so a refusal comes without its reason; the upload's answer
@@ -125,24 +126,25 @@ static bool is_same(const struct page *page, const struct cress_object_info *inf
            (!info->content_type || strcmp(info->content_type, page->content_type) == 0);
 }
 
-static void on_head(const struct cress_object_info *info, const struct cress_error *err, void *arg)
+static void on_page_head(const struct cress_object_info *info, const struct cress_error *err,
+                         void *arg)
 {
     struct page *page = arg;
     struct cress_error context;
     if (err && !is_unexplained(err)) {
         context = *err;
         cress_error_prefix(&context, "cannot look at %s", page->key);
-        end_with_error(page, &context, 0);
+        end_page_with_error(page, &context, 0);
         return;
     }
     if (page->stopped) {
         cress_error_set(&context, CRESS_CANCELLED, NULL, "stopped before the upload of %s",
                         page->key);
-        end_with_error(page, &context, 0);
+        end_page_with_error(page, &context, 0);
         return;
     }
     if (is_same(page, info)) {
-        end_with_result(page, false);
+        end_page_with_result(page, false);
     } else {
         upload(page);
     }
@@ -179,8 +181,9 @@ static bool is_plain(const char *value)
 }
 
 /* What is wrong with the response, as an error; CRESS_OK when it is a page worth keeping. */
-static enum cress_status check(const struct page *page, const struct cress_http_response *response,
-                               struct cress_error *err)
+static enum cress_status check_page(const struct page *page,
+                                    const struct cress_http_response *response,
+                                    struct cress_error *err)
 {
     const int status = response->status;
     if (status != HTTP_OK) {
@@ -208,8 +211,8 @@ static enum cress_status check(const struct page *page, const struct cress_http_
     return CRESS_OK;
 }
 
-static void on_fetched(const struct cress_http_response *response,
-                       const struct cress_error *failure, void *arg)
+static void on_page_fetched(const struct cress_http_response *response,
+                            const struct cress_error *failure, void *arg)
 {
     struct page *page = arg;
     page->fetch = NULL;
@@ -217,12 +220,12 @@ static void on_fetched(const struct cress_http_response *response,
     if (failure) {
         err = *failure;
         cress_error_prefix(&err, "cannot fetch %s", page->url);
-        end_with_error(page, &err, 0);
+        end_page_with_error(page, &err, 0);
         return;
     }
-    if (check(page, response, &err)) {
+    if (check_page(page, response, &err)) {
         const char *wait = cress_http_header_value(response, "retry-after");
-        end_with_error(page, &err, cress_http_retry_after_ms(wait, cress_clock_wall_ms()));
+        end_page_with_error(page, &err, cress_http_retry_after_ms(wait, cress_clock_wall_ms()));
         return;
     }
     page->size = response->body_size;
@@ -240,7 +243,7 @@ static void on_fetched(const struct cress_http_response *response,
     page->fetch_ms = response->total_ms;
     page->redirects = response->redirects;
     cress_sha256(page->body, page->size, page->sha256);
-    cress_object_head(page->objects, page->key, on_head, page);
+    cress_object_head(page->objects, page->key, on_page_head, page);
 }
 
 /* --- start and stop --- */
@@ -258,7 +261,7 @@ static void page_start(struct cress_run *run)
         cress_key_from_url(page->url, &page->key, &err) ||
         cress_object_store_open(services->loop, services->http, services->config, to,
                                 &page->objects, &err)) {
-        end_with_error(page, &err, 0);
+        end_page_with_error(page, &err, 0);
         return;
     }
     const struct cress_http_request request = {
@@ -271,7 +274,7 @@ static void page_start(struct cress_run *run)
         .max_redirects = (int)services->config->render_max_redirects,
         .guard = services->guard,
     };
-    page->fetch = cress_http_start(services->http, &request, on_fetched, page);
+    page->fetch = cress_http_start(services->http, &request, on_page_fetched, page);
 }
 
 static void page_stop(struct cress_run *run, enum cress_stop_reason reason)

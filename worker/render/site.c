@@ -57,7 +57,7 @@ struct site {
     struct cress_http_call *fetch;
     struct cress_sitemap *sitemap;
     bool input_ended; /* of the current source */
-    bool pumping;     /* pump() is on the stack */
+    bool pumping;     /* submit_pages() is on the stack */
 
     size_t in_flight;
     int64_t submitted, foreign, invalid;
@@ -65,7 +65,7 @@ struct site {
     struct cress_error failure; /* status CRESS_OK: none */
 };
 
-static void pump(struct site *site);
+static void submit_pages(struct site *site);
 static void next_source(struct site *site);
 
 /* --- the end --- */
@@ -83,7 +83,7 @@ static void site_free(struct site *site)
     free(site);
 }
 
-static void end_with_error(struct site *site, const struct cress_error *err)
+static void end_site_with_error(struct site *site, const struct cress_error *err)
 {
     struct cress_run *run = site->run;
     const struct cress_error copy = *err; /* it may be in what is freed now */
@@ -91,11 +91,11 @@ static void end_with_error(struct site *site, const struct cress_error *err)
     cress_run_fail(run, &copy);
 }
 
-static void on_completed(const struct cress_error *err, void *arg)
+static void on_site_completed(const struct cress_error *err, void *arg)
 {
     struct site *site = arg;
     if (err) {
-        end_with_error(site, err);
+        end_site_with_error(site, err);
         return;
     }
     struct cress_run *run = site->run;
@@ -112,17 +112,17 @@ static void on_batch_closed(bool follow, const struct cress_error *err, void *ar
     struct site *site = arg;
     if (!err && follow) { /* every page was done before the list was */
         cress_completion_submit(cress_services_door(site->run->services, 0), site->run->job.id,
-                                on_completed, site);
+                                on_site_completed, site);
         return;
     }
-    on_completed(err, site);
+    on_site_completed(err, site);
 }
 
 static void on_counted(const struct cress_batch *batch, const struct cress_error *err, void *arg)
 {
     struct site *site = arg;
     if (err) {
-        end_with_error(site, err);
+        end_site_with_error(site, err);
         return;
     }
     site->pages = batch ? batch->total : 0; /* when it is gone, closing it says so */
@@ -134,7 +134,7 @@ static void on_refused(const struct cress_batch *batch, const struct cress_error
 {
     struct site *site = arg;
     if (err || !batch || !batch->cancel_requested) {
-        end_with_error(site, &site->failure);
+        end_site_with_error(site, &site->failure);
         return;
     }
     struct cress_run *run = site->run;
@@ -145,7 +145,7 @@ static void on_refused(const struct cress_batch *batch, const struct cress_error
 }
 
 /* Ends or goes on, once nothing is under way. */
-static void conclude(struct site *site)
+static void conclude_site(struct site *site)
 {
     if (site->in_flight > 0 || site->fetch) {
         return;
@@ -155,7 +155,7 @@ static void conclude(struct site *site)
         return;
     }
     if (site->failure.status) {
-        end_with_error(site, &site->failure);
+        end_site_with_error(site, &site->failure);
         return;
     }
     if (!cress_list_is_empty(&site->sources)) {
@@ -168,7 +168,7 @@ static void conclude(struct site *site)
             &err, CRESS_INVALID, "no_urls",
             "%s names no page that can be rendered (%lld on other hosts, %lld not usable)",
             site->url ? site->url : "the list", (long long)site->foreign, (long long)site->invalid);
-        end_with_error(site, &err);
+        end_site_with_error(site, &err);
         return;
     }
     cress_store_batch_get(site->run->services->store, site->run->job.id, on_counted, site);
@@ -187,8 +187,8 @@ static void set_failure(struct site *site, const struct cress_error *err)
 
 /* --- one page --- */
 
-static void on_submitted(const struct cress_record *record, const struct cress_error *err,
-                         void *arg)
+static void on_page_submitted(const struct cress_record *record, const struct cress_error *err,
+                              void *arg)
 {
     (void)record;
     struct site *site = arg;
@@ -198,7 +198,7 @@ static void on_submitted(const struct cress_record *record, const struct cress_e
     } else {
         set_failure(site, err);
     }
-    pump(site);
+    submit_pages(site);
 }
 
 static void submit_page(struct site *site, const char *url)
@@ -229,7 +229,7 @@ static void submit_page(struct site *site, const char *url)
         .traceparent = run->job.traceparent,
     };
     site->in_flight++;
-    cress_submit(cress_services_door(site->run->services, 0), &job, on_submitted, site);
+    cress_submit(cress_services_door(site->run->services, 0), &job, on_page_submitted, site);
     cress_buf_free(&payload);
 }
 
@@ -321,7 +321,7 @@ static void read_list(struct site *site)
     }
 }
 
-static void pump(struct site *site)
+static void submit_pages(struct site *site)
 {
     if (site->pumping) {
         return; /* a callback inside the reader; the loop below goes on by itself */
@@ -336,7 +336,7 @@ static void pump(struct site *site)
     }
     site->pumping = false;
     if (source_done || site->failure.status) {
-        conclude(site);
+        conclude_site(site);
     }
 }
 
@@ -344,12 +344,12 @@ static bool on_data(const void *data, size_t size, void *arg)
 {
     struct site *site = arg;
     cress_sitemap_push(site->sitemap, data, size);
-    pump(site);
+    submit_pages(site);
     return !site->failure.status;
 }
 
-static void on_fetched(const struct cress_http_response *response,
-                       const struct cress_error *failure, void *arg)
+static void on_source_fetched(const struct cress_http_response *response,
+                              const struct cress_error *failure, void *arg)
 {
     struct site *site = arg;
     site->fetch = NULL;
@@ -365,7 +365,7 @@ static void on_fetched(const struct cress_http_response *response,
                         "the sitemap %s answered %d", response->url, response->status);
         set_failure(site, &err);
     }
-    pump(site);
+    submit_pages(site);
 }
 
 static void next_source(struct site *site)
@@ -392,12 +392,12 @@ static void next_source(struct site *site)
         };
         site->sitemap = cress_sitemap_new(on_url, site);
         site->input_ended = false;
-        site->fetch = cress_http_start(services->http, &request, on_fetched, site);
+        site->fetch = cress_http_start(services->http, &request, on_source_fetched, site);
     }
     free(source->url);
     free(source);
     if (site->failure.status) {
-        conclude(site);
+        conclude_site(site);
     }
 }
 
@@ -410,12 +410,12 @@ static void on_batch_open(const struct cress_error *err, void *arg)
         set_failure(site, err);
     }
     if (site->failure.status) {
-        conclude(site);
+        conclude_site(site);
     } else if (site->url) {
         add_source(site, site->url);
         next_source(site);
     } else {
-        pump(site);
+        submit_pages(site);
     }
 }
 
@@ -429,7 +429,7 @@ static bool all_strings(const json_t *array)
     return json_array_size(array) > 0;
 }
 
-static enum cress_status read_payload(struct site *site, struct cress_error *err)
+static enum cress_status read_site_payload(struct site *site, struct cress_error *err)
 {
     json_error_t problem = {.text = ""};
     json_t *urls = NULL;
@@ -468,8 +468,8 @@ static void site_start(struct cress_run *run)
     cress_list_init(&site->sources);
     cress_id_derive(run->job.id, "publish", site->publish_id);
     struct cress_error err;
-    if (read_payload(site, &err)) {
-        end_with_error(site, &err);
+    if (read_site_payload(site, &err)) {
+        end_site_with_error(site, &err);
         return;
     }
     char *completion =

@@ -44,7 +44,7 @@ struct cress_sitemap {
     struct cress_error error; /* status CRESS_OK: none so far */
 };
 
-static void fail(struct cress_sitemap *sitemap, const char *code, const char *message)
+static void fail_sitemap(struct cress_sitemap *sitemap, const char *code, const char *message)
 {
     if (!sitemap->error.status) {
         cress_error_set(&sitemap->error, CRESS_INVALID, code, "%s", message);
@@ -72,7 +72,7 @@ static void emit(struct cress_sitemap *sitemap)
             sitemap->on_url(url, sitemap->is_index, sitemap->arg);
         }
     } else if (sitemap->text.overflowed) {
-        fail(sitemap, "not_a_sitemap", "it holds a URL longer than 8192 bytes");
+        fail_sitemap(sitemap, "not_a_sitemap", "it holds a URL longer than 8192 bytes");
     }
     cress_buf_clear(&sitemap->text);
 }
@@ -91,8 +91,8 @@ static void on_start_element(void *arg, const xmlChar *name, const xmlChar *pref
     if (sitemap->depth == 1) {
         sitemap->is_index = strcmp(element, "sitemapindex") == 0;
         if (!sitemap->is_index && strcmp(element, "urlset") != 0) {
-            fail(sitemap, "not_a_sitemap",
-                 "its root element is neither <urlset> nor <sitemapindex>");
+            fail_sitemap(sitemap, "not_a_sitemap",
+                         "its root element is neither <urlset> nor <sitemapindex>");
         }
     }
     /* images and videos of a page have a <loc> too, one level deeper */
@@ -123,8 +123,9 @@ static void on_doctype(void *arg, const xmlChar *name, const xmlChar *public_id,
                        const xmlChar *system_id)
 {
     (void)name, (void)public_id, (void)system_id;
-    fail(arg, "not_a_sitemap",
-         "it has a document type declaration (an HTML page?), which a sitemap must not have");
+    fail_sitemap(
+        arg, "not_a_sitemap",
+        "it has a document type declaration (an HTML page?), which a sitemap must not have");
 }
 
 /* libxml2 prints errors to stderr unless told otherwise. */
@@ -191,7 +192,7 @@ static void start_format(struct cress_sitemap *sitemap, char first)
     if (sitemap->format == FORMAT_XML) {
         sitemap->xml = new_xml_parser(sitemap);
         if (!sitemap->xml) {
-            fail(sitemap, "not_a_sitemap", "the XML parser cannot be made");
+            fail_sitemap(sitemap, "not_a_sitemap", "the XML parser cannot be made");
         }
     }
 }
@@ -200,7 +201,8 @@ static void read_plain(struct cress_sitemap *sitemap, const char *text, size_t s
 {
     sitemap->gap += size;
     if (sitemap->gap > GAP_MAX) {
-        fail(sitemap, "not_a_sitemap", "it goes on for more than 1 MiB without naming a URL");
+        fail_sitemap(sitemap, "not_a_sitemap",
+                     "it goes on for more than 1 MiB without naming a URL");
         return;
     }
     if (sitemap->format == FORMAT_UNKNOWN) {
@@ -216,7 +218,7 @@ static void read_plain(struct cress_sitemap *sitemap, const char *text, size_t s
     }
     if (sitemap->format == FORMAT_XML) {
         if (xmlParseChunk(sitemap->xml, text, (int)size, 0) != 0) {
-            fail(sitemap, "not_a_sitemap", "its XML is broken");
+            fail_sitemap(sitemap, "not_a_sitemap", "its XML is broken");
         }
     } else {
         read_lines(sitemap, text, size);
@@ -242,7 +244,7 @@ static bool read_gzip_slice(struct cress_sitemap *sitemap)
     const int result = inflate(z, Z_NO_FLUSH);
     sitemap->used = sitemap->pending.size - z->avail_in;
     if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR) {
-        fail(sitemap, "bad_gzip", "its gzip data is damaged");
+        fail_sitemap(sitemap, "bad_gzip", "its gzip data is damaged");
         return false;
     }
     sitemap->gzip_ended = result == Z_STREAM_END;
@@ -272,7 +274,7 @@ static bool detect_encoding(struct cress_sitemap *sitemap)
         sitemap->encoding_known = true;
         sitemap->gzipped = memcmp(sitemap->pending.data, "\x1F\x8B", 2) == 0;
         if (sitemap->gzipped && inflateInit2(&sitemap->inflater, 16 + MAX_WBITS) != Z_OK) {
-            fail(sitemap, "bad_gzip", "the gzip reader cannot be made");
+            fail_sitemap(sitemap, "bad_gzip", "the gzip reader cannot be made");
         }
     }
     return sitemap->encoding_known;
@@ -312,7 +314,7 @@ void cress_sitemap_push(struct cress_sitemap *sitemap, const void *data, size_t 
         sitemap->used = 0;
     }
     if (!cress_buf_add(&sitemap->pending, data, size)) {
-        fail(sitemap, "not_a_sitemap", "it was pushed faster than it was read");
+        fail_sitemap(sitemap, "not_a_sitemap", "it was pushed faster than it was read");
     }
 }
 
@@ -337,10 +339,10 @@ enum cress_status cress_sitemap_read(struct cress_sitemap *sitemap, size_t budge
 enum cress_status cress_sitemap_end(struct cress_sitemap *sitemap, struct cress_error *err)
 {
     if (sitemap->gzipped && !sitemap->gzip_ended) {
-        fail(sitemap, "bad_gzip", "its gzip data ends too early");
+        fail_sitemap(sitemap, "bad_gzip", "its gzip data ends too early");
     } else if (sitemap->format == FORMAT_XML) {
         if (xmlParseChunk(sitemap->xml, "", 0, 1) != 0) {
-            fail(sitemap, "not_a_sitemap", "its XML ends too early");
+            fail_sitemap(sitemap, "not_a_sitemap", "its XML ends too early");
         }
     } else {
         emit(sitemap); /* a last line without a line end */
