@@ -11,15 +11,23 @@
 #include <string.h>
 #include <sys/random.h>
 
+const char *const cress_backoff_words[] = {
+#define CRESS_BACKOFF(name, word, delay) word,
+#include "common/base/backoffs.def"
+#undef CRESS_BACKOFF
+    NULL};
+
+#define CRESS_BACKOFF(name, word, delay) ", " word
+static const char list[] =
+#include "common/base/backoffs.def"
+    ;
+#undef CRESS_BACKOFF
+const char *const cress_backoff_list = list + 2;
+
 bool cress_backoff_parse(const char *word, enum cress_backoff_kind *kind)
 {
-    static const char *const words[] = {
-        [CRESS_BACKOFF_EXPONENTIAL] = "exponential",
-        [CRESS_BACKOFF_LINEAR] = "linear",
-        [CRESS_BACKOFF_FIXED] = "fixed",
-    };
-    for (size_t i = 0; i < CRESS_COUNT(words); i++) {
-        if (strcmp(words[i], word) == 0) {
+    for (size_t i = 0; i < CRESS_BACKOFF_COUNT; i++) {
+        if (strcmp(cress_backoff_words[i], word) == 0) {
             *kind = (enum cress_backoff_kind)i;
             return true;
         }
@@ -54,6 +62,7 @@ int64_t cress_backoff_ms(const struct cress_backoff *backoff, unsigned failures,
     case CRESS_BACKOFF_FIXED:
         return backoff->base_ms;
     case CRESS_BACKOFF_EXPONENTIAL:
+    case CRESS_BACKOFF_COUNT:
         break;
     }
     return exponential_ms(backoff, failures, random);

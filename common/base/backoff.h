@@ -16,17 +16,22 @@
 #include <stdint.h>
 
 enum cress_backoff_kind {
-    CRESS_BACKOFF_EXPONENTIAL,
-    CRESS_BACKOFF_LINEAR,
-    CRESS_BACKOFF_FIXED,
+#define CRESS_BACKOFF(name, word, delay) CRESS_BACKOFF_##name,
+#include "common/base/backoffs.def"
+#undef CRESS_BACKOFF
+    CRESS_BACKOFF_COUNT
 };
+
+/* Their words, ending with NULL; and the same as text: "exponential, linear, fixed". */
+extern const char *const cress_backoff_words[];
+extern const char *const cress_backoff_list;
 
 struct cress_backoff {
     enum cress_backoff_kind kind;
     int64_t base_ms, cap_ms; /* not negative */
 };
 
-/* False when `word` is none of "exponential", "linear" and "fixed"; `*kind` is then as it was. */
+/* False when `word` is none of cress_backoff_words; `*kind` is then as it was. */
 bool cress_backoff_parse(const char *word, enum cress_backoff_kind *kind);
 
 /* The delay after `failures` failures in a row (1 or more). `random` is any 64 random bits. */

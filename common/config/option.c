@@ -16,6 +16,19 @@
 #define ANYTHING        {0, 0, NULL}
 #define RANGE(min, max) {(min), (max), NULL}
 #define WORDS(...)      {0, 0, (const char *const[]){__VA_ARGS__, NULL}}
+#define WORDS_OF(words) {0, 0, (words)}
+
+static const char *const backoff_or_default[] = {"default",
+#define CRESS_BACKOFF(name, word, delay) word,
+#include "common/base/backoffs.def"
+#undef CRESS_BACKOFF
+    NULL};
+
+static const char backoff_help[] = "delay before the next attempt of a job that names none"
+#define CRESS_BACKOFF(name, word, delay) "; " word ": " delay
+#include "common/base/backoffs.def"
+#undef CRESS_BACKOFF
+    ;
 
 const struct cress_option cress_options[CRESS_OPTION_COUNT] = {
 #define CRESS_OPTION(field, type, section, key, env, flag, programs, fallback, allowed, help) \

@@ -199,8 +199,8 @@ static enum cress_status read_backoff(const struct cress_message *message, const
         return CRESS_OK;
     }
     if (header->kind != CRESS_HEADER_TEXT || !cress_backoff_parse(header->text, &kind)) {
-        return cress_error_set(err, CRESS_MALFORMED, NULL,
-                               "header backoff is none of exponential, linear, fixed");
+        return cress_error_set(err, CRESS_MALFORMED, NULL, "header backoff is none of %s",
+                               cress_backoff_list);
     }
     *backoff = header->text;
     return CRESS_OK;

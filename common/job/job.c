@@ -156,9 +156,8 @@ static enum cress_status check_backoff(const struct cress_job *job, struct cress
 {
     enum cress_backoff_kind kind;
     if (job->backoff && !cress_backoff_parse(job->backoff, &kind)) {
-        return cress_error_set(err, CRESS_INVALID, NULL,
-                               "backoff \"%s\" is none of exponential, linear, fixed",
-                               job->backoff);
+        return cress_error_set(err, CRESS_INVALID, NULL, "backoff \"%s\" is none of %s",
+                               job->backoff, cress_backoff_list);
     }
     if (job->backoff_base_ms < 0 || job->backoff_base_ms > CRESS_JOB_BACKOFF_MAX_MS ||
         job->backoff_cap_ms < 0 || job->backoff_cap_ms > CRESS_JOB_BACKOFF_MAX_MS) {

@@ -29,7 +29,7 @@ complete -c cress -n '__fish_seen_subcommand_from enqueue' -l delay -x -d 'run i
 complete -c cress -n '__fish_seen_subcommand_from enqueue' -l at -x -d 'run it at WHEN: RFC 3339, such as 2030-01-31T08:00:00+01:00'
 complete -c cress -n '__fish_seen_subcommand_from enqueue' -l priority -x -a 'high normal low' -d 'high, normal or low (default: normal)'
 complete -c cress -n '__fish_seen_subcommand_from enqueue' -l max-attempts -x -d 'attempts until it fails for good (default: job.max_attempts)'
-complete -c cress -n '__fish_seen_subcommand_from enqueue' -l backoff -x -a 'exponential linear fixed' -d 'delay before the next attempt: exponential, linear or fixed (default: job.backoff)'
+complete -c cress -n '__fish_seen_subcommand_from enqueue' -l backoff -x -a 'exponential linear fixed' -d 'delay before the next attempt, one of exponential linear fixed (default: job.backoff)'
 complete -c cress -n '__fish_seen_subcommand_from enqueue' -l backoff-base -x -d 'the first such delay (default: job.backoff_base)'
 complete -c cress -n '__fish_seen_subcommand_from enqueue' -l backoff-cap -x -d 'the longest such delay (default: job.backoff_cap)'
 complete -c cress -n '__fish_seen_subcommand_from enqueue' -l timeout -x -d 'longest run of one attempt (default: job.timeout)'

@@ -52,7 +52,7 @@ struct slot {
 
 struct cress_bulk {
     struct cress_cli *cli;
-    struct cress_lines *lines; /* NULL until it runs */
+    struct cress_input_lines *lines; /* NULL until it runs */
     int fd;
     struct slot *ring;
     size_t head, count;
@@ -207,7 +207,7 @@ static void advance(struct cress_bulk *bulk)
     if (bulk->input_ended && bulk->count == 0 && bulk->out.size == 0) {
         finish_bulk(bulk);
     } else if (!bulk->input_ended && bulk->count <= RESUME_AT && bulk->out.size < OUT_PAUSE_BYTES) {
-        cress_lines_resume(bulk->lines);
+        cress_input_lines_resume(bulk->lines);
     }
 }
 
@@ -318,7 +318,7 @@ static void show_bulk_progress(void *arg)
     int64_t done, total;
     char text[128];
     const int64_t took_ms = cress_clock_mono_ms() - bulk->started_ms;
-    cress_lines_position(bulk->lines, &done, &total);
+    cress_input_lines_position(bulk->lines, &done, &total);
     snprintf(text, sizeof text, "%" PRId64 " accepted, %" PRId64 " bad  %.0f/s", bulk->accepted,
              bulk->bad + bulk->refused,
              (double)bulk->accepted * 1000 / (double)(took_ms ? took_ms : 1));
@@ -358,7 +358,7 @@ bool cress_bulk_is_running(const struct cress_bulk *bulk)
 void cress_bulk_run(struct cress_bulk *bulk)
 {
     struct cress_cli *cli = bulk->cli;
-    const struct cress_lines_options options = {
+    const struct cress_input_lines_options options = {
         .max_bytes =
             (size_t)cli->config->job_max_payload_bytes * ESCAPED_FACTOR + LINE_OVERHEAD_BYTES,
         .on_line = on_line,
@@ -369,7 +369,7 @@ void cress_bulk_run(struct cress_bulk *bulk)
     uv_timer_init(&cli->loop, &bulk->out_retry);
     bulk->out_retry.data = bulk;
     uv_timer_start(&bulk->out_retry, out_retry_cb, OUT_RETRY_MS, OUT_RETRY_MS);
-    bulk->lines = cress_lines_open(&cli->loop, bulk->fd, &options);
+    bulk->lines = cress_input_lines_open(&cli->loop, bulk->fd, &options);
     if (!cli->output.out_is_terminal) { /* where the ids would run through the bar */
         cress_cli_every(cli, PROGRESS_MS, show_bulk_progress, bulk);
     }
@@ -379,7 +379,7 @@ void cress_bulk_stop(struct cress_bulk *bulk, const struct cress_error *why)
 {
     bulk->stopping = true;
     bulk->input_ended = true;
-    cress_lines_stop(bulk->lines);
+    cress_input_lines_stop(bulk->lines);
     if (why->status != CRESS_CANCELLED) {
         cress_output_error(&bulk->cli->output, why);
         struct cress_error err;
@@ -397,7 +397,7 @@ void cress_bulk_stop(struct cress_bulk *bulk, const struct cress_error *why)
 
 void cress_bulk_close(struct cress_bulk *bulk)
 {
-    cress_lines_close(bulk->lines);
+    cress_input_lines_close(bulk->lines);
     uv_close((uv_handle_t *)&bulk->out_retry, NULL);
 }
 

@@ -103,8 +103,8 @@ enum cress_status cress_input_json(const char *operand, struct cress_buf *room,
 
 /* --- line by line --- */
 
-struct cress_lines {
-    struct cress_lines_options options;
+struct cress_input_lines {
+    struct cress_input_lines_options options;
     uv_loop_t *loop;
     int fd;
     int fd_flags;   /* as they were */
@@ -122,9 +122,9 @@ struct cress_lines {
     struct cress_error failure;
 };
 
-static void read_more_input(struct cress_lines *lines);
+static void read_more_input(struct cress_input_lines *lines);
 
-static void release_input(struct cress_lines *lines)
+static void release_input(struct cress_input_lines *lines)
 {
     close(lines->fd);
     free(lines->data);
@@ -132,7 +132,7 @@ static void release_input(struct cress_lines *lines)
 }
 
 /* Hands a line over. Its CR, if there is one, belongs to its end. */
-static void give_line(struct cress_lines *lines, size_t size)
+static void give_line(struct cress_input_lines *lines, size_t size)
 {
     const char *line = lines->data + lines->start;
     const bool has_cr = size > 0 && line[size - 1] == '\r';
@@ -144,7 +144,7 @@ static void give_line(struct cress_lines *lines, size_t size)
 }
 
 /* Gives lines until there is none complete or nobody wants more. */
-static void take_lines(struct cress_lines *lines)
+static void take_lines(struct cress_input_lines *lines)
 {
     lines->taking = true;
     while (!lines->paused && !lines->ended &&
@@ -166,7 +166,7 @@ static void take_lines(struct cress_lines *lines)
     lines->taking = false;
 }
 
-static void go_on_reading(struct cress_lines *lines)
+static void go_on_reading(struct cress_input_lines *lines)
 {
     take_lines(lines);
     if (lines->ended || lines->paused) {
@@ -180,7 +180,7 @@ static void go_on_reading(struct cress_lines *lines)
     read_more_input(lines);
 }
 
-static void on_input_read(struct cress_lines *lines, ssize_t size, const char *problem)
+static void on_input_read(struct cress_input_lines *lines, ssize_t size, const char *problem)
 {
     if (size > 0) {
         lines->end += (size_t)size;
@@ -197,7 +197,7 @@ static void on_input_read(struct cress_lines *lines, ssize_t size, const char *p
 
 static void on_file_read(uv_fs_t *request)
 {
-    struct cress_lines *lines = request->data;
+    struct cress_input_lines *lines = request->data;
     const ssize_t size = request->result;
     uv_fs_req_cleanup(request);
     lines->reading = false;
@@ -211,7 +211,7 @@ static void on_file_read(uv_fs_t *request)
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     (void)events;
-    struct cress_lines *lines = poll->data;
+    struct cress_input_lines *lines = poll->data;
     uv_poll_stop(poll);
     if (status < 0) {
         on_input_read(lines, status, uv_strerror(status));
@@ -226,7 +226,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 }
 
 /* Makes room for a chunk behind what is left. A line that is too long is forgotten as it comes. */
-static void make_line_room(struct cress_lines *lines)
+static void make_line_room(struct cress_input_lines *lines)
 {
     if (lines->end - lines->start > lines->options.max_bytes) {
         lines->skipping = true;
@@ -244,7 +244,7 @@ static void make_line_room(struct cress_lines *lines)
     }
 }
 
-static void read_more_input(struct cress_lines *lines)
+static void read_more_input(struct cress_input_lines *lines)
 {
     make_line_room(lines);
     lines->target = uv_buf_init(lines->data + lines->end, CHUNK_BYTES);
@@ -262,11 +262,11 @@ static void read_more_input(struct cress_lines *lines)
     }
 }
 
-struct cress_lines *cress_lines_open(uv_loop_t *loop, int fd,
-                                     const struct cress_lines_options *options)
+struct cress_input_lines *cress_input_lines_open(uv_loop_t *loop, int fd,
+                                                 const struct cress_input_lines_options *options)
 {
-    struct cress_lines *lines = CRESS_NEW(struct cress_lines);
-    *lines = (struct cress_lines){.options = *options, .loop = loop, .fd = fd};
+    struct cress_input_lines *lines = CRESS_NEW(struct cress_input_lines);
+    *lines = (struct cress_input_lines){.options = *options, .loop = loop, .fd = fd};
     lines->fd_flags = fcntl(fd, F_GETFL);
     struct stat info;
     if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
@@ -279,7 +279,7 @@ struct cress_lines *cress_lines_open(uv_loop_t *loop, int fd,
     return lines;
 }
 
-void cress_lines_resume(struct cress_lines *lines)
+void cress_input_lines_resume(struct cress_input_lines *lines)
 {
     if (lines->paused && !lines->ended) {
         lines->paused = false;
@@ -295,14 +295,14 @@ static void on_poll_closed(uv_handle_t *handle)
     release_input(handle->data);
 }
 
-void cress_lines_stop(struct cress_lines *lines)
+void cress_input_lines_stop(struct cress_input_lines *lines)
 {
     lines->ended = true;
 }
 
-void cress_lines_close(struct cress_lines *lines)
+void cress_input_lines_close(struct cress_input_lines *lines)
 {
-    cress_lines_stop(lines);
+    cress_input_lines_stop(lines);
     lines->closed = true;
     if (lines->is_polled) {
         fcntl(lines->fd, F_SETFL, lines->fd_flags);
@@ -312,8 +312,8 @@ void cress_lines_close(struct cress_lines *lines)
     }
 }
 
-void cress_lines_position(const struct cress_lines *lines, int64_t *read_bytes,
-                          int64_t *total_bytes)
+void cress_input_lines_position(const struct cress_input_lines *lines, int64_t *read_bytes,
+                                int64_t *total_bytes)
 {
     *read_bytes = lines->bytes_read - (int64_t)(lines->end - lines->start);
     *total_bytes = lines->bytes_total;

@@ -27,30 +27,31 @@ CRESS_MUST_CHECK enum cress_status cress_input_json(const char *operand, struct 
 
 /* --- line by line, on the loop, in constant memory --- */
 
-struct cress_lines;
+struct cress_input_lines;
 
-struct cress_lines_options {
+struct cress_input_lines_options {
     size_t max_bytes; /* of a line */
     /* A line without its end. `line` is NULL when it was longer than max_bytes and has been
-     * skipped. False: no more until cress_lines_resume(). */
+     * skipped. False: no more until cress_input_lines_resume(). */
     bool (*on_line)(const char *line, size_t size, int64_t number, void *arg);
     /* All lines have been given, or reading failed. */
     void (*on_end)(const struct cress_error *err, void *arg);
     void *arg;
 };
 
-/* Takes `fd` over. Callbacks come from the loop and from cress_lines_resume(). */
-struct cress_lines *cress_lines_open(uv_loop_t *loop, int fd,
-                                     const struct cress_lines_options *options);
-void cress_lines_resume(struct cress_lines *lines);
+/* Takes `fd` over. Callbacks come from the loop and from cress_input_lines_resume(). */
+struct cress_input_lines *cress_input_lines_open(uv_loop_t *loop, int fd,
+                                                 const struct cress_input_lines_options *options);
+void cress_input_lines_resume(struct cress_input_lines *lines);
 
 /* Reads no further; there are no more callbacks. */
-void cress_lines_stop(struct cress_lines *lines);
+void cress_input_lines_stop(struct cress_input_lines *lines);
 
 /* Stops, and frees it when its handles are closed. Not from within a callback of its own. */
-void cress_lines_close(struct cress_lines *lines);
+void cress_input_lines_close(struct cress_input_lines *lines);
 
 /* Bytes read so far, and the size of the whole or 0 when that is unknown. */
-void cress_lines_position(const struct cress_lines *lines, int64_t *read, int64_t *total);
+void cress_input_lines_position(const struct cress_input_lines *lines, int64_t *read,
+                                int64_t *total);
 
 #endif

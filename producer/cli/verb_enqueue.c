@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cress enqueue: one job from words, or many from JSON lines (bulk.c).
+#include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
@@ -295,7 +296,11 @@ static void release_enqueue(struct cress_cli *cli)
 }
 
 static const char *const priorities[] = {"high", "normal", "low", NULL};
-static const char *const backoffs[] = {"exponential", "linear", "fixed", NULL};
+static const char backoff_help[] = "delay before the next attempt, one of"
+#define CRESS_BACKOFF(name, word, delay) " " word
+#include "common/base/backoffs.def"
+#undef CRESS_BACKOFF
+                                   " (default: job.backoff)";
 
 static const struct cress_flag flags[] = {
     {.name = "queue",
@@ -325,8 +330,8 @@ static const struct cress_flag flags[] = {
     {.name = "backoff",
      .kind = CRESS_FLAG_WORD,
      .value = "WORD",
-     .words = backoffs,
-     .help = "delay before the next attempt: exponential, linear or fixed (default: job.backoff)"},
+     .words = cress_backoff_words,
+     .help = backoff_help},
     {.name = "backoff-base",
      .kind = CRESS_FLAG_DURATION,
      .value = "TIME",

@@ -29,7 +29,7 @@ enum { JOBS_MAX = 10000, WINDOW = 256, LOCATION_MAX = CRESS_ID_MAX + 16, NAME_MA
 
 /* One request, in the request's memory. */
 struct intake {
-    struct cress_request *request;
+    struct cress_server_request *request;
     struct cress_json body;
     struct cress_json *jobs; /* requests, in the body; owned */
     size_t job_count;
@@ -63,7 +63,7 @@ static void on_intake_batch(const struct cress_batch *batch, const struct cress_
                             void *arg)
 {
     struct intake *intake = arg;
-    struct cress_request *request = intake->request;
+    struct cress_server_request *request = intake->request;
     if (err != NULL || batch == NULL) {
         struct cress_error gone;
         cress_error_set(&gone, CRESS_NOT_FOUND, "unknown_batch", "the batch has expired");
@@ -353,15 +353,15 @@ static enum cress_status read_more(struct intake *intake, struct cress_error *er
     return take_jobs(intake, more.jobs, err);
 }
 
-static struct intake *begin_intake(struct cress_request *request)
+static struct intake *begin_intake(struct cress_server_request *request)
 {
     struct cress_error err;
-    if (!cress_params_is_json(cress_request_header(request, "content-type"))) {
+    if (!cress_params_is_json(cress_server_request_header(request, "content-type"))) {
         cress_gateway_problem(request, 415, "not_json",
                               "send the batch with Content-Type: application/json", NULL);
         return NULL;
     }
-    struct intake *intake = cress_request_alloc(request, sizeof *intake);
+    struct intake *intake = cress_server_request_alloc(request, sizeof *intake);
     intake->request = request;
     if (cress_gateway_body(request, "{\"jobs\": [{\"task\": …}, …]}", &intake->body, &err) !=
         CRESS_OK) {
@@ -371,7 +371,7 @@ static struct intake *begin_intake(struct cress_request *request)
     return intake;
 }
 
-void cress_gateway_post_batch(struct cress_request *request, const char *param)
+void cress_gateway_post_batch(struct cress_server_request *request, const char *param)
 {
     (void)param;
     struct intake *intake = begin_intake(request);
@@ -387,7 +387,7 @@ void cress_gateway_post_batch(struct cress_request *request, const char *param)
                            intake->if_succeeded, cress_clock_wall_ms(), on_intake_open, intake);
 }
 
-void cress_gateway_post_batch_jobs(struct cress_request *request, const char *param)
+void cress_gateway_post_batch_jobs(struct cress_server_request *request, const char *param)
 {
     if (!cress_id_is_valid(param)) {
         cress_gateway_problem(request, 404, "unknown_batch", "this is no batch id", NULL);

@@ -19,19 +19,19 @@ enum { RESULTS_DEFAULT = 100, RESULTS_MAX = 1000, NUMBER_MAX = 32 };
 
 /* A request about one batch, in the request's memory. */
 struct inquiry {
-    struct cress_request *request;
+    struct cress_server_request *request;
     char id[CRESS_ID_MAX + 1];
     int64_t offset, limit; /* results */
     bool exists;
 };
 
-static struct inquiry *begin_batch_inquiry(struct cress_request *request, const char *id)
+static struct inquiry *begin_batch_inquiry(struct cress_server_request *request, const char *id)
 {
     if (!cress_id_is_valid(id)) {
         cress_gateway_problem(request, 404, "unknown_batch", "this is no batch id", NULL);
         return NULL;
     }
-    struct inquiry *inquiry = cress_request_alloc(request, sizeof *inquiry);
+    struct inquiry *inquiry = cress_server_request_alloc(request, sizeof *inquiry);
     inquiry->request = request;
     snprintf(inquiry->id, sizeof inquiry->id, "%s", id);
     return inquiry;
@@ -41,7 +41,7 @@ static struct inquiry *begin_batch_inquiry(struct cress_request *request, const 
 
 static void on_batch_read(const struct cress_batch *batch, const struct cress_error *err, void *arg)
 {
-    struct cress_request *request = arg;
+    struct cress_server_request *request = arg;
     if (err != NULL) {
         cress_gateway_error(request, err);
         return;
@@ -63,7 +63,7 @@ static void on_batch_read(const struct cress_batch *batch, const struct cress_er
     cress_gateway_respond_page(request, &response);
 }
 
-void cress_gateway_get_batch(struct cress_request *request, const char *param)
+void cress_gateway_get_batch(struct cress_server_request *request, const char *param)
 {
     const struct inquiry *inquiry = begin_batch_inquiry(request, param);
     if (inquiry != NULL) {
@@ -108,15 +108,15 @@ static void on_results_batch(const struct cress_batch *batch, const struct cress
 }
 
 /* A number of the query, from `min` to `max`; `*number` stays when it is not there. */
-static bool read_page_number(const struct cress_request *request, const char *name, int64_t min,
-                             int64_t max, int64_t *number)
+static bool read_page_number(const struct cress_server_request *request, const char *name,
+                             int64_t min, int64_t max, int64_t *number)
 {
     char text[NUMBER_MAX];
     return !cress_params_query(request->query, name, text, sizeof text) ||
            (cress_text_to_int(text, number) && *number >= min && *number <= max);
 }
 
-void cress_gateway_get_batch_results(struct cress_request *request, const char *param)
+void cress_gateway_get_batch_results(struct cress_server_request *request, const char *param)
 {
     struct inquiry *inquiry = begin_batch_inquiry(request, param);
     if (inquiry == NULL) {
@@ -155,7 +155,7 @@ static void on_batch_closed(bool follow, const struct cress_error *err, void *ar
     }
 }
 
-void cress_gateway_close_batch(struct cress_request *request, const char *param)
+void cress_gateway_close_batch(struct cress_server_request *request, const char *param)
 {
     struct inquiry *inquiry = begin_batch_inquiry(request, param);
     if (inquiry != NULL) {
@@ -179,7 +179,7 @@ static void on_batch_cancelled(const struct cress_batch_cancel *counts,
                           inquiry->request);
 }
 
-void cress_gateway_cancel_batch(struct cress_request *request, const char *param)
+void cress_gateway_cancel_batch(struct cress_server_request *request, const char *param)
 {
     struct inquiry *inquiry = begin_batch_inquiry(request, param);
     if (inquiry == NULL) {

@@ -5,8 +5,9 @@
 #include "common/base/json_read.h"
 #include "common/submit/cancel.h"
 
-enum cress_status cress_gateway_body(const struct cress_request *request, const char *expected,
-                                     struct cress_json *body, struct cress_error *err)
+enum cress_status cress_gateway_body(const struct cress_server_request *request,
+                                     const char *expected, struct cress_json *body,
+                                     struct cress_error *err)
 {
     if (request->body_size == 0) {
         return cress_error_set(err, CRESS_MALFORMED, "bad_json", "the body is empty; expected %s",
@@ -15,7 +16,7 @@ enum cress_status cress_gateway_body(const struct cress_request *request, const 
     return cress_json_check(request->body, request->body_size, body, err);
 }
 
-enum cress_status cress_gateway_reason(const struct cress_request *request, char **texts,
+enum cress_status cress_gateway_reason(const struct cress_server_request *request, char **texts,
                                        const char **reason, struct cress_error *err)
 {
     static const struct cress_json_field fields[] = {{"reason", CRESS_FIELD_TEXT, .offset = 0}};

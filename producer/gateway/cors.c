@@ -17,13 +17,14 @@ static bool is_listed(const char *origin, char **origins)
     return false;
 }
 
-void cress_cors_add(struct cress_request *request, char **origins, struct cress_response *response)
+void cress_cors_add(struct cress_server_request *request, char **origins,
+                    struct cress_response *response)
 {
     if (origins == NULL || origins[0] == NULL) {
         return;
     }
     cress_response_add(response, "Vary", "Origin");
-    const char *origin = cress_request_header(request, "origin");
+    const char *origin = cress_server_request_header(request, "origin");
     if (origin != NULL && is_listed(origin, origins)) {
         cress_response_add(response, "Access-Control-Allow-Origin", origin);
         cress_response_add(response, "Access-Control-Expose-Headers",
@@ -46,10 +47,10 @@ static bool is_own(const char *origin, const char *host)
     return authority != NULL && strcasecmp(authority + 3, host) == 0;
 }
 
-bool cress_cors_is_forged(struct cress_request *request, char **origins)
+bool cress_cors_is_forged(struct cress_server_request *request, char **origins)
 {
-    const char *origin = cress_request_header(request, "origin");
+    const char *origin = cress_server_request_header(request, "origin");
     return origin != NULL && strcmp(request->method, "POST") == 0 &&
-           !cress_params_is_json(cress_request_header(request, "content-type")) &&
+           !cress_params_is_json(cress_server_request_header(request, "content-type")) &&
            !is_listed(origin, origins) && !is_own(origin, request->host);
 }

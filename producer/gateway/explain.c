@@ -8,7 +8,7 @@
 static void on_explained(const struct cress_explanation *explanation, const struct cress_error *err,
                          void *arg)
 {
-    struct cress_request *request = arg;
+    struct cress_server_request *request = arg;
     if (err != NULL) {
         cress_gateway_error(request, err);
         return;
@@ -17,7 +17,7 @@ static void on_explained(const struct cress_explanation *explanation, const stru
     cress_gateway_respond_fresh(request);
 }
 
-void cress_gateway_get_explanation(struct cress_request *request, const char *param)
+void cress_gateway_get_explanation(struct cress_server_request *request, const char *param)
 {
     if (!cress_id_is_valid(param)) {
         cress_gateway_problem(request, 404, "unknown_job", "this is no job id", NULL);

@@ -12,7 +12,7 @@
 
 /* The process lives: nothing else is asked. Whoever restarts it on a failure must not do so because
  * Redis is away. */
-void cress_gateway_get_alive(struct cress_request *request, const char *param)
+void cress_gateway_get_alive(struct cress_server_request *request, const char *param)
 {
     (void)param;
     cress_buf_add_text(cress_gateway_page(cress_gateway_of(request)), "{\"alive\":true}");
@@ -41,7 +41,7 @@ static bool broker_is_ready(const struct cress_broker *broker, struct cress_erro
     return state == CRESS_BROKER_READY;
 }
 
-void cress_gateway_get_ready(struct cress_request *request, const char *param)
+void cress_gateway_get_ready(struct cress_server_request *request, const char *param)
 {
     (void)param;
     struct cress_gateway *gateway = cress_gateway_of(request);
@@ -106,7 +106,7 @@ static void set_connected(const struct cress_gateway *gateway)
 static void on_limits(const char *const *usages, size_t count, const struct cress_error *err,
                       void *arg)
 {
-    struct cress_request *request = arg;
+    struct cress_server_request *request = arg;
     struct cress_buf *page = cress_gateway_page(cress_gateway_of(request));
     set_connected(cress_gateway_of(request));
     cress_metrics_write(page);
@@ -118,7 +118,7 @@ static void on_limits(const char *const *usages, size_t count, const struct cres
     cress_gateway_respond(request, &response);
 }
 
-void cress_gateway_get_metrics(struct cress_request *request, const char *param)
+void cress_gateway_get_metrics(struct cress_server_request *request, const char *param)
 {
     (void)param;
     cress_store_limits(cress_gateway_of(request)->store, NULL, on_limits, request);

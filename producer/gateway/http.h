@@ -25,7 +25,7 @@
 struct cress_server;
 
 /* Texts are NUL-terminated and live as long as the request. */
-struct cress_request {
+struct cress_server_request {
     const char *method;
     const char *path;  /* as sent: percent-encoded, without the query */
     const char *query; /* without the "?"; "" when there is none */
@@ -38,10 +38,10 @@ struct cress_request {
 
 /* The value of header `name` (lower case), or NULL. Several fields of that name are joined by ", "
  * (RFC 9110, 5.3). */
-const char *cress_request_header(struct cress_request *request, const char *name);
+const char *cress_server_request_header(struct cress_server_request *request, const char *name);
 
 /* Zeroed memory that lives as long as the request. */
-void *cress_request_alloc(struct cress_request *request, size_t size);
+void *cress_server_request_alloc(struct cress_server_request *request, size_t size);
 
 enum { CRESS_RESPONSE_FIELDS_MAX = 16 };
 
@@ -58,24 +58,26 @@ struct cress_response {
     size_t body_size;
 };
 
-/* Adds a field; name and value must live until cress_request_respond(). */
+/* Adds a field; name and value must live until cress_server_request_respond(). */
 void cress_response_add(struct cress_response *response, const char *name, const char *value);
 
 /* Sends `response` (copied) and ends the request. Content-Length, Date and Connection are the
  * server's; the body of an answer to HEAD and of a 304 is left out. */
-void cress_request_respond(struct cress_request *request, const struct cress_response *response);
+void cress_server_request_respond(struct cress_server_request *request,
+                                  const struct cress_response *response);
 
 /* Calls `gone` once if the client closes its side before the answer. The request still wants its
  * answer: a client that only closed its sending side (RFC 9112, 9.6) will read it. */
-void cress_request_watch(struct cress_request *request,
-                         void (*gone)(struct cress_request *request, void *arg), void *arg);
+void cress_server_request_watch(struct cress_server_request *request,
+                                void (*gone)(struct cress_server_request *request, void *arg),
+                                void *arg);
 
 struct cress_server_options {
     const char *listen; /* address:port, [address]:port or name:port; port 0 takes a free one */
     int64_t max_body_bytes;
     int64_t idle_timeout_ms;
     int64_t max_connections;
-    void (*on_request)(struct cress_request *request, void *arg);
+    void (*on_request)(struct cress_server_request *request, void *arg);
     void *arg;
 };
 

@@ -22,7 +22,7 @@ enum { NUMBER_MAX = 32, LOCATION_MAX = CRESS_ID_MAX + 16 };
 
 /* A request about one job, in the request's memory. */
 struct inquiry {
-    struct cress_request *request;
+    struct cress_server_request *request;
     char id[CRESS_ID_MAX + 1];
     int64_t wait_ms;
     bool preferred;                /* wait_ms came from the header Prefer */
@@ -131,10 +131,10 @@ static void on_job_record(const struct cress_record *record, const struct cress_
 /* Reads the patience of the client. False: answered. */
 static bool read_wait(struct inquiry *inquiry)
 {
-    struct cress_request *request = inquiry->request;
+    struct cress_server_request *request = inquiry->request;
     const struct cress_gateway *gateway = cress_gateway_of(request);
     struct cress_error err;
-    if (cress_params_wait(request->query, cress_request_header(request, "prefer"),
+    if (cress_params_wait(request->query, cress_server_request_header(request, "prefer"),
                           gateway->config->gateway_max_wait_ms, &inquiry->wait_ms,
                           &inquiry->preferred, &err) != CRESS_OK) {
         cress_gateway_error(request, &err);
@@ -162,11 +162,11 @@ static void wait_for_job(struct inquiry *inquiry)
 /* --- GET --- */
 
 /* NULL: answered, for the id or the patience makes no sense. */
-static struct inquiry *begin_inquiry(struct cress_request *request, const char *id,
+static struct inquiry *begin_inquiry(struct cress_server_request *request, const char *id,
                                      void (*answer)(struct inquiry *inquiry,
                                                     const struct cress_record *record))
 {
-    struct inquiry *inquiry = cress_request_alloc(request, sizeof *inquiry);
+    struct inquiry *inquiry = cress_server_request_alloc(request, sizeof *inquiry);
     inquiry->request = request;
     inquiry->answer = answer;
     if (!read_wait(inquiry)) {
@@ -181,14 +181,14 @@ static struct inquiry *begin_inquiry(struct cress_request *request, const char *
     return inquiry;
 }
 
-static void inquire(struct cress_request *request, const char *id,
+static void inquire(struct cress_server_request *request, const char *id,
                     void (*answer)(struct inquiry *inquiry, const struct cress_record *record))
 {
     struct inquiry *inquiry = begin_inquiry(request, id, answer);
     if (inquiry == NULL) {
         return;
     }
-    inquiry->if_none_match = cress_request_header(request, "if-none-match");
+    inquiry->if_none_match = cress_server_request_header(request, "if-none-match");
     if (inquiry->wait_ms > 0) {
         wait_for_job(inquiry);
     } else {
@@ -209,7 +209,7 @@ static void answer_record(struct inquiry *inquiry, const struct cress_record *re
     }
 }
 
-void cress_gateway_get_job(struct cress_request *request, const char *param)
+void cress_gateway_get_job(struct cress_server_request *request, const char *param)
 {
     inquire(request, param, answer_record);
 }
@@ -251,7 +251,7 @@ static void answer_result(struct inquiry *inquiry, const struct cress_record *re
     cress_gateway_respond(inquiry->request, &response);
 }
 
-void cress_gateway_get_result(struct cress_request *request, const char *param)
+void cress_gateway_get_result(struct cress_server_request *request, const char *param)
 {
     inquire(request, param, answer_result);
 }
@@ -318,7 +318,7 @@ static void on_job_submitted(const struct cress_record *record, const struct cre
 
 /* A digest of the request, however its members are ordered and spaced. One that jansson cannot hold
  * (1e400) must be repeated byte for byte. */
-static void digest(const struct cress_request *request, char text[CRESS_SHA256_TEXT_SIZE])
+static void digest(const struct cress_server_request *request, char text[CRESS_SHA256_TEXT_SIZE])
 {
     json_t *json = json_loadb(request->body, request->body_size, JSON_REJECT_DUPLICATES, NULL);
     char *canonical = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
@@ -333,7 +333,7 @@ static void digest(const struct cress_request *request, char text[CRESS_SHA256_T
 
 static void submit_job(struct inquiry *inquiry)
 {
-    const struct cress_request *request = inquiry->request;
+    const struct cress_server_request *request = inquiry->request;
     struct cress_error err;
     struct cress_json body;
     struct cress_job job;
@@ -353,13 +353,13 @@ static void submit_job(struct inquiry *inquiry)
     free(texts);
 }
 
-void cress_gateway_post_job(struct cress_request *request, const char *param)
+void cress_gateway_post_job(struct cress_server_request *request, const char *param)
 {
     (void)param;
-    struct inquiry *inquiry = cress_request_alloc(request, sizeof *inquiry);
+    struct inquiry *inquiry = cress_server_request_alloc(request, sizeof *inquiry);
     inquiry->request = request;
     inquiry->answer = answer_post;
-    if (!cress_params_is_json(cress_request_header(request, "content-type"))) {
+    if (!cress_params_is_json(cress_server_request_header(request, "content-type"))) {
         cress_gateway_problem(request, 415, "not_json",
                               "send the job with Content-Type: application/json", NULL);
         return;
@@ -368,7 +368,7 @@ void cress_gateway_post_job(struct cress_request *request, const char *param)
         return;
     }
     struct cress_error err;
-    const char *key = cress_request_header(request, "idempotency-key");
+    const char *key = cress_server_request_header(request, "idempotency-key");
     if (key != NULL &&
         cress_params_idempotency_key(key, inquiry->idempotency_key, &err) != CRESS_OK) {
         cress_gateway_error(request, &err);
@@ -403,7 +403,7 @@ static void on_job_cancelled(enum cress_state state, const struct cress_error *e
     }
 }
 
-void cress_gateway_cancel_job(struct cress_request *request, const char *param)
+void cress_gateway_cancel_job(struct cress_server_request *request, const char *param)
 {
     struct inquiry *inquiry = begin_inquiry(request, param, answer_cancel);
     if (inquiry == NULL) {

@@ -6,7 +6,7 @@
 static void on_limits(const char *const *usages, size_t count, const struct cress_error *err,
                       void *arg)
 {
-    struct cress_request *request = arg;
+    struct cress_server_request *request = arg;
     if (err != NULL) {
         cress_gateway_error(request, err);
         return;
@@ -24,7 +24,7 @@ static void on_limits(const char *const *usages, size_t count, const struct cres
 static void on_limit(const char *const *usages, size_t count, const struct cress_error *err,
                      void *arg)
 {
-    struct cress_request *request = arg;
+    struct cress_server_request *request = arg;
     if (err != NULL) {
         cress_gateway_error(request, err);
     } else if (count == 0) {
@@ -36,13 +36,13 @@ static void on_limit(const char *const *usages, size_t count, const struct cress
     }
 }
 
-void cress_gateway_get_limits(struct cress_request *request, const char *param)
+void cress_gateway_get_limits(struct cress_server_request *request, const char *param)
 {
     (void)param;
     cress_store_limits(cress_gateway_of(request)->store, NULL, on_limits, request);
 }
 
-void cress_gateway_get_limit(struct cress_request *request, const char *param)
+void cress_gateway_get_limit(struct cress_server_request *request, const char *param)
 {
     cress_store_limits(cress_gateway_of(request)->store, param, on_limit, request);
 }

@@ -13,7 +13,7 @@ enum { NUMBER_MAX = 32 };
 
 /* A request for a log, in the request's memory. */
 struct inquiry {
-    struct cress_request *request;
+    struct cress_server_request *request;
     char id[CRESS_ID_MAX + 1];
     int64_t attempt; /* 0: the newest */
     int64_t offset;
@@ -71,7 +71,7 @@ static void on_logged_record(const struct cress_record *record, const struct cre
 }
 
 /* ?name=N, or `*value` stays. False: it is no number from `min` to `max`, and that was answered. */
-static bool read_attempt_number(struct cress_request *request, const char *name, int64_t min,
+static bool read_attempt_number(struct cress_server_request *request, const char *name, int64_t min,
                                 int64_t max, int64_t *value)
 {
     char text[NUMBER_MAX];
@@ -91,9 +91,9 @@ static bool read_attempt_number(struct cress_request *request, const char *name,
     return false;
 }
 
-void cress_gateway_get_logs(struct cress_request *request, const char *param)
+void cress_gateway_get_logs(struct cress_server_request *request, const char *param)
 {
-    struct inquiry *inquiry = cress_request_alloc(request, sizeof *inquiry);
+    struct inquiry *inquiry = cress_server_request_alloc(request, sizeof *inquiry);
     inquiry->request = request;
     snprintf(inquiry->id, sizeof inquiry->id, "%s", param);
     if (!cress_id_is_valid(param)) {

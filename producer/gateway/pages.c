@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-static void respond(struct cress_request *request, const char *type, const char *text)
+static void respond(struct cress_server_request *request, const char *type, const char *text)
 {
     struct cress_response response = {.status = 200, .body = text, .body_size = strlen(text)};
     cress_response_add(&response, "Content-Type", type);
@@ -21,25 +21,25 @@ static void respond(struct cress_request *request, const char *type, const char 
     cress_gateway_respond(request, &response);
 }
 
-void cress_pages_index(struct cress_request *request, const char *param)
+void cress_pages_index(struct cress_server_request *request, const char *param)
 {
     (void)param;
     respond(request, "text/html; charset=utf-8", page_index);
 }
 
-void cress_pages_progress(struct cress_request *request, const char *param)
+void cress_pages_progress(struct cress_server_request *request, const char *param)
 {
     (void)param;
     respond(request, "text/html; charset=utf-8", page_progress);
 }
 
-void cress_pages_script(struct cress_request *request, const char *param)
+void cress_pages_script(struct cress_server_request *request, const char *param)
 {
     (void)param;
     respond(request, "text/javascript; charset=utf-8", page_app);
 }
 
-void cress_pages_style(struct cress_request *request, const char *param)
+void cress_pages_style(struct cress_server_request *request, const char *param)
 {
     (void)param;
     respond(request, "text/css; charset=utf-8", page_style);

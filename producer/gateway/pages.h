@@ -6,9 +6,10 @@
 
 #include "producer/gateway/http.h"
 
-void cress_pages_index(struct cress_request *request, const char *param);
-void cress_pages_progress(struct cress_request *request, const char *param); /* one job or batch */
-void cress_pages_script(struct cress_request *request, const char *param);
-void cress_pages_style(struct cress_request *request, const char *param);
+void cress_pages_index(struct cress_server_request *request, const char *param);
+void cress_pages_progress(struct cress_server_request *request,
+                          const char *param); /* one job or batch */
+void cress_pages_script(struct cress_server_request *request, const char *param);
+void cress_pages_style(struct cress_server_request *request, const char *param);
 
 #endif

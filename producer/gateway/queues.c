@@ -11,7 +11,7 @@
 static void on_queues(const struct cress_queue_summary *queues, size_t count,
                       const struct cress_error *err, void *arg)
 {
-    struct cress_request *request = arg;
+    struct cress_server_request *request = arg;
     if (err != NULL) {
         cress_gateway_error(request, err);
         return;
@@ -20,7 +20,7 @@ static void on_queues(const struct cress_queue_summary *queues, size_t count,
     cress_gateway_respond_fresh(request);
 }
 
-void cress_gateway_get_queues(struct cress_request *request, const char *param)
+void cress_gateway_get_queues(struct cress_server_request *request, const char *param)
 {
     (void)param;
     cress_queues_survey(cress_gateway_door(request), on_queues, request);
@@ -30,7 +30,7 @@ void cress_gateway_get_queues(struct cress_request *request, const char *param)
 
 /* In the request's memory. */
 struct change {
-    struct cress_request *request;
+    struct cress_server_request *request;
     char queue[CRESS_QUEUE_NAME_MAX + 1];
 };
 
@@ -52,22 +52,22 @@ static void on_queue_pausing(int64_t since_ms, bool changed, const struct cress_
     cress_gateway_respond_fresh(change->request);
 }
 
-static struct change *begin_pausing(struct cress_request *request, const char *queue)
+static struct change *begin_pausing(struct cress_server_request *request, const char *queue)
 {
-    struct change *change = cress_request_alloc(request, sizeof *change);
+    struct change *change = cress_server_request_alloc(request, sizeof *change);
     change->request = request;
     snprintf(change->queue, sizeof change->queue, "%s", queue);
     return change;
 }
 
-void cress_gateway_pause_queue(struct cress_request *request, const char *param)
+void cress_gateway_pause_queue(struct cress_server_request *request, const char *param)
 {
     struct change *change = begin_pausing(request, param);
     cress_store_pause(cress_gateway_of(request)->store, change->queue, cress_clock_wall_ms(),
                       on_queue_pausing, change);
 }
 
-void cress_gateway_resume_queue(struct cress_request *request, const char *param)
+void cress_gateway_resume_queue(struct cress_server_request *request, const char *param)
 {
     struct change *change = begin_pausing(request, param);
     cress_store_resume(cress_gateway_of(request)->store, change->queue, on_queue_pausing, change);

@@ -10,10 +10,10 @@ struct cress_buf *cress_gateway_page(struct cress_gateway *gateway)
     return &gateway->page;
 }
 
-void cress_gateway_respond(struct cress_request *request, struct cress_response *response)
+void cress_gateway_respond(struct cress_server_request *request, struct cress_response *response)
 {
     cress_cors_add(request, cress_gateway_of(request)->config->gateway_cors_origins, response);
-    cress_request_respond(request, response);
+    cress_server_request_respond(request, response);
 }
 
 /* A page that one large answer has stretched is not kept. */
@@ -25,7 +25,8 @@ static void release_page(struct cress_gateway *gateway)
     }
 }
 
-void cress_gateway_respond_page(struct cress_request *request, struct cress_response *response)
+void cress_gateway_respond_page(struct cress_server_request *request,
+                                struct cress_response *response)
 {
     struct cress_gateway *gateway = cress_gateway_of(request);
     if (gateway->page.overflowed) {
@@ -40,15 +41,16 @@ void cress_gateway_respond_page(struct cress_request *request, struct cress_resp
     release_page(gateway);
 }
 
-void cress_gateway_respond_fresh(struct cress_request *request)
+void cress_gateway_respond_fresh(struct cress_server_request *request)
 {
     struct cress_response response = {.status = 200};
     cress_response_add(&response, "Cache-Control", "no-store");
     cress_gateway_respond_page(request, &response);
 }
 
-void cress_gateway_problem_with(struct cress_request *request, struct cress_response *response,
-                                const char *code, const char *detail, const char *members)
+void cress_gateway_problem_with(struct cress_server_request *request,
+                                struct cress_response *response, const char *code,
+                                const char *detail, const char *members)
 {
     struct cress_buf *page = cress_gateway_page(cress_gateway_of(request));
     cress_problem_write(page, response->status, code, detail, members);
@@ -62,14 +64,14 @@ void cress_gateway_problem_with(struct cress_request *request, struct cress_resp
     cress_gateway_respond(request, response);
 }
 
-void cress_gateway_problem(struct cress_request *request, int status, const char *code,
+void cress_gateway_problem(struct cress_server_request *request, int status, const char *code,
                            const char *detail, const char *members)
 {
     struct cress_response response = {.status = status};
     cress_gateway_problem_with(request, &response, code, detail, members);
 }
 
-void cress_gateway_error(struct cress_request *request, const struct cress_error *err)
+void cress_gateway_error(struct cress_server_request *request, const struct cress_error *err)
 {
     cress_gateway_problem(request, cress_problem_status(err->status), err->code, err->message,
                           NULL);

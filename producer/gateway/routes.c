@@ -108,7 +108,7 @@ void cress_routes_list(const char *separator, struct cress_buf *out)
     }
 }
 
-static void respond_not_found(struct cress_request *request)
+static void respond_not_found(struct cress_server_request *request)
 {
     enum { DETAIL_MAX = 8192 };
     struct cress_buf paths = cress_buf_make(DETAIL_MAX);
@@ -120,17 +120,18 @@ static void respond_not_found(struct cress_request *request)
 }
 
 /* OPTIONS, asked by people or by a browser as a preflight. */
-static void respond_options(struct cress_request *request, const struct cress_route_match *match)
+static void respond_options(struct cress_server_request *request,
+                            const struct cress_route_match *match)
 {
     struct cress_response response = {.status = 204};
     cress_response_add(&response, "Allow", match->allow);
-    if (cress_request_header(request, "access-control-request-method") != NULL) {
+    if (cress_server_request_header(request, "access-control-request-method") != NULL) {
         cress_cors_add_preflight(match->allow, &response);
     }
     cress_gateway_respond(request, &response);
 }
 
-static void respond_not_allowed(struct cress_request *request,
+static void respond_not_allowed(struct cress_server_request *request,
                                 const struct cress_route_match *match)
 {
     struct cress_response response = {.status = 405};
@@ -139,7 +140,7 @@ static void respond_not_allowed(struct cress_request *request,
                                "this path does not take that method; see Allow", NULL);
 }
 
-static void respond_forged(struct cress_request *request)
+static void respond_forged(struct cress_server_request *request)
 {
     cress_gateway_problem(request, 403, "foreign_origin",
                           "a page of another origin sent this; list that in gateway.cors_origins, "
@@ -147,7 +148,7 @@ static void respond_forged(struct cress_request *request)
                           NULL);
 }
 
-void cress_gateway_route(struct cress_request *request, void *gateway)
+void cress_gateway_route(struct cress_server_request *request, void *gateway)
 {
     (void)gateway;
     struct cress_route_match match;

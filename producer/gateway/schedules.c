@@ -13,15 +13,15 @@ enum { NAME_MAX_BYTES = 64, LOCATION_MAX = CRESS_ID_MAX + 16 };
 
 /* A request about one schedule. */
 struct schedule_request {
-    struct cress_request *request;
+    struct cress_server_request *request;
     char name[NAME_MAX_BYTES + 1];
 };
 
 /* NULL, and answered: there can be no such schedule. */
-static struct schedule_request *begin_schedule_request(struct cress_request *request,
+static struct schedule_request *begin_schedule_request(struct cress_server_request *request,
                                                        const char *name)
 {
-    struct schedule_request *self = cress_request_alloc(request, sizeof *self);
+    struct schedule_request *self = cress_server_request_alloc(request, sizeof *self);
     struct cress_error err;
     if (strlen(name) > NAME_MAX_BYTES) {
         cress_schedules_missing(name, &err);
@@ -38,7 +38,7 @@ static struct schedule_request *begin_schedule_request(struct cress_request *req
 static void on_schedules(const struct cress_schedule_record *schedules, size_t count,
                          const struct cress_error *err, void *arg)
 {
-    struct cress_request *request = arg;
+    struct cress_server_request *request = arg;
     if (err != NULL) {
         cress_gateway_error(request, err);
         return;
@@ -53,7 +53,7 @@ static void on_schedules(const struct cress_schedule_record *schedules, size_t c
     cress_gateway_respond_fresh(request);
 }
 
-void cress_gateway_get_schedules(struct cress_request *request, const char *param)
+void cress_gateway_get_schedules(struct cress_server_request *request, const char *param)
 {
     (void)param;
     cress_store_schedules(cress_gateway_of(request)->store, NULL, on_schedules, request);
@@ -90,7 +90,7 @@ static void respond_schedule(struct schedule_request *self)
     cress_store_schedules(cress_gateway_of(self->request)->store, self->name, on_schedule, self);
 }
 
-void cress_gateway_get_schedule(struct cress_request *request, const char *param)
+void cress_gateway_get_schedule(struct cress_server_request *request, const char *param)
 {
     struct schedule_request *self = begin_schedule_request(request, param);
     if (self != NULL) {
@@ -108,7 +108,7 @@ static void on_schedule_paused(const struct cress_error *err, void *arg)
     }
 }
 
-static void pause_schedule(struct cress_request *request, const char *name, bool paused)
+static void pause_schedule(struct cress_server_request *request, const char *name, bool paused)
 {
     struct schedule_request *self = begin_schedule_request(request, name);
     if (self != NULL) {
@@ -117,12 +117,12 @@ static void pause_schedule(struct cress_request *request, const char *name, bool
     }
 }
 
-void cress_gateway_pause_schedule(struct cress_request *request, const char *param)
+void cress_gateway_pause_schedule(struct cress_server_request *request, const char *param)
 {
     pause_schedule(request, param, true);
 }
 
-void cress_gateway_resume_schedule(struct cress_request *request, const char *param)
+void cress_gateway_resume_schedule(struct cress_server_request *request, const char *param)
 {
     pause_schedule(request, param, false);
 }
@@ -156,7 +156,7 @@ static void on_schedule_to_run(const struct cress_schedule_record *schedules, si
     cress_schedules_run(cress_gateway_door(self->request), schedules, on_schedule_submitted, self);
 }
 
-void cress_gateway_run_schedule(struct cress_request *request, const char *param)
+void cress_gateway_run_schedule(struct cress_server_request *request, const char *param)
 {
     struct schedule_request *self = begin_schedule_request(request, param);
     if (self != NULL) {

@@ -96,11 +96,11 @@ struct conn {
 
 /* One request and its answer, in the memory pool of h2o's request. */
 struct exchange {
-    struct cress_request request;
+    struct cress_server_request request;
     h2o_generator_t generator;
     h2o_req_t *req;
     struct conn *conn;
-    void (*gone)(struct cress_request *request, void *arg);
+    void (*gone)(struct cress_server_request *request, void *arg);
     void *gone_arg;
 };
 
@@ -309,7 +309,7 @@ static const char *pool_text(h2o_req_t *req, const char *text, size_t size)
 }
 
 /* The target is in origin form, absolute form or "*": head.c has seen to that. */
-static void read_target(struct cress_request *request, h2o_req_t *req)
+static void read_target(struct cress_server_request *request, h2o_req_t *req)
 {
     h2o_iovec_t target = req->input.path;
     const char *end = target.base + target.len;
@@ -349,7 +349,7 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     struct cress_server *server = conn->server;
     struct exchange *exchange = h2o_mem_alloc_pool(&req->pool, sizeof *exchange);
     *exchange = (struct exchange){.generator.proceed = on_sent, .req = req, .conn = conn};
-    struct cress_request *request = &exchange->request;
+    struct cress_server_request *request = &exchange->request;
     request->method = pool_text(req, req->input.method.base, req->input.method.len);
     read_target(request, req);
     request->host = pool_text(req, req->input.authority.base, req->input.authority.len);
@@ -364,7 +364,7 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     return 0;
 }
 
-const char *cress_request_header(struct cress_request *request, const char *name)
+const char *cress_server_request_header(struct cress_server_request *request, const char *name)
 {
     h2o_req_t *req = CRESS_CONTAINER(request, struct exchange, request)->req;
     const size_t name_size = strlen(name);
@@ -385,7 +385,7 @@ const char *cress_request_header(struct cress_request *request, const char *name
     return joined;
 }
 
-void *cress_request_alloc(struct cress_request *request, size_t size)
+void *cress_server_request_alloc(struct cress_server_request *request, size_t size)
 {
     h2o_req_t *req = CRESS_CONTAINER(request, struct exchange, request)->req;
     void *memory = h2o_mem_alloc_pool(&req->pool, size);
@@ -418,8 +418,9 @@ static void on_watch_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     conn->exchange->gone(&conn->exchange->request, conn->exchange->gone_arg);
 }
 
-void cress_request_watch(struct cress_request *request,
-                         void (*gone)(struct cress_request *request, void *arg), void *arg)
+void cress_server_request_watch(struct cress_server_request *request,
+                                void (*gone)(struct cress_server_request *request, void *arg),
+                                void *arg)
 {
     struct exchange *exchange = CRESS_CONTAINER(request, struct exchange, request);
     exchange->gone = gone;
@@ -435,7 +436,7 @@ void cress_response_add(struct cress_response *response, const char *name, const
     response->fields[response->field_count++] = (struct cress_response_field){name, value};
 }
 
-static void count(const struct cress_request *request, int status)
+static void count(const struct cress_server_request *request, int status)
 {
     cress_metric_add(CRESS_METRIC_HTTP_REQUESTS, 1);
     cress_metric_add(CRESS_METRIC_HTTP_ERRORS, status >= 500);
@@ -443,7 +444,8 @@ static void count(const struct cress_request *request, int status)
                             (double)(cress_clock_mono_ms() - request->begun_ms));
 }
 
-void cress_request_respond(struct cress_request *request, const struct cress_response *response)
+void cress_server_request_respond(struct cress_server_request *request,
+                                  const struct cress_response *response)
 {
     struct exchange *exchange = CRESS_CONTAINER(request, struct exchange, request);
     struct conn *conn = exchange->conn;

@@ -54,7 +54,7 @@ static void on_waiter_timeout(uv_timer_t *timer)
     end_waiter(CRESS_CONTAINER(timer, struct waiter, timer));
 }
 
-static void on_waiter_gone(struct cress_request *request, void *arg)
+static void on_waiter_gone(struct cress_server_request *request, void *arg)
 {
     (void)request;
     end_waiter(arg);
@@ -89,7 +89,7 @@ static void on_waiter_record(const struct cress_record *record, const struct cre
     if (waiter->watch == NULL) {
         waiter->watch =
             cress_store_watch(waiter->gateway->store, waiter->wait.id, on_waiter_wake, waiter);
-        cress_request_watch(waiter->wait.request, on_waiter_gone, waiter);
+        cress_server_request_watch(waiter->wait.request, on_waiter_gone, waiter);
     }
     if (waiter->read_again) {
         waiter->read_again = false;

@@ -10,7 +10,7 @@
 #include "producer/gateway/gateway.h"
 
 struct cress_wait {
-    struct cress_request *request;
+    struct cress_server_request *request;
     const char *id; /* lives as long as the request */
     int64_t wait_ms;
     bool (*enough)(const struct cress_record *record, void *arg);

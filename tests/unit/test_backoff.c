@@ -3,6 +3,8 @@
 #include "common/base/backoff.h"
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
+
 static void test_bound_doubles_up_to_the_cap(void **state)
 {
     (void)state;
@@ -60,6 +62,39 @@ static void test_words(void **state)
     assert_int_equal(kind, CRESS_BACKOFF_FIXED);
     assert_true(cress_backoff_parse("exponential", &kind));
     assert_int_equal(kind, CRESS_BACKOFF_EXPONENTIAL);
+    assert_string_equal(cress_backoff_list, "exponential, linear, fixed");
+    assert_null(cress_backoff_words[CRESS_BACKOFF_COUNT]);
+}
+
+/* The schemas and the pages that are written by hand. */
+static void expect_in(const char *path, const char *text)
+{
+    enum { PAGE_MAX = 1 << 20 };
+    char *page = calloc(1, PAGE_MAX);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_true(fread(page, 1, PAGE_MAX - 1, file) > 0);
+    if (!strstr(page, text)) {
+        fail_msg("%s lacks %s", path, text);
+    }
+    fclose(file);
+    free(page);
+}
+
+static void test_documented(void **state)
+{
+    (void)state;
+    char text[128];
+    snprintf(text, sizeof text, "Backoff:\n      enum: [%s]\n", cress_backoff_list);
+    expect_in("docs/openapi.yaml", text);
+    for (size_t i = 0; cress_backoff_words[i]; i++) {
+        snprintf(text, sizeof text, "\n| `%s` | ", cress_backoff_words[i]);
+        expect_in("docs/wire.md", text);
+        snprintf(text, sizeof text, "`%s`", cress_backoff_words[i]);
+        expect_in("docs/http-api.md", text);
+        snprintf(text, sizeof text, "\"%s\"", cress_backoff_words[i]);
+        expect_in("include/cress/cress.h", text);
+    }
 }
 
 int main(void)
@@ -70,6 +105,7 @@ int main(void)
         cmocka_unit_test(test_linear_grows_by_the_base_up_to_the_cap),
         cmocka_unit_test(test_fixed_is_the_base),
         cmocka_unit_test(test_words),
+        cmocka_unit_test(test_documented),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ enum { LINE_MAX_BYTES = 8 };
 struct reader {
     uv_loop_t loop;
     uv_idle_t idle;
-    struct cress_lines *lines;
+    struct cress_input_lines *lines;
     struct cress_buf seen; /* "1:text|2!|" and "end" */
     bool pauses;           /* after each line; an idle handle resumes */
     int write_fd;          /* -1: none; else a byte of `rest` is written with each turn */
@@ -48,7 +48,7 @@ static void on_idle(uv_idle_t *idle)
         close(reader->write_fd);
         reader->write_fd = -1;
     }
-    cress_lines_resume(reader->lines);
+    cress_input_lines_resume(reader->lines);
 }
 
 /* Reads `fd` to its end and compares what was seen. */
@@ -60,11 +60,11 @@ static void check(int fd, const char *slowly, int write_fd, bool pauses, const c
     uv_idle_init(&reader.loop, &reader.idle);
     reader.idle.data = &reader;
     uv_idle_start(&reader.idle, on_idle);
-    const struct cress_lines_options options = {
+    const struct cress_input_lines_options options = {
         .max_bytes = LINE_MAX_BYTES, .on_line = on_line, .on_end = on_end, .arg = &reader};
-    reader.lines = cress_lines_open(&reader.loop, fd, &options);
+    reader.lines = cress_input_lines_open(&reader.loop, fd, &options);
     uv_run(&reader.loop, UV_RUN_DEFAULT);
-    cress_lines_close(reader.lines);
+    cress_input_lines_close(reader.lines);
     uv_run(&reader.loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&reader.loop), 0);
     assert_string_equal(cress_buf_text(&reader.seen), expected);
