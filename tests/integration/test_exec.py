@@ -31,16 +31,23 @@ def processes(mark):
 
 
 def children(pid):
-    """The pids of all children of `pid`, zombies too."""
-    found = []
+    """The pids of all children of `pid`, zombies too, but for wardens that wait for the next program: forks of the
+    worker itself, without children."""
+    parents = {}
     for other in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open("/proc/%s/stat" % other, encoding="utf-8", errors="replace") as stat:
-                if int(stat.read().rpartition(")")[2].split()[1]) == pid:
-                    found.append(int(other))
+                parents[int(other)] = int(stat.read().rpartition(")")[2].split()[1])
         except OSError:
             continue
-    return found
+
+    def is_idle_warden(child):
+        try:
+            return (os.readlink("/proc/%d/exe" % child) == os.readlink("/proc/%d/exe" % pid)
+                    and child not in parents.values())
+        except OSError:
+            return False  # a zombie has none
+    return [child for child, parent in parents.items() if parent == pid and not is_idle_warden(child)]
 
 
 class ExecTest(cresstest.TestCase):
@@ -352,6 +359,19 @@ class Worker(ExecTest):
         wait_for(lambda: processes(mark), "the program")
         worker.kill()
         wait_for(lambda: not processes(mark), "its end")
+
+    def test_killed_worker_leaves_no_folder_for_ever(self):
+        """The next one on the machine removes it; one that is in use stays."""
+        task = self.task("sh -c 'echo x >file; sleep 600'")
+        killed, other = (self.run_worker(CRESS_WORKER_DRAIN="100ms") for _ in range(2))
+        self.publish(task), self.publish(task)
+        wait_for(lambda: len(os.listdir(self.tmp)) == 2, "two folders")
+        left = set(os.listdir(self.tmp))
+        killed.kill()
+        self.worker("--config", self.configure(), "--queues", unique("other"), TMPDIR=self.tmp)
+        wait_for(lambda: left - set(os.listdir(self.tmp)), "the folder of the killed worker to go")
+        other.stop()
+        self.assert_clean()
 
     def test_inline_task(self):
         worker = self.worker("--queues", self.queue, "--exec", "tr a-z A-Z", TMPDIR=self.tmp)

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of worker/handler/exec_verdict.h and of the limits in process_child.h.
+// Tests of worker/handler/exec_verdict.h.
 #include "worker/handler/exec_verdict.h"
 
 #include "common/base/mem.h"
 #include "tests/unit/unit.h"
-#include "worker/handler/process_child.h"
 
 #include <signal.h>
 #include <string.h>
@@ -160,25 +159,6 @@ static void test_progress(void **state)
     }
 }
 
-static void test_limits(void **state)
-{
-    (void)state;
-    struct cress_rlimit limits[CRESS_RLIMITS_MAX];
-    const struct cress_task_config nothing = {0};
-    assert_int_equal(cress_rlimits_make(&nothing, limits), 1);
-    assert_int_equal(limits[0].resource, RLIMIT_CORE);
-    assert_int_equal(limits[0].limit.rlim_max, 0);
-    const struct cress_task_config all = {.memory_max_bytes = 1,
-                                          .cpu_max_ms = 1500,
-                                          .files_max = 3,
-                                          .file_size_max_bytes = 4,
-                                          .processes_max = 5};
-    assert_int_equal(cress_rlimits_make(&all, limits), CRESS_RLIMITS_MAX);
-    assert_int_equal(limits[2].resource, RLIMIT_CPU);
-    assert_int_equal(limits[2].limit.rlim_cur, 2);
-    assert_int_equal(limits[2].limit.rlim_max, 3);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,7 +166,6 @@ int main(void)
         cmocka_unit_test(test_message_ends_with_the_logs_last_line),
         cmocka_unit_test(test_results),
         cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

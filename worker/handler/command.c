@@ -147,3 +147,14 @@ enum cress_status cress_command_make(const struct cress_task_config *task, char 
     *argv = words;
     return CRESS_OK;
 }
+
+struct cress_process_limits cress_command_limits(const struct cress_task_config *task)
+{
+    return (struct cress_process_limits){
+        .memory_max_bytes = task->memory_max_bytes,
+        .cpu_max_ms = task->cpu_max_ms,
+        .files_max = task->files_max,
+        .file_size_max_bytes = task->file_size_max_bytes,
+        .processes_max = task->processes_max,
+    };
+}

@@ -4,6 +4,7 @@
 #define CRESS_WORKER_HANDLER_COMMAND_H
 
 #include "common/config/config.h"
+#include "worker/process/process.h"
 
 /* Splits `text` into words as a shell does (POSIX, XCU 2.2, quoting): blanks separate, ' ' and " "
  * and \ quote. Nothing is expanded; an operator or a $ is a character like any other. `*words` ends
@@ -16,5 +17,8 @@ CRESS_MUST_CHECK enum cress_status cress_command_split(const char *text, char **
  * no such program. */
 CRESS_MUST_CHECK enum cress_status cress_command_make(const struct cress_task_config *task,
                                                       char ***argv, struct cress_error *err);
+
+/* What `task` allows its program. */
+struct cress_process_limits cress_command_limits(const struct cress_task_config *task);
 
 #endif

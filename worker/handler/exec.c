@@ -7,9 +7,10 @@
 //                              --fd 3----> progress, a line each
 //                              --stderr--> the job's log
 //
-// Four pipes and a process (process.h), each of which ends in its own time; the run is over when
-// the last of them has, and the job's folder is gone. What the worker wants of the program before
-// that (its end, for a reason) is kept in `stop`, and the first reason stays.
+// Pipes and a process (process.h), which ends in its own time; then what is left in the pipes is
+// read, for nobody writes to them any more, and the run is over when the last of them is closed and
+// the job's folder is gone. What the worker wants of the program before that (its end, for a
+// reason) is kept in `stop`, and the first reason stays.
 #include "worker/handler/exec_verdict.h"
 
 #include "common/base/clock.h"
@@ -17,7 +18,7 @@
 #include "common/base/text.h"
 #include "common/config/config.h"
 #include "worker/handler/command.h"
-#include "worker/handler/folder.h"
+#include "worker/process/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,13 +29,25 @@
 #include <unistd.h>
 
 enum {
-    PIPE_COUNT = CRESS_PROCESS_FDS, /* by the descriptor that the program has */
+    PIPE_COUNT = 4, /* by the descriptor that the program has */
     PROGRESS_FD = 3,
     PROGRESS_LINE_MAX = 256, /* the rest of a longer line is dropped */
     READ_SIZE = 65536,
     SHUTDOWN_GRACE_MS = 1000, /* less than what the worker waits for its handlers */
+    SWEEP_MS = 60000,
 };
 
+/* What a task keeps: task->state. */
+struct exec_task {
+    struct cress_task *task;
+    struct cress_wardens *wardens;
+    uv_timer_t sweep_timer; /* when folders that workers left behind are looked for again */
+    uv_work_t sweep;
+    bool sweeps, closing;
+    size_t swept;
+};
+
+/* One run: run->state. */
 struct exec {
     struct cress_run *run;
     struct cress_process process;
@@ -47,15 +60,18 @@ struct exec {
     struct cress_buf output;
     char line[PROGRESS_LINE_MAX];
     size_t line_size;
-    char *folder;
+    struct cress_folder folder;
     uv_work_t removal;
     struct cress_error removal_error;
     enum cress_status removal_status;
 };
 
+/* Taken out of before the next read, whoever reads. */
+static char read_room[READ_SIZE];
+
 /* --- the end --- */
 
-static void finish(struct exec *exec)
+static void exec_finish(struct exec *exec)
 {
     struct cress_run *run = exec->run;
     struct cress_exec_facts facts = {
@@ -68,19 +84,18 @@ static void finish(struct exec *exec)
         outcome.result_size = outcome.result ? strlen(outcome.result) : 0;
     }
     cress_buf_free(&exec->output);
-    free(exec->folder);
     free(exec);
     run->state = NULL;
     cress_run_done(run, outcome);
 }
 
-static void remove_cb(uv_work_t *work)
+static void remove_folder_cb(uv_work_t *work)
 {
     struct exec *exec = work->data;
-    exec->removal_status = cress_folder_remove(exec->folder, &exec->removal_error);
+    exec->removal_status = cress_folder_remove(&exec->folder, &exec->removal_error);
 }
 
-static void removed_cb(uv_work_t *work, int status)
+static void folder_removed_cb(uv_work_t *work, int status)
 {
     (void)status;
     struct exec *exec = work->data;
@@ -88,24 +103,24 @@ static void removed_cb(uv_work_t *work, int status)
         cress_log(CRESS_LOG_WARN, "a job's folder is left behind",
                   CRESS_KV("job", exec->run->job.id), CRESS_KV_ERROR(&exec->removal_error));
     }
-    finish(exec);
+    exec_finish(exec);
 }
 
 /* Most jobs leave their folder empty, and need no thread to remove it. */
-static void remove_folder(struct exec *exec)
+static void remove_job_folder(struct exec *exec)
 {
-    if (rmdir(exec->folder) == 0) {
-        finish(exec);
+    if (cress_folder_remove_empty(&exec->folder)) {
+        exec_finish(exec);
         return;
     }
     exec->removal.data = exec;
-    uv_queue_work(exec->run->services->loop, &exec->removal, remove_cb, removed_cb);
+    uv_queue_work(exec->run->services->loop, &exec->removal, remove_folder_cb, folder_removed_cb);
 }
 
 static void part_ended(struct exec *exec)
 {
     if (--exec->open == 0) {
-        remove_folder(exec);
+        remove_job_folder(exec);
     }
 }
 
@@ -119,16 +134,6 @@ static void close_part(uv_handle_t *handle)
     if (!uv_is_closing(handle)) {
         uv_close(handle, part_closed_cb);
     }
-}
-
-static void ended_cb(struct cress_process *process, const struct cress_process_end *end, void *arg)
-{
-    (void)process;
-    struct exec *exec = arg;
-    exec->end = *end;
-    close_part((uv_handle_t *)&exec->timer);
-    close_part((uv_handle_t *)&exec->pipes[STDIN_FILENO]); /* what it has not read, nobody will */
-    part_ended(exec);
 }
 
 static void stop_because(struct exec *exec, enum cress_exec_stop reason)
@@ -175,15 +180,14 @@ static void take(struct exec *exec, ptrdiff_t fd, const char *text, size_t size)
     }
 }
 
-static void buffer_cb(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void exec_room_cb(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
-    static char room[READ_SIZE]; /* taken out of before the next read */
     (void)handle;
     (void)suggested;
-    *buf = uv_buf_init(room, sizeof room);
+    *buf = uv_buf_init(read_room, sizeof read_room);
 }
 
-static void read_cb(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
+static void exec_read_cb(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 {
     struct exec *exec = stream->data;
     if (size < 0) {
@@ -193,8 +197,40 @@ static void read_cb(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
     }
 }
 
+/* What had been written when the last process of the program ended. */
+static void read_what_is_left(struct exec *exec, int fd_of_program)
+{
+    uv_os_fd_t fd;
+    ssize_t size = 1;
+    if (uv_fileno((uv_handle_t *)&exec->pipes[fd_of_program], &fd) != 0) {
+        return;
+    }
+    while (size > 0 || (size < 0 && errno == EINTR)) {
+        size = read(fd, read_room, sizeof read_room);
+        if (size > 0) {
+            take(exec, fd_of_program, read_room, (size_t)size);
+        }
+    }
+}
+
+static void process_over_cb(struct cress_process *process, const struct cress_process_end *end,
+                            void *arg)
+{
+    (void)process;
+    struct exec *exec = arg;
+    exec->end = *end;
+    for (int i = 0; i < PIPE_COUNT; i++) {
+        if (i != STDIN_FILENO) {
+            read_what_is_left(exec, i);
+        }
+        close_part((uv_handle_t *)&exec->pipes[i]);
+    }
+    close_part((uv_handle_t *)&exec->timer);
+    part_ended(exec);
+}
+
 /* A program need not read what it is given. */
-static void written_cb(uv_write_t *write, int status)
+static void payload_written_cb(uv_write_t *write, int status)
 {
     (void)status;
     close_part((uv_handle_t *)write->handle);
@@ -218,8 +254,9 @@ static bool is_own(const char *variable)
     return false;
 }
 
-/* The worker's environment and what is said of the job. Freed by cress_text_list_free(). */
-static char **make_environment(const struct exec *exec)
+/* The worker's environment and what is said of the job. Free the array, and the texts that `own`
+ * counts, which come first. */
+static char **make_environment(const struct exec *exec, size_t *own)
 {
     const struct cress_job *job = &exec->run->job;
     extern char **environ;
@@ -229,11 +266,6 @@ static char **make_environment(const struct exec *exec)
     }
     char **list = cress_alloc((count + CRESS_COUNT(own_names) + 1) * sizeof(*list));
     char **next = list;
-    for (char **at = environ; *at; at++) {
-        if (!is_own(*at)) {
-            *next++ = cress_strdup(*at);
-        }
-    }
     *next++ = cress_format("CRESS_JOB_ID=%s", job->id);
     *next++ = cress_format("CRESS_TASK=%s", job->task);
     *next++ = cress_format("CRESS_ATTEMPT=%d", job->attempt);
@@ -242,9 +274,23 @@ static char **make_environment(const struct exec *exec)
         *next++ = cress_format("TRACEPARENT=%s", job->traceparent);
     }
     if (exec->run->after) {
-        *next++ = cress_format("CRESS_AFTER=%s/" AFTER_FILE, exec->folder);
+        *next++ = cress_format("CRESS_AFTER=%s/" AFTER_FILE, exec->folder.path);
+    }
+    *own = (size_t)(next - list);
+    for (char **at = environ; *at; at++) {
+        if (!is_own(*at)) {
+            *next++ = *at;
+        }
     }
     return list;
+}
+
+static void free_environment(char **list, size_t own)
+{
+    for (size_t i = 0; i < own; i++) {
+        free(list[i]);
+    }
+    free(list);
 }
 
 /* Pipes for the program's descriptors; `ours` does not block. Of stdin we have the writing end. */
@@ -285,17 +331,21 @@ static enum cress_status start_process(struct exec *exec, char **argv, int ours[
     if (status != CRESS_OK) {
         return status;
     }
-    char **env = make_environment(exec);
-    struct cress_process_spec spec = {
+    size_t own;
+    char **env = make_environment(exec, &own);
+    const struct exec_task *state = exec->run->task->state;
+    const struct cress_process_spec spec = {
         .argv = (const char *const *)argv,
         .env = (const char *const *)env,
-        .folder = exec->folder,
-        .limits = exec->run->task->config,
+        .folder = exec->folder.path,
+        .limits = cress_command_limits(exec->run->task->config),
+        .fds = theirs,
+        .fd_count = PIPE_COUNT,
+        .lock_fd = exec->folder.lock,
     };
-    memcpy(spec.fds, theirs, sizeof spec.fds);
     const enum cress_status started =
-        cress_process_start(exec->run->services->loop, &spec, ended_cb, exec, &exec->process, err);
-    cress_text_list_free(env);
+        cress_process_start(state->wardens, &spec, process_over_cb, exec, &exec->process, err);
+    free_environment(env, own);
     close_all(theirs);
     if (started != CRESS_OK) {
         close_all(ours);
@@ -310,7 +360,7 @@ static enum cress_status write_after(const struct exec *exec, struct cress_error
     if (!run->after) {
         return CRESS_OK;
     }
-    char *path = cress_format("%s/" AFTER_FILE, exec->folder);
+    char *path = cress_format("%s/" AFTER_FILE, exec->folder.path);
     const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
     free(path);
     bool written = fd >= 0;
@@ -321,7 +371,7 @@ static enum cress_status write_after(const struct exec *exec, struct cress_error
     }
     if (!written) {
         cress_error_set(err, CRESS_TEMPORARY, "no_folder", "cannot write %s/" AFTER_FILE ": %s",
-                        exec->folder, strerror(errno));
+                        exec->folder.path, strerror(errno));
     }
     if (fd >= 0) {
         close(fd);
@@ -329,7 +379,8 @@ static enum cress_status write_after(const struct exec *exec, struct cress_error
     return written ? CRESS_OK : CRESS_TEMPORARY;
 }
 
-static enum cress_status prepare(struct exec *exec, int ours[PIPE_COUNT], struct cress_error *err)
+static enum cress_status prepare_exec(struct exec *exec, int ours[PIPE_COUNT],
+                                      struct cress_error *err)
 {
     char **argv;
     enum cress_status status = cress_command_make(exec->run->task->config, &argv, err);
@@ -344,9 +395,9 @@ static enum cress_status prepare(struct exec *exec, int ours[PIPE_COUNT], struct
     if (status == CRESS_OK) {
         status = start_process(exec, argv, ours, err);
     }
-    if (status != CRESS_OK && exec->folder) {
+    if (status != CRESS_OK && exec->folder.path) {
         struct cress_error ignored; /* the first error says more */
-        (void)!cress_folder_remove(exec->folder, &ignored);
+        (void)!cress_folder_remove(&exec->folder, &ignored);
     }
     cress_text_list_free(argv);
     return status;
@@ -359,7 +410,24 @@ static void soft_timeout_cb(uv_timer_t *timer)
     cress_process_ask(&exec->process);
 }
 
-static void attach(struct exec *exec, const int ours[PIPE_COUNT])
+/* Most payloads fit into the pipe, and need nobody who waits until they do. */
+static void give_payload(struct exec *exec)
+{
+    const struct cress_job *job = &exec->run->job;
+    uv_stream_t *in = (uv_stream_t *)&exec->pipes[STDIN_FILENO];
+    uv_buf_t buf = uv_buf_init((char *)job->payload, (unsigned)job->payload_size);
+    const int written = uv_try_write(in, &buf, 1);
+    if (written >= 0) {
+        buf.base += written;
+        buf.len -= (size_t)written;
+    }
+    if ((written < 0 && written != UV_EAGAIN) || buf.len == 0 ||
+        uv_write(&exec->write, in, &buf, 1, payload_written_cb) != 0) {
+        close_part((uv_handle_t *)in);
+    }
+}
+
+static void attach_exec(struct exec *exec, const int ours[PIPE_COUNT])
 {
     struct cress_run *run = exec->run;
     for (int i = 0; i < PIPE_COUNT; i++) {
@@ -367,7 +435,7 @@ static void attach(struct exec *exec, const int ours[PIPE_COUNT])
         exec->pipes[i].data = exec;
         uv_pipe_open(&exec->pipes[i], ours[i]);
         if (i != STDIN_FILENO) {
-            uv_read_start((uv_stream_t *)&exec->pipes[i], buffer_cb, read_cb);
+            uv_read_start((uv_stream_t *)&exec->pipes[i], exec_room_cb, exec_read_cb);
         }
     }
     uv_timer_init(run->services->loop, &exec->timer);
@@ -377,8 +445,7 @@ static void attach(struct exec *exec, const int ours[PIPE_COUNT])
         uv_timer_start(&exec->timer, soft_timeout_cb, (uint64_t)run->task->config->soft_timeout_ms,
                        0);
     }
-    const uv_buf_t payload = uv_buf_init((char *)run->job.payload, (unsigned)run->job.payload_size);
-    uv_write(&exec->write, (uv_stream_t *)&exec->pipes[STDIN_FILENO], &payload, 1, written_cb);
+    give_payload(exec);
 }
 
 static void exec_start(struct cress_run *run)
@@ -388,17 +455,16 @@ static void exec_start(struct cress_run *run)
     exec->output = cress_buf_make((size_t)run->task->config->output_max_bytes);
     int ours[PIPE_COUNT] = {-1, -1, -1, -1};
     struct cress_error err;
-    if (prepare(exec, ours, &err) != CRESS_OK) {
-        free(exec->folder);
+    if (prepare_exec(exec, ours, &err) != CRESS_OK) {
         free(exec);
         cress_run_fail(run, &err);
         return;
     }
     run->state = exec;
-    attach(exec, ours);
+    attach_exec(exec, ours);
 }
 
-static void grace_over_cb(uv_timer_t *timer)
+static void exec_grace_over_cb(uv_timer_t *timer)
 {
     struct exec *exec = timer->data;
     cress_process_kill(&exec->process);
@@ -415,7 +481,7 @@ static void exec_stop(struct cress_run *run, enum cress_stop_reason reason)
     cress_process_ask(&exec->process);
     if (!uv_is_closing((uv_handle_t *)&exec->timer)) {
         const bool is_shutdown = reason == CRESS_STOP_SHUTDOWN;
-        uv_timer_start(&exec->timer, grace_over_cb,
+        uv_timer_start(&exec->timer, exec_grace_over_cb,
                        is_shutdown ? SHUTDOWN_GRACE_MS : CRESS_STOP_GRACE_MS, 0);
     }
 }
@@ -430,9 +496,78 @@ static enum cress_status exec_check(const struct cress_task_config *config, stru
     return status;
 }
 
+/* --- the task --- */
+
+static void wardens_gone_cb(void *arg)
+{
+    struct cress_task *task = arg;
+    free(task->state);
+    task->state = NULL;
+    cress_task_closed(task);
+}
+
+static void sweep_timer_closed_cb(uv_handle_t *timer)
+{
+    struct exec_task *state = timer->data;
+    cress_wardens_close(state->wardens, wardens_gone_cb, state->task);
+}
+
+static void sweep_cb(uv_work_t *work)
+{
+    struct exec_task *state = work->data;
+    state->swept = cress_folder_sweep();
+}
+
+static void swept_cb(uv_work_t *work, int status)
+{
+    (void)status;
+    struct exec_task *state = work->data;
+    state->sweeps = false;
+    if (state->swept > 0) {
+        cress_log(CRESS_LOG_INFO, "folders removed that killed workers had left behind",
+                  CRESS_KVI("folders", state->swept));
+    }
+    if (state->closing) {
+        uv_close((uv_handle_t *)&state->sweep_timer, sweep_timer_closed_cb);
+    }
+}
+
+static void sweep_timer_cb(uv_timer_t *timer)
+{
+    struct exec_task *state = timer->data;
+    if (!state->sweeps) {
+        state->sweeps = true;
+        uv_queue_work(timer->loop, &state->sweep, sweep_cb, swept_cb);
+    }
+}
+
+static void exec_open(struct cress_task *task)
+{
+    uv_loop_t *loop = task->services->loop;
+    struct exec_task *state = CRESS_NEW(struct exec_task);
+    state->task = task;
+    state->wardens = cress_wardens_open(loop);
+    state->sweep.data = state->sweep_timer.data = state;
+    uv_timer_init(loop, &state->sweep_timer);
+    uv_timer_start(&state->sweep_timer, sweep_timer_cb, 0, SWEEP_MS);
+    task->state = state;
+}
+
+static void exec_close(struct cress_task *task)
+{
+    struct exec_task *state = task->state;
+    state->closing = true;
+    uv_timer_stop(&state->sweep_timer);
+    if (!state->sweeps) {
+        uv_close((uv_handle_t *)&state->sweep_timer, sweep_timer_closed_cb);
+    }
+}
+
 const struct cress_handler cress_exec_handler = {
     .task = "exec",
     .start = exec_start,
     .stop = exec_stop,
     .check = exec_check,
+    .open = exec_open,
+    .close = exec_close,
 };

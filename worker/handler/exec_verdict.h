@@ -4,7 +4,7 @@
 #define CRESS_WORKER_HANDLER_EXEC_VERDICT_H
 
 #include "worker/handler/handler.h"
-#include "worker/handler/process.h"
+#include "worker/process/process.h"
 
 /* Why a program was ended by the worker. */
 enum cress_exec_stop {

@@ -67,7 +67,8 @@ struct stream {
     struct cress_ids ids;      /* of those in flight */
     struct slot *slots;
     size_t slot_count;
-    size_t open; /* when closing: programs and timers that are left */
+    struct cress_wardens *wardens;
+    size_t open; /* when closing: programs and timers that are left, and the wardens */
     bool closing;
     struct cress_log_limit log;
 };
@@ -337,6 +338,7 @@ static void start_program(struct slot *slot)
     const struct cress_stream_program_options options = {
         .task = task->config->name,
         .config = task->config,
+        .wardens = slot->stream->wardens,
         .on_message = message_cb,
         .on_leaving = leaving_cb,
         .on_ended = ended_cb,
@@ -474,6 +476,7 @@ static void stream_open(struct cress_task *task)
 {
     struct stream *stream = CRESS_NEW(struct stream);
     stream->task = task;
+    stream->wardens = cress_wardens_open(task->services->loop);
     stream->slot_count = (size_t)task->config->instances;
     stream->slots = cress_alloc(stream->slot_count * sizeof *stream->slots);
     cress_list_init(&stream->waiting);
@@ -504,10 +507,16 @@ static void pause_closed_cb(uv_handle_t *timer)
     close_one(slot->stream);
 }
 
+static void wardens_closed_cb(void *arg)
+{
+    close_one(arg);
+}
+
 static void stream_close(struct cress_task *task)
 {
     struct stream *stream = task->state;
     stream->closing = true;
+    stream->open = 1;
     for (size_t i = 0; i < stream->slot_count; i++) {
         struct slot *slot = &stream->slots[i];
         stream->open += slot->program ? 2 : 1;
@@ -516,6 +525,7 @@ static void stream_close(struct cress_task *task)
             cress_stream_program_finish(slot->program);
         }
     }
+    cress_wardens_close(stream->wardens, wardens_closed_cb, stream);
 }
 
 const struct cress_handler cress_stream_handler = {

@@ -17,8 +17,8 @@
 #include "common/base/text.h"
 #include "worker/handler/command.h"
 #include "worker/handler/exec_verdict.h"
-#include "worker/handler/process.h"
 #include "worker/handler/stream_said.h"
+#include "worker/process/process.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -118,7 +118,8 @@ static void overdue_cb(uv_timer_t *timer)
     const struct cress_stream_program *program = timer->data;
     struct cress_error err;
     cress_log(CRESS_LOG_WARN, "stream program does not exit and is killed",
-              CRESS_KV("task", program->options.task), CRESS_KVI("pid", program->process.pid));
+              CRESS_KV("task", program->options.task),
+              CRESS_KVI("pid", cress_process_pid(&program->process)));
     cress_error_set(&err, CRESS_TEMPORARY, "did_not_exit",
                     "the program closed its stdin or stdout, or was told to exit by the end of its "
                     "stdin, and was still there %d ms later",
@@ -260,7 +261,7 @@ static void hear(struct cress_stream_program *program, const char *data, size_t 
 
 static void overhear(struct cress_stream_program *program, const char *data, size_t size)
 {
-    program->said.pid = program->process.pid;
+    program->said.pid = cress_process_pid(&program->process);
     cress_said_hear(&program->said, (int64_t)uv_now(program->loop), data, size);
 }
 
@@ -387,11 +388,13 @@ static enum cress_status start_process(struct cress_stream_program *program, cha
     const struct cress_process_spec spec = {
         .argv = (const char *const *)argv,
         .env = env,
-        .limits = program->options.config,
-        .fds = {fds[0], fds[1], fds[2], -1},
+        .limits = cress_command_limits(program->options.config),
+        .fds = fds,
+        .fd_count = 3,
+        .lock_fd = -1,
     };
-    const enum cress_status status = cress_process_start(program->loop, &spec, process_ended_cb,
-                                                         program, &program->process, err);
+    const enum cress_status status = cress_process_start(
+        program->options.wardens, &spec, process_ended_cb, program, &program->process, err);
     free(env);
     free(additions[0]);
     free(additions[1]);
@@ -459,8 +462,8 @@ int64_t cress_stream_program_memory(const struct cress_stream_program *program)
 {
     char path[64];
     long long pages = 0;
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)program->process.pid);
-    FILE *file = program->process.pid > 0 ? fopen(path, "re") : NULL;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)cress_process_pid(&program->process));
+    FILE *file = cress_process_pid(&program->process) > 0 ? fopen(path, "re") : NULL;
     if (file) {
         char line[128] = "";
         const char *second = fgets(line, sizeof line, file) ? strchr(line, ' ') : NULL;

@@ -8,6 +8,7 @@
 
 #include "common/config/config.h"
 #include "worker/handler/stream_protocol.h"
+#include "worker/process/process.h"
 
 #include <uv.h>
 
@@ -16,6 +17,7 @@ struct cress_stream_program;
 struct cress_stream_program_options {
     const char *task;                       /* these two must outlive it */
     const struct cress_task_config *config; /* command, limits, output_max */
+    struct cress_wardens *wardens;
 
     void (*on_message)(const struct cress_stream_message *message, void *arg);
     /* It takes no more jobs: it closed stdin or stdout, or wrote what cannot be read. Those in
