@@ -456,23 +456,38 @@ void cress_broker_inspect(struct cress_broker *broker, const char *const *names,
     cress_operations_add(&broker->operations, operation, timeout_ms);
 }
 
-void cress_broker_ensure_queue(struct cress_broker *broker, const char *name, int64_t timeout_ms,
-                               cress_publish_cb done, void *arg)
+static void ask_for(struct cress_broker *broker, enum cress_ensure ensure, const char *name,
+                    int64_t timeout_ms, cress_publish_cb done, void *arg)
 {
     struct cress_operation *operation = new_operation(CRESS_MAIL_ENSURE, arg);
     operation->done.publish = done;
     operation->name = cress_strdup(name);
+    operation->ensure = ensure;
     cress_operations_add(&broker->operations, operation, timeout_ms);
+}
+
+void cress_broker_ensure_queue(struct cress_broker *broker, const char *name, int64_t timeout_ms,
+                               cress_publish_cb done, void *arg)
+{
+    ask_for(broker, CRESS_ENSURE_QUEUE, name, timeout_ms, done, arg);
 }
 
 void cress_broker_declare(struct cress_broker *broker, const char *queue, int64_t timeout_ms,
                           cress_publish_cb done, void *arg)
 {
-    struct cress_operation *operation = new_operation(CRESS_MAIL_ENSURE, arg);
-    operation->done.publish = done;
-    operation->name = cress_strdup(queue);
-    operation->as_work_queue = true;
-    cress_operations_add(&broker->operations, operation, timeout_ms);
+    ask_for(broker, CRESS_ENSURE_WORK_QUEUE, queue, timeout_ms, done, arg);
+}
+
+void cress_broker_claim(struct cress_broker *broker, const char *name, int64_t timeout_ms,
+                        cress_publish_cb done, void *arg)
+{
+    ask_for(broker, CRESS_ENSURE_CLAIM, name, timeout_ms, done, arg);
+}
+
+void cress_broker_may_consume(struct cress_broker *broker, const char *name, int64_t timeout_ms,
+                              cress_publish_cb done, void *arg)
+{
+    ask_for(broker, CRESS_ENSURE_READABLE, name, timeout_ms, done, arg);
 }
 
 /* --- consuming --- */

@@ -198,6 +198,17 @@ void cress_broker_ensure_queue(struct cress_broker *broker, const char *name, in
 void cress_broker_declare(struct cress_broker *broker, const char *queue, int64_t timeout_ms,
                           cress_publish_cb done, void *arg);
 
+/* Makes `name` this process's own, until its connection ends: what only one may do at a time is
+ * claimed by a name that all agree on. CRESS_CONFLICT "resource_locked": another one has it. It is
+ * an exclusive queue, so the user must be allowed to configure it. */
+void cress_broker_claim(struct cress_broker *broker, const char *name, int64_t timeout_ms,
+                        cress_publish_cb done, void *arg);
+
+/* Whether the user may consume the AMQP queue `name`, without consuming anything: for `cress
+ * doctor`. CRESS_DENIED "access_refused", CRESS_NOT_FOUND. */
+void cress_broker_may_consume(struct cress_broker *broker, const char *name, int64_t timeout_ms,
+                              cress_publish_cb done, void *arg);
+
 /* Product and version of the server, "" before the first connection: for `cress doctor`. */
 void cress_broker_server(const struct cress_broker *broker, char *text, size_t size);
 

@@ -192,6 +192,20 @@ static enum cress_status declare_plain(struct cress_declarer *declarer, const ch
     return declare_queue(declarer, name, table, err);
 }
 
+/* One that is there is taken as it is: those of earlier versions have no limit in their arguments. */
+static enum cress_status declare_dead(struct cress_declarer *declarer, const char *name,
+                                      struct cress_error *err)
+{
+    const enum cress_status status = look_up(declarer, name, NULL, err);
+    if (status != CRESS_NOT_FOUND || declarer->connection->broken) {
+        return status;
+    }
+    amqp_table_entry_t arguments[] = {
+        quorum(), number_argument("x-delivery-limit", CRESS_DEAD_DELIVERY_LIMIT)};
+    const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
+    return declare_queue(declarer, name, table, err);
+}
+
 static enum cress_status declare_work(struct cress_declarer *declarer, const char *name,
                                       const char *dead, struct cress_error *err)
 {
@@ -306,7 +320,7 @@ static enum cress_status declare_family(struct cress_declarer *declarer,
     }
     const char *dead = family->names[NAME_DEAD];
     const char *name = dead;
-    enum cress_status status = declare_plain(declarer, dead, err);
+    enum cress_status status = declare_dead(declarer, dead, err);
     for (int i = 0; i < CRESS_PRIORITY_COUNT && !status; i++) {
         name = family->names[i];
         status = declare_work(declarer, name, dead, err);
@@ -401,6 +415,29 @@ enum cress_status cress_declarer_ensure(struct cress_declarer *declarer, const c
         return status;
     }
     return declare_plain(declarer, name, err);
+}
+
+enum cress_status cress_declarer_claim(struct cress_declarer *declarer, const char *name,
+                                       struct cress_error *err)
+{
+    amqp_queue_declare_t request = {.queue = amqp_cstring_bytes(name), .exclusive = 1};
+    return call(declarer, AMQP_QUEUE_DECLARE_METHOD, &request, AMQP_QUEUE_DECLARE_OK_METHOD, NULL,
+                err);
+}
+
+/* RabbitMQ looks at the permission first and at the arguments of the consumer last: one whose
+ * priority is no number is never made, and its refusal says whether another would be. */
+enum cress_status cress_declarer_readable(struct cress_declarer *declarer, const char *name,
+                                          struct cress_error *err)
+{
+    amqp_table_entry_t arguments[] = {text_argument("x-priority", "none")};
+    amqp_basic_consume_t request = {
+        .queue = amqp_cstring_bytes(name),
+        .arguments = {.num_entries = CRESS_COUNT(arguments), .entries = arguments},
+    };
+    const enum cress_status status = call(declarer, AMQP_BASIC_CONSUME_METHOD, &request,
+                                          AMQP_BASIC_CONSUME_OK_METHOD, NULL, err);
+    return status == CRESS_CONFLICT ? CRESS_OK : status;
 }
 
 enum cress_status cress_declarer_inspect(struct cress_declarer *declarer,

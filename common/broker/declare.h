@@ -66,6 +66,16 @@ void cress_declarer_forget_work_queue(struct cress_declarer *declarer, const cha
 CRESS_MUST_CHECK enum cress_status cress_declarer_ensure(struct cress_declarer *declarer,
                                                          const char *name, struct cress_error *err);
 
+/* Makes `name` an exclusive queue of this connection, which goes with it. CRESS_CONFLICT
+ * "resource_locked": another connection has it. */
+CRESS_MUST_CHECK enum cress_status cress_declarer_claim(struct cress_declarer *declarer,
+                                                        const char *name, struct cress_error *err);
+
+/* Whether the user may consume the AMQP queue `name`; nothing is consumed. CRESS_DENIED,
+ * CRESS_NOT_FOUND. */
+CRESS_MUST_CHECK enum cress_status
+cress_declarer_readable(struct cress_declarer *declarer, const char *name, struct cress_error *err);
+
 /* Fills in what is known about the queue stats->name. */
 CRESS_MUST_CHECK enum cress_status cress_declarer_inspect(struct cress_declarer *declarer,
                                                           struct cress_queue_stats *stats,

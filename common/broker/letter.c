@@ -189,25 +189,3 @@ void cress_letter_revive(const struct cress_letter *letter, int64_t now_ms,
         }
     }
 }
-
-void cress_letter_renew(const struct cress_letter *letter,
-                        struct cress_header headers[CRESS_LETTER_HEADER_MAX],
-                        char routing_key[CRESS_ROUTE_NAME_MAX], struct cress_message *message)
-{
-    const struct cress_message *original = letter->message;
-    const char *origin = text_header(original, "x-first-death-queue");
-    cress_route_dead_name(letter->queue, routing_key);
-    address(letter, routing_key, headers, message);
-    if (!cress_message_header(original, CRESS_LETTER_CODE)) {
-        add(headers, message,
-            (struct cress_header){.name = CRESS_LETTER_CODE, .text = letter->code});
-        add(headers, message,
-            (struct cress_header){.name = CRESS_LETTER_MESSAGE, .text = letter->text});
-    }
-    if (origin && !cress_message_header(original, CRESS_LETTER_QUEUE)) {
-        add(headers, message, (struct cress_header){.name = CRESS_LETTER_QUEUE, .text = origin});
-    }
-    for (size_t i = 0; i < original->header_count; i++) {
-        add(headers, message, original->headers[i]);
-    }
-}

@@ -59,10 +59,4 @@ void cress_letter_revive(const struct cress_letter *letter, int64_t now_ms,
                          struct cress_header headers[CRESS_LETTER_HEADER_MAX],
                          char routing_key[CRESS_ROUTE_NAME_MAX], struct cress_message *message);
 
-/* The letter as a fresh message for the dead letters, with the error in our own headers: RabbitMQ
- * counts the deliveries of a message, and from 4.0 on drops one that was looked at too often. */
-void cress_letter_renew(const struct cress_letter *letter,
-                        struct cress_header headers[CRESS_LETTER_HEADER_MAX],
-                        char routing_key[CRESS_ROUTE_NAME_MAX], struct cress_message *message);
-
 #endif

@@ -105,6 +105,22 @@ static void tell_state(struct cress_link *link, enum cress_broker_state state,
     cress_mailbox_post(&link->outbox, &link->answers);
 }
 
+static enum cress_status ensure(struct cress_declarer *declarer,
+                                const struct cress_operation *operation, struct cress_error *err)
+{
+    switch (operation->ensure) {
+    case CRESS_ENSURE_WORK_QUEUE:
+        return cress_declarer_work_queue(declarer, operation->name, err);
+    case CRESS_ENSURE_CLAIM:
+        return cress_declarer_claim(declarer, operation->name, err);
+    case CRESS_ENSURE_READABLE:
+        return cress_declarer_readable(declarer, operation->name, err);
+    case CRESS_ENSURE_QUEUE:
+        break;
+    }
+    return cress_declarer_ensure(declarer, operation->name, err);
+}
+
 void cress_link_ask(struct cress_link *link, struct cress_operation *operation)
 {
     if (!link->connection || link->connection->blocked) {
@@ -114,9 +130,7 @@ void cress_link_ask(struct cress_link *link, struct cress_operation *operation)
     struct cress_error err;
     enum cress_status status = CRESS_OK;
     if (operation->mail.kind == CRESS_MAIL_ENSURE) {
-        status = operation->as_work_queue
-                     ? cress_declarer_work_queue(&link->declarer, operation->name, &err)
-                     : cress_declarer_ensure(&link->declarer, operation->name, &err);
+        status = ensure(&link->declarer, operation, &err);
     }
     for (size_t i = 0; i < operation->stat_count && !status; i++) {
         status = cress_declarer_inspect(&link->declarer, &operation->stats[i], &err);

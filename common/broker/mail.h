@@ -39,6 +39,14 @@ struct cress_mail {
     enum cress_mail_kind kind;
 };
 
+/* What ENSURE is about. */
+enum cress_ensure {
+    CRESS_ENSURE_QUEUE,      /* a plain queue, which may exist in any form */
+    CRESS_ENSURE_WORK_QUEUE, /* with its priorities, arguments and dead letters */
+    CRESS_ENSURE_CLAIM,      /* a name that is ours alone */
+    CRESS_ENSURE_READABLE,   /* that the user may consume */
+};
+
 /* Something that is owed an answer: PUBLISH, INSPECT, ENSURE. */
 struct cress_operation {
     struct cress_mail mail;
@@ -65,8 +73,8 @@ struct cress_operation {
     bool returned;                       /* the broker has sent it back */
     bool redeclared;                     /* its queue was declared again because of that */
     char *name;                          /* ENSURE. Owned */
-    bool as_work_queue;              /* ENSURE: with its priorities, arguments and dead letters */
-    struct cress_queue_stats *stats; /* INSPECT; `stat_count` of them. Owned */
+    enum cress_ensure ensure;            /* ENSURE */
+    struct cress_queue_stats *stats;     /* INSPECT; `stat_count` of them. Owned */
     size_t stat_count;
 };
 

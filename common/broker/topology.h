@@ -7,6 +7,7 @@
 //                                      passed, the broker gives the message to cress.due
 //   due             cress.due          direct exchange, which routes by the message's first routing
 //                                      key, the work queue's name. Each work queue is bound to it
+//   claim           cress.dead.claim   exclusive queue of the one `cress dead` that looks at them
 //   undeliverable   cress.undeliverable  fanout exchange and quorum queue: what became due for a queue
 //                                      that is gone. Without it such messages would stay in their
 //                                      delay queue, and RabbitMQ would hold up all the others there
@@ -34,11 +35,16 @@ enum { CRESS_ROUTE_NAME_MAX = 256, CRESS_DELAY_NAME_MAX = 32 };
 
 #define CRESS_DUE_EXCHANGE  "cress.due"
 #define CRESS_UNDELIVERABLE "cress.undeliverable"
+#define CRESS_DEAD_CLAIM    "cress.dead.claim"
 
 /* Deliveries after which the broker itself dead-letters a message: a net below the worker's own
  * count of crashes, and high, because RabbitMQ before 4.0 counts tidy hand-backs too. Part of the
  * queue's arguments: never change it. */
 enum { CRESS_DELIVERY_LIMIT = 50 };
+
+/* The same for dead letters: looking at them delivers them, and RabbitMQ 4 drops what was delivered 20
+ * times unless the queue says otherwise. */
+enum { CRESS_DEAD_DELIVERY_LIMIT = 1000000000 };
 
 /* How long RabbitMQ lets a delivery stay unacknowledged, unless it is configured otherwise. */
 #define CRESS_CONSUMER_TIMEOUT_MS ((int64_t)30 * 60 * 1000)

@@ -77,7 +77,7 @@ complete -c cress -n '__fish_seen_subcommand_from dead' -l newer -x -d 'only tho
 complete -c cress -n '__fish_seen_subcommand_from dead' -l limit -x -d 'list: the first N; 0: all (default: 100)'
 complete -c cress -n '__fish_seen_subcommand_from dead' -l rate -x -d 'requeue: at most N a second (default: as fast as RabbitMQ takes them)'
 complete -c cress -n '__fish_seen_subcommand_from dead' -l dry-run -d 'requeue, purge: only say what would be done'
-complete -c cress -n '__fish_seen_subcommand_from dead' -l yes -d 'purge: do not ask'
+complete -c cress -n '__fish_seen_subcommand_from dead' -l yes -d 'purge, requeue of everything: do not ask'
 complete -c cress -n '__fish_seen_subcommand_from dead' -f -a 'list show groups requeue purge export'
 complete -c cress -n '__fish_seen_subcommand_from worker' -l exec -x -d 'run this command for each job: payload on stdin, result on stdout'
 complete -c cress -n '__fish_seen_subcommand_from worker' -l stream -x -d 'give jobs to this long-lived program, one JSON line each'

@@ -14,6 +14,7 @@ struct cress_dead_verb {
     const char *flags;   /* its own among the options of `dead`, separated by blanks */
     bool needs_id;       /* and takes just one */
     bool is_destructive; /* asks on a terminal, needs --yes elsewhere */
+    bool revives;        /* likewise, unless a choice was made */
     void (*begin)(struct cress_dead *dead); /* NULL: nothing */
     /* A letter that is meant; it calls cress_dead_done() for it. */
     void (*letter)(struct cress_dead *dead, struct cress_dead_item *item);

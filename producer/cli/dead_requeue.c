@@ -290,7 +290,8 @@ static void release_requeue(struct cress_dead *dead)
 
 const struct cress_dead_verb cress_dead_requeue = {
     .name = "requeue",
-    .flags = "rate dry-run",
+    .flags = "rate dry-run yes",
+    .revives = true,
     .begin = begin_requeue,
     .letter = requeue_letter,
     .tick = begin_due,

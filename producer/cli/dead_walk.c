@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "producer/cli/server_version.h"
 #include "producer/queues.h"
 
 #include <inttypes.h>
@@ -12,10 +13,12 @@
 #include <string.h>
 
 enum {
-    WINDOW = 256,
-    /* Half of the 20 deliveries after which RabbitMQ drops a message. */
-    DELIVERIES_MAX = 10,
+    WINDOW = 512,
     TICK_MS = 50,
+    CLAIM_AGAIN_MS = 200,
+    /* RabbitMQ from 4.0 on drops a message whose count of deliveries would become 21. */
+    LOOKS_MANY = 10,
+    LOOKS_MAX = 20,
     /* Silence after which the queue is asked whether there are any more, and after which no is
      * believed: RabbitMQ answers 0 when it cannot tell within a quarter of a second. */
     SILENCE_MS = 500,
@@ -42,16 +45,39 @@ struct cress_dead_walk {
     int64_t left;     /* since more was asked for */
     int64_t heard_ms; /* when the last letter came */
     bool seems_empty; /* since then, all answers have said so */
+    int64_t began_ms; /* when it was first tried to claim the letters */
+    bool is_waiting;  /* for another walk */
+    int64_t looks;    /* earlier ones at the letter that was looked at most */
     bool asking, stopping, ended;
     struct cress_error why; /* of stopping; CRESS_OK: all is well */
 };
 
 /* --- the end --- */
 
+bool cress_dead_looks_endanger(const char *server, int64_t looks)
+{
+    return !cress_server_is_before(server, 4, 0) && looks >= LOOKS_MANY && looks <= LOOKS_MAX;
+}
+
+static void warn_of_looks(struct cress_dead_walk *walk)
+{
+    char server[128];
+    cress_broker_server(walk->cli->broker, server, sizeof server);
+    if (cress_dead_looks_endanger(server, walk->looks)) {
+        cress_output_say(&walk->cli->output,
+                         "cress: a letter was looked at %" PRId64
+                         " times, and %s drops one at its 21st delivery from a queue without a "
+                         "limit of its own: rabbitmqctl set_policy --apply-to queues cress-dead "
+                         "'\\.dead$' '{\"delivery-limit\":%d}'",
+                         walk->looks + 1, server, CRESS_DEAD_DELIVERY_LIMIT);
+    }
+}
+
 static void flushed_cb(void *arg)
 {
     struct cress_dead_walk *walk = arg;
     if (!cress_cli_over(walk->cli)) {
+        warn_of_looks(walk);
         walk->visitor.on_end(walk->why.status ? &walk->why : NULL, walk->visitor.arg);
     }
 }
@@ -103,57 +129,29 @@ static void release_letter(struct cress_dead_item *item)
     proceed(walk);
 }
 
-/* The queue's own share of the window is used up by letters that stay unsettled. */
-static void ask_for_more(struct cress_dead_walk *walk)
+/* As many as its prefetch stay unsettled: a consumer is replaced only once nothing is on its way to it,
+ * for RabbitMQ 3.10 returns what is, and writes each of those messages anew. */
+static void count_left(struct cress_dead_walk *walk)
 {
     if (walk->at >= walk->queue_count || cress_cli_over(walk->cli)) {
         return;
     }
     const struct dead_queue *queue = &walk->queues[walk->at];
-    if (++walk->left >= WINDOW / 2 && queue->received < queue->expected) {
+    if (++walk->left >= WINDOW && queue->received < queue->expected) {
         walk->left = 0;
         cress_broker_more(walk->cli->broker, queue->dead_name);
     }
-}
-
-static void leave_letter(struct cress_dead_item *item)
-{
-    cress_delivery_leave(item->delivery);
-    ask_for_more(item->walk);
-    release_letter(item);
-}
-
-static void renewed_cb(const struct cress_error *err, void *arg)
-{
-    struct cress_dead_item *item = arg;
-    if (err) {
-        leave_letter(item); /* the old one is still there */
-        return;
-    }
-    cress_delivery_settle(item->walk->cli->broker, item->delivery, CRESS_ACK);
-    release_letter(item);
-}
-
-static void renew(struct cress_dead_item *item)
-{
-    struct cress_header headers[CRESS_LETTER_HEADER_MAX];
-    struct cress_message message;
-    char routing_key[CRESS_ROUTE_NAME_MAX];
-    cress_letter_renew(&item->letter, headers, routing_key, &message);
-    cress_broker_publish(item->walk->cli->broker, &message, CRESS_CLI_CONFIRM_MS, renewed_cb, item);
 }
 
 void cress_dead_done(struct cress_dead_item *item, bool removed)
 {
     if (removed) {
         cress_delivery_settle(item->walk->cli->broker, item->delivery, CRESS_ACK);
-        release_letter(item);
-    } else if (item->delivery->delivery_count >= DELIVERIES_MAX &&
-               !cress_cli_over(item->walk->cli)) {
-        renew(item);
     } else {
-        leave_letter(item);
+        cress_delivery_leave(item->delivery);
+        count_left(item->walk);
     }
+    release_letter(item);
 }
 
 static void visit(struct cress_dead_walk *walk, struct dead_queue *queue,
@@ -167,6 +165,9 @@ static void visit(struct cress_dead_walk *walk, struct dead_queue *queue,
     queue->received++;
     walk->received++;
     walk->in_hand++;
+    if (delivery->delivery_count > walk->looks) {
+        walk->looks = delivery->delivery_count;
+    }
     walk->visitor.on_letter(item, walk->visitor.arg);
 }
 
@@ -329,6 +330,67 @@ static void walk_inspected_cb(const struct cress_queue_stats *stats, size_t coun
     begin_walk(walk);
 }
 
+static void look_for_letters(struct cress_dead_walk *walk)
+{
+    struct cress_cli *cli = walk->cli;
+    if (walk->wanted) {
+        char dead_name[CRESS_ROUTE_NAME_MAX];
+        cress_route_dead_name(walk->wanted, dead_name);
+        const char *const names[] = {dead_name, NULL};
+        cress_broker_inspect(cli->broker, names, cli->connect_timeout_ms, walk_inspected_cb, walk);
+    } else {
+        cress_queues_survey(cress_cli_door(cli, cli->connect_timeout_ms), walk_surveyed_cb, walk);
+    }
+}
+
+/* --- one walk at a time: each would see what the other has not in hand --- */
+
+static void claim(void *arg);
+
+static void wait_for_other_walk(struct cress_dead_walk *walk)
+{
+    struct cress_cli *cli = walk->cli;
+    char text[CRESS_TIME_TEXT_MAX];
+    struct cress_error busy;
+    if (cress_clock_mono_ms() - walk->began_ms >= cli->connect_timeout_ms) {
+        cress_error_set(&busy, CRESS_UNAVAILABLE, "letters_in_use",
+                        "another `cress dead` has had the dead letters in hand for %s: try again "
+                        "when it has ended, or wait longer with --connect-timeout",
+                        cress_duration_format(cli->connect_timeout_ms, text));
+        cress_cli_fail(cli, &busy);
+        return;
+    }
+    if (!walk->is_waiting) {
+        walk->is_waiting = true;
+        cress_output_say(&cli->output, "cress: another `cress dead` has the letters in hand; "
+                                       "waiting for its end");
+    }
+    cress_cli_after(cli, CLAIM_AGAIN_MS, claim, walk);
+}
+
+/* Who may not make queues goes on without the claim: it only keeps walks from halving each other. */
+static void claimed_cb(const struct cress_error *err, void *arg)
+{
+    struct cress_dead_walk *walk = arg;
+    if (walk->stopping || cress_cli_over(walk->cli)) {
+        return;
+    }
+    if (err && err->status == CRESS_CONFLICT) {
+        wait_for_other_walk(walk);
+    } else if (!err || err->status == CRESS_DENIED || !cress_cli_failed(walk->cli, err)) {
+        look_for_letters(walk);
+    }
+}
+
+static void claim(void *arg)
+{
+    struct cress_dead_walk *walk = arg;
+    if (!walk->stopping) {
+        cress_broker_claim(walk->cli->broker, CRESS_DEAD_CLAIM, walk->cli->connect_timeout_ms,
+                           claimed_cb, walk);
+    }
+}
+
 struct cress_dead_walk *cress_dead_walk_start(struct cress_cli *cli, const char *queue,
                                               const struct cress_dead_visitor *visitor)
 {
@@ -336,14 +398,8 @@ struct cress_dead_walk *cress_dead_walk_start(struct cress_cli *cli, const char 
     walk->cli = cli;
     walk->visitor = *visitor;
     walk->wanted = queue;
-    if (queue) {
-        char dead_name[CRESS_ROUTE_NAME_MAX];
-        cress_route_dead_name(queue, dead_name);
-        const char *const names[] = {dead_name, NULL};
-        cress_broker_inspect(cli->broker, names, cli->connect_timeout_ms, walk_inspected_cb, walk);
-    } else {
-        cress_queues_survey(cress_cli_door(cli, cli->connect_timeout_ms), walk_surveyed_cb, walk);
-    }
+    walk->began_ms = cress_clock_mono_ms();
+    claim(walk);
     return walk;
 }
 

@@ -9,9 +9,13 @@
 // for each letter that stays unsettled. The walk ends after as many letters as there were at its
 // beginning: what is buried meanwhile, or was sent to the end of its queue, is not visited.
 //
-// RabbitMQ counts how often it has delivered a message, and from 4.0 on drops one that it has
-// delivered 20 times. So a letter that was looked at often is replaced by a fresh copy: published,
-// confirmed, and only then removed.
+// RabbitMQ counts how often it has delivered a message, and from 4.0 on drops one at its 21st delivery
+// unless the queue has a limit of its own. Ours have; for those that earlier versions made, the user is
+// told in time. A look never publishes: a copy and the removal of its original cannot be one step, so
+// letters would multiply or be lost by being looked at.
+//
+// Two walks at once would see a part each of what is there. So a walk begins by claiming a name that
+// all agree on, which RabbitMQ frees with its connection; it waits for another one, not for ever.
 //
 // When the connection is lost everything unsettled comes again; the walk then ends with an error.
 #ifndef CRESS_CLI_DEAD_WALK_H
@@ -52,5 +56,8 @@ void cress_dead_done(struct cress_dead_item *item, bool removed);
 void cress_dead_walk_stop(struct cress_dead_walk *walk, const struct cress_error *why);
 
 void cress_dead_walk_free(struct cress_dead_walk *walk);
+
+/* Whether a letter that was looked at `looks` times is in danger on this server. Pure. */
+bool cress_dead_looks_endanger(const char *server, int64_t looks);
 
 #endif

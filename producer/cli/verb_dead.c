@@ -77,25 +77,40 @@ static enum cress_status check_ids(const struct cress_cli *cli, const struct cre
     return CRESS_OK;
 }
 
+/* What is asked about: all that is destroyed, and to run again everything that ever failed. */
+static bool wants_confirmation(const struct cress_cli *cli, const struct cress_dead_verb *verb)
+{
+    static const char *const choices[] = {"queue", "task", "error", "group", "older", "newer"};
+    bool chosen = cli->args.operand_count > 1;
+    for (size_t i = 0; i < CRESS_COUNT(choices); i++) {
+        chosen = chosen || cress_args_has(&cli->args, choices[i]);
+    }
+    return (verb->is_destructive || (verb->revives && !chosen)) &&
+           !cress_args_has(&cli->args, "yes") && !cress_args_has(&cli->args, "dry-run");
+}
+
 static enum cress_status confirm_dead(const struct cress_cli *cli,
                                       const struct cress_dead_verb *verb, struct cress_error *err)
 {
     char answer[8] = "";
-    if (!verb->is_destructive || cress_args_has(&cli->args, "yes") ||
-        cress_args_has(&cli->args, "dry-run")) {
+    if (!wants_confirmation(cli, verb)) {
         return CRESS_OK;
     }
     if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-        return cress_error_set(err, CRESS_USAGE, "unconfirmed",
-                               "dead %s deletes for good: give --yes (or --dry-run to see what it "
-                               "would delete)",
-                               verb->name);
+        return cress_error_set(
+            err, CRESS_USAGE, "unconfirmed",
+            "dead %s %s: give --yes (or --dry-run to see what it would %s)", verb->name,
+            verb->is_destructive ? "deletes for good"
+                                 : "without a choice runs all dead letters again",
+            verb->is_destructive ? "delete" : "run");
     }
     const char *queue = cress_args_text(&cli->args, "queue");
-    fprintf(stderr, "Delete these dead letters of %s%s for good? Type yes: ",
+    fprintf(stderr, "%s %s%s%s? Type yes: ", verb->is_destructive ? "Delete" : "Run again",
+            verb->is_destructive ? "these dead letters of " : "all dead letters of ",
             queue ? "queue " : "all queues", queue ? queue : "");
     if (!fgets(answer, sizeof answer, stdin) || strcmp(answer, "yes\n") != 0) {
-        return cress_error_set(err, CRESS_CANCELLED, NULL, "nothing was deleted");
+        return cress_error_set(err, CRESS_CANCELLED, NULL, "nothing was %s",
+                               verb->is_destructive ? "deleted" : "requeued");
     }
     return CRESS_OK;
 }
@@ -156,6 +171,23 @@ static void dead_tick_cb(void *arg)
     }
 }
 
+/* Letters that were named, by id or by group, and are not there. */
+static bool is_letter_missing(const struct cress_dead *dead, struct cress_error *err)
+{
+    if (dead->matched > 0 || (dead->filter.id_count == 0 && !dead->filter.fingerprint)) {
+        return false;
+    }
+    if (dead->filter.id_count > 0) {
+        cress_error_set(err, CRESS_NOT_FOUND, "unknown_letter",
+                        "no dead letter %s: see cress dead list", dead->filter.ids[0]);
+    } else {
+        cress_error_set(err, CRESS_NOT_FOUND, "unknown_group",
+                        "no dead letter of group %s: see cress dead groups",
+                        dead->filter.fingerprint);
+    }
+    return true;
+}
+
 static void end_cb(const struct cress_error *err, void *arg)
 {
     struct cress_dead *dead = arg;
@@ -166,9 +198,7 @@ static void end_cb(const struct cress_error *err, void *arg)
         cress_cli_fail(cli, err);
     } else if (err) {
         cress_cli_end(cli, cli->exit_code);
-    } else if (dead->filter.id_count > 0 && dead->matched == 0) {
-        cress_error_set(&missing, CRESS_NOT_FOUND, "unknown_letter",
-                        "no dead letter %s: see cress dead list", dead->filter.ids[0]);
+    } else if (is_letter_missing(dead, &missing)) {
         cress_cli_fail(cli, &missing);
     } else {
         cress_cli_end(cli, code);
@@ -245,7 +275,7 @@ static const struct cress_flag flags[] = {
      .max = 1000000,
      .help = "requeue: at most N a second (default: as fast as RabbitMQ takes them)"},
     {.name = "dry-run", .help = "requeue, purge: only say what would be done"},
-    {.name = "yes", .help = "purge: do not ask"},
+    {.name = "yes", .help = "purge, requeue of everything: do not ask"},
     {.name = NULL},
 };
 
@@ -266,15 +296,18 @@ const struct cress_verb cress_verb_dead = {
         "requeue  runs the jobs again, with all their attempts. A job that has succeeded meanwhile "
         "is\n"
         "         not run: its letter is removed. One that runs or waits is left. Prints the ids.\n"
-        "         Interrupted or repeated, it loses nothing\n"
+        "         Interrupted or repeated, it loses nothing. Asks when nothing was chosen, or "
+        "needs "
+        "--yes\n"
         "purge    deletes; records of jobs stay failed. Asks on a terminal, else needs --yes\n"
         "export   one JSON document a line, with the payload; deletes nothing\n"
         "\n"
         "A letter without a message_id is named by its content: letter-<hash>. While they are "
         "looked\n"
-        "at, letters do not count as waiting in their queue. --older and --newer pass over "
-        "letters\n"
-        "that do not say when they died. Exit code 3: no letter of that id or queue.\n",
+        "at, letters do not count as waiting in their queue, and another `cress dead` waits for "
+        "its\n"
+        "turn, --connect-timeout at most. --older and --newer pass over letters that do not say\n"
+        "when they died. Exit code 3: no letter of that id, group or queue.\n",
     .examples =
         "  cress dead groups\n"
         "  cress dead list --task page.render --newer 1h\n"

@@ -11,6 +11,7 @@
 #include "common/object/object.h"
 #include "producer/cli/cli.h"
 #include "producer/cli/repair.h"
+#include "producer/cli/server_version.h"
 #include "producer/schedules.h"
 
 #include <inttypes.h>
@@ -182,11 +183,7 @@ static void judge_check(struct doctor *doctor, enum check check, enum verdict ve
 /* Dead letters that are passed on at least once, and TTLs in quorum queues, came with 3.10. */
 static bool is_too_old(const char *server)
 {
-    const char *digits = server + strcspn(server, "0123456789");
-    char *end;
-    const long major = strtol(digits, &end, 10);
-    const long minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
-    return *digits && (major < 3 || (major == 3 && minor < 10));
+    return cress_server_is_before(server, 3, 10);
 }
 
 static void on_undeliverable(const struct cress_queue_stats *stats, size_t count,

@@ -117,18 +117,56 @@ class LookTest(DeadTest):
         self.assertEqual(len(self.dead("list", "--limit", "0").splitlines()), 5)
         self.assertEqual(self.said, "")
 
-    def test_letters_survive_being_looked_at(self):
-        """RabbitMQ 4 drops a message at its 21st delivery: a copy takes its place before that."""
+    def test_looking_changes_nothing(self):
+        """However often, from wherever in the queue a look ends, and in more than one round of deliveries."""
         self.queues_without_worker()
-        self.bury("job-1")
-        counts = []
-        for _ in range(12):
-            letter = json.loads(self.dead("export"))
-            counts.append(letter["headers"].get("x-delivery-count", 0))
-            self.wait_ready(self.queue + ".dead", 1)
-        self.assertLess(max(counts), 12)
-        self.assertLess(counts[-1], max(counts), counts)
-        self.assertEqual(letter["error"], {"code": "boom", "message": "no luck"})
+        jobs = ["job-%d" % n for n in range(700)]
+        self.bury(*jobs)
+        for n in range(12):
+            self.assertEqual([group["count"] for group in self.dead_json("groups")], [len(jobs)])
+            self.dead("show", jobs[n * 37])
+            self.wait_ready(self.queue + ".dead", len(jobs))
+        letters = [json.loads(line) for line in self.dead("export").splitlines()]
+        self.assertEqual(sorted(letter["id"] for letter in letters), sorted(jobs))
+        # each look was one delivery: a letter that was renewed would have begun to count anew
+        self.assertGreaterEqual(min(letter["headers"]["x-delivery-count"] for letter in letters), 12)
+
+    def test_letters_may_be_looked_at_for_ever(self):
+        """RabbitMQ 4 drops what was delivered 20 times from a queue without a limit of its own."""
+        self.queues_without_worker()
+        channel = self.client.connection.channel()
+        channel.queue_declare(self.queue + ".dead", durable=True, arguments={
+            "x-queue-type": "quorum", "x-delivery-limit": 1000000000})  # refused when it has another
+
+    def test_what_an_earlier_version_declared_is_taken_as_it_is(self):
+        channel = self.client.connection.channel()
+        channel.queue_declare(self.queue + ".dead", durable=True, arguments={"x-queue-type": "quorum"})
+        self.worker_of_queue()
+        job = self.enqueue("cress.fail", '{"permanent": true}')
+        self.wait_state(job, "failed")
+        wait_for(lambda: [letter["id"] for letter in self.dead_json("list")] == [job], "the letter")
+
+    def test_a_second_look_waits_for_the_first(self):
+        self.queues_without_worker()
+        self.bury(*["job-%d" % n for n in range(20)])
+        first = self.start("cress", "dead", "requeue", "--queue", self.queue, "--rate", "10")
+        self.wait_ready(self.queue, 1, at_least=True)
+        second = self.start("cress", "dead", "groups", "--queue", self.queue, "--json")
+        second.wait_log("another `cress dead`")
+        done = run("cress", "dead", "groups", "--queue", self.queue, "--connect-timeout", "300ms")
+        self.assertEqual((done.returncode, done.stdout), (69, ""))
+        self.assertIn("try again", done.stderr)
+        self.assertEqual((first.wait(), second.wait()), (0, 0))
+        self.assertEqual(json.loads(second.out()), [])
+
+    def test_two_looks_at_once_see_everything(self):
+        self.queues_without_worker()
+        self.bury(*["job-%d" % n for n in range(500)])
+        looks = [self.start("cress", "dead", "groups", "--queue", self.queue, "--json", "--connect-timeout", "60s")
+                 for _ in range(4)]
+        for look in looks:
+            self.assertEqual(look.wait(), 0)
+            self.assertEqual([group["count"] for group in json.loads(look.out())], [500])
 
     def test_what_is_not_there(self):
         self.queues_without_worker()
@@ -239,6 +277,17 @@ class RequeueTest(DeadTest):
         self.wait_state(job, "failed")
         self.assertEqual(redis.command("HMGET", "cress:batch:" + batch, "done", "failed"), ["1", "1"])
 
+    def test_a_group_that_is_not_there(self):
+        self.queues_without_worker()
+        self.bury("job-1")
+        for verb in ("requeue", "list", "export"):
+            self.dead(verb, "--group", "0123456789abcdef", code=3)
+            self.assertIn("no dead letter of group 0123456789abcdef", self.said)
+        self.dead("purge", "--yes", "--group", "0123456789abcdef", code=3)
+        [group] = self.dead_json("groups")
+        self.dead("requeue", "--group", group["fingerprint"])
+        self.wait_ready(self.queue, 1)
+
     def test_rate(self):
         self.queues_without_worker()
         self.bury(*["job-%d" % n for n in range(11)])
@@ -289,6 +338,21 @@ class PurgeTest(DeadTest):
         code = process.wait(DEADLINE)
         os.close(main)
         return code
+
+    def test_to_requeue_everything_asks_as_well(self):
+        self.queues_without_worker()
+        self.bury("job-1")
+        done = run("cress", "dead", "requeue")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("--yes", done.stderr)
+        main, side = pty.openpty()
+        process = subprocess.Popen([CRESS, "dead", "requeue"], stdin=side, stdout=side, stderr=side,
+                                   cwd=tempfile.gettempdir())
+        os.close(side)
+        os.write(main, b"no\n")
+        self.assertEqual(process.wait(DEADLINE), 6)
+        os.close(main)
+        self.wait_ready(self.queue + ".dead", 1)
 
     def test_it_asks(self):
         self.queues_without_worker()

@@ -126,30 +126,6 @@ static void test_a_revived_letter_begins_anew(void **state)
     assert_int_equal(cress_message_header(&message, "expires_ms")->number, 100);
 }
 
-static void test_a_renewed_letter_says_the_same(void **state)
-{
-    (void)state;
-    static const struct cress_header brokers[] = {TEXT("x-first-death-reason", "delivery_limit"),
-                                                  TEXT("x-first-death-queue", "mail.low")};
-    const struct cress_message given_up = {.type = "send", .headers = brokers, .header_count = 2};
-    const struct cress_message *const both[] = {&job, &given_up};
-    for (size_t i = 0; i < CRESS_COUNT(both); i++) {
-        struct cress_letter letter, again;
-        struct cress_header headers[CRESS_LETTER_HEADER_MAX];
-        struct cress_message message;
-        char key[CRESS_ROUTE_NAME_MAX];
-        cress_letter_read(both[i], "mail", &letter);
-        cress_letter_renew(&letter, headers, key, &message);
-        assert_string_equal(message.routing_key, "mail.dead");
-        cress_letter_read(&message, "mail", &again);
-        assert_string_equal(again.id, letter.id);
-        assert_string_equal(again.code, letter.code);
-        assert_string_equal(again.text, letter.text);
-        assert_int_equal(again.priority, letter.priority);
-        assert_int_equal(again.died_ms, letter.died_ms);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,7 +133,6 @@ int main(void)
         cmocka_unit_test(test_anything_is_a_letter),
         cmocka_unit_test(test_filters),
         cmocka_unit_test(test_a_revived_letter_begins_anew),
-        cmocka_unit_test(test_a_renewed_letter_says_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
