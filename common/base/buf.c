@@ -129,6 +129,22 @@ static const char *json_escape(unsigned char c, char room[8])
     }
 }
 
+/* The same for a character that is not ASCII, and its length. */
+static const char *json_escape_wide(const char *text, size_t size, char room[8], size_t *length)
+{
+    unsigned code;
+    *length = cress_text_utf8_length(text, size);
+    if (*length == 0) {
+        *length = 1;
+        return "\xEF\xBF\xBD";
+    }
+    if (cress_text_hostile_length(text, size, &code) == 0) {
+        return NULL;
+    }
+    snprintf(room, 8, "\\u%04x", code);
+    return room;
+}
+
 bool cress_buf_add_json(struct cress_buf *buf, const char *text, size_t size)
 {
     const size_t start = buf->size;
@@ -142,11 +158,7 @@ bool cress_buf_add_json(struct cress_buf *buf, const char *text, size_t size)
         if (c < 0x80) {
             instead = json_escape(c, room);
         } else {
-            length = cress_text_utf8_length(text + i, size - i);
-            if (length == 0) {
-                length = 1;
-                instead = "\xEF\xBF\xBD";
-            }
+            instead = json_escape_wide(text + i, size - i, room, &length);
         }
         if (instead) {
             ok = cress_buf_add(buf, text + plain, i - plain) && cress_buf_add_text(buf, instead);
@@ -162,6 +174,27 @@ bool cress_buf_add_json(struct cress_buf *buf, const char *text, size_t size)
         }
     }
     return ok;
+}
+
+bool cress_buf_add_harmless(struct cress_buf *buf, const char *text, size_t size, const char *keep)
+{
+    size_t plain = 0; /* where the run of harmless characters began */
+    bool ok = true;
+    for (size_t i = 0; ok && i < size;) {
+        unsigned code;
+        const size_t length = cress_text_utf8_length(text + i, size - i);
+        const bool is_kept = text[i] != '\0' && strchr(keep, text[i]);
+        const bool is_hostile =
+            !is_kept && cress_text_hostile_length(text + i, size - i, &code) > 0;
+        const size_t step = length > 0 ? length : 1;
+        if (is_hostile || length == 0) {
+            ok = cress_buf_add(buf, text + plain, i - plain) &&
+                 cress_buf_add_char(buf, is_hostile ? ' ' : '?');
+            plain = i + step;
+        }
+        i += step;
+    }
+    return ok && cress_buf_add(buf, text + plain, size - plain);
 }
 
 bool cress_buf_add_member(struct cress_buf *buf, const char *name, const char *text)

@@ -39,9 +39,13 @@ bool cress_buf_add_char(struct cress_buf *buf, char c);
 bool cress_buf_printf(struct cress_buf *buf, const char *format, ...) CRESS_PRINTF(2, 3);
 bool cress_buf_vprintf(struct cress_buf *buf, const char *format, va_list args) CRESS_PRINTF(2, 0);
 
-/* Appends `text` as a JSON string with quotes (RFC 8259, section 7). Invalid UTF-8 becomes
- * U+FFFD. */
+/* Appends `text` as a JSON string with quotes (RFC 8259, section 7). Invalid UTF-8 becomes U+FFFD;
+ * what is hostile (cress_text_hostile_length()) is escaped, so that the JSON can be shown. */
 bool cress_buf_add_json(struct cress_buf *buf, const char *text, size_t size);
+
+/* Appends `text` for people: what is hostile (cress_text_hostile_length()) becomes a blank, what is
+ * not UTF-8 a question mark. The ASCII characters in `keep` are left alone, such as "\n\t". */
+bool cress_buf_add_harmless(struct cress_buf *buf, const char *text, size_t size, const char *keep);
 
 /* Appends `name`, which is all that comes before the value, such as ,"id": with the comma and the
  * colon, and `text` as a JSON string, or null. */

@@ -9,6 +9,7 @@
 #include "common/base/text.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 /* --- the check --- */
@@ -576,34 +577,43 @@ bool cress_json_int(struct cress_json value, int64_t *number)
 
 /* --- lines --- */
 
-/* The escape of a character at which some readers of lines stop; NULL when it is none. CR and LF
- * are never within a string: there the check refuses them. */
-static const char *line_escape(const char *at, const char *end, size_t *length)
+/* Whether a character that is hostile to eyes also ends a line for some readers. */
+static bool ends_a_line(unsigned code)
 {
-    const size_t left = (size_t)(end - at);
-    *length = 1;
-    if (*at == '\n' || *at == '\r') {
-        return " ";
-    }
-    if (left >= 2 && memcmp(at, "\xC2\x85", 2) == 0) {
-        *length = 2;
-        return "\\u0085";
-    }
-    if (left >= 3 && memcmp(at, "\xE2\x80", 2) == 0) {
-        *length = 3;
-        return at[2] == '\xA8' ? "\\u2028" : at[2] == '\xA9' ? "\\u2029" : NULL;
-    }
-    return NULL;
+    return code == 0x85 || code == 0x2028 || code == 0x2029;
 }
 
-bool cress_json_add_line(struct cress_buf *out, struct cress_json value)
+/* What stands for the character at `at`; NULL when it stays. CR and LF are never within a string:
+ * there the check refuses them. */
+static const char *line_escape(const char *at, const char *end, bool for_eyes, char room[8],
+                               size_t *length)
+{
+    unsigned code = 0;
+    *length = 1;
+    if ((unsigned char)*at >= ' ' && (unsigned char)*at < 0x7F) {
+        return NULL;
+    }
+    const size_t hostile = cress_text_hostile_length(at, (size_t)(end - at), &code);
+    if (code == '\n' || code == '\r' || code == '\t') {
+        return code == '\t' ? NULL : " ";
+    }
+    if (hostile == 0 || (!for_eyes && !ends_a_line(code))) {
+        return NULL;
+    }
+    *length = hostile;
+    snprintf(room, 8, "\\u%04x", code);
+    return room;
+}
+
+static bool add_line(struct cress_buf *out, struct cress_json value, bool for_eyes)
 {
     const char *end = value.text + value.size;
     const char *plain = value.text; /* where what stays as it is began */
     bool fits = true;
     for (const char *at = plain; fits && at < end;) {
+        char room[8];
         size_t length;
-        const char *instead = line_escape(at, end, &length);
+        const char *instead = line_escape(at, end, for_eyes, room, &length);
         if (instead) {
             fits =
                 cress_buf_add(out, plain, (size_t)(at - plain)) && cress_buf_add_text(out, instead);
@@ -612,4 +622,14 @@ bool cress_json_add_line(struct cress_buf *out, struct cress_json value)
         at += length;
     }
     return fits && cress_buf_add(out, plain, (size_t)(end - plain));
+}
+
+bool cress_json_add_line(struct cress_buf *out, struct cress_json value)
+{
+    return add_line(out, value, false);
+}
+
+bool cress_json_add_visible(struct cress_buf *out, struct cress_json value)
+{
+    return add_line(out, value, true);
 }

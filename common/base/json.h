@@ -97,4 +97,7 @@ bool cress_json_int(struct cress_json value, int64_t *number);
  * U+2028, U+2029) are escaped. All else stays as it is, byte for byte. False when it does not fit. */
 bool cress_json_add_line(struct cress_buf *out, struct cress_json value);
 
+/* The same for eyes: all that is hostile (cress_text_hostile_length()) is escaped. */
+bool cress_json_add_visible(struct cress_buf *out, struct cress_json value);
+
 #endif

@@ -96,6 +96,35 @@ bool cress_text_is_utf8(const char *text, size_t size)
     return true;
 }
 
+static bool is_hostile(unsigned code)
+{
+    return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x061C || code == 0x200E ||
+           code == 0x200F || (code >= 0x2028 && code <= 0x202E) ||
+           (code >= 0x2066 && code <= 0x2069);
+}
+
+size_t cress_text_hostile_length(const char *text, size_t size, unsigned *code)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    const size_t length = cress_text_utf8_length(text, size);
+    unsigned number = 0;
+    if (length == 0 || length > 3) { /* none has four bytes */
+        return 0;
+    }
+    if (length == 1) {
+        number = s[0];
+    } else if (length == 2) {
+        number = (s[0] & 0x1Fu) << 6 | (s[1] & 0x3Fu);
+    } else {
+        number = (s[0] & 0x0Fu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu);
+    }
+    if (!is_hostile(number)) {
+        return 0;
+    }
+    *code = number;
+    return length;
+}
+
 char **cress_text_split(const char *text)
 {
     size_t count = 0;

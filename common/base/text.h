@@ -6,6 +6,7 @@
 #include "common/base/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Reads the whole of `text` as a decimal integer: no blanks, no rest. False when it is not one. */
@@ -20,6 +21,12 @@ bool cress_text_starts_with(const char *text, const char *prefix);
  * short. */
 size_t cress_text_utf8_length(const char *text, size_t size);
 bool cress_text_is_utf8(const char *text, size_t size);
+
+/* The length of the character that `text` begins with if it can play tricks on a terminal or on the
+ * eye of a reader: control characters (C0, DEL, C1), the ends of lines U+2028 and U+2029, and what
+ * turns the direction of writing (Unicode Standard Annex 9: U+061C, U+200E, U+200F, U+202A to
+ * U+202E, U+2066 to U+2069). `*code` is then its number. 0: harmless, or no character at all. */
+size_t cress_text_hostile_length(const char *text, size_t size, unsigned *code);
 
 /* Splits "a, b,c" at commas, trims blanks and drops empty parts. The array ends with NULL; free it
  * with cress_text_list_free(). */

@@ -79,10 +79,20 @@ static size_t host_end(const char *text)
     return 0;
 }
 
+/* The character at `text`, or a question mark for a byte that is not UTF-8; returns its length. */
+static size_t put_character(struct mask *mask, const char *text, size_t left)
+{
+    const size_t size = cress_text_utf8_length(text, left);
+    put(mask, size ? text : "?", size ? size : 1);
+    return size ? size : 1;
+}
+
 static size_t put_url(struct mask *mask, const char *text, size_t host)
 {
     const size_t rest = strcspn(text + host, " \t\r\n\"'`<>(),;");
-    put(mask, text, host);
+    for (size_t i = 0; i < host;) {
+        i += put_character(mask, text + i, host - i);
+    }
     if (rest > 1) {
         put(mask, "/*", 2);
     }
@@ -147,9 +157,7 @@ static size_t put_other(struct mask *mask, const char *text)
 {
     const size_t left = strlen(text);
     if (!is_blank(*text)) {
-        const size_t size = cress_text_utf8_length(text, left);
-        put(mask, size ? text : "?", size ? size : 1);
-        return size ? size : 1;
+        return put_character(mask, text, left);
     }
     size_t blanks = 1;
     while (is_blank(text[blanks])) {

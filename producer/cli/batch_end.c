@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { PART = 500 };
 
@@ -21,7 +22,8 @@ static void on_cancelled_part(const char *const *results, size_t count,
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        puts(results[i]);
+        cress_output_json(&cli->output, results[i], strlen(results[i]), true);
+        putchar('\n');
     }
     run->offset += (int64_t)count;
     if (!cress_cli_flush(cli)) {

@@ -4,9 +4,9 @@
 #include "common/base/mem.h"
 #include "common/job/fingerprint.h"
 #include "producer/cli/dead.h"
+#include "producer/cli/dead_letter.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,27 +85,36 @@ static void count_letter(struct cress_dead *dead, struct cress_dead_item *item)
     cress_dead_done(item, false);
 }
 
-static json_t *time_json(int64_t ms)
+static void add_time(struct cress_buf *json, const char *member, int64_t ms)
 {
     char text[CRESS_TIME_TEXT_MAX];
-    return ms ? json_string(cress_time_format(ms, text)) : json_null();
+    cress_buf_add_member(json, member, ms ? cress_time_format(ms, text) : NULL);
+}
+
+/* Written piece by piece: what foreign clients call a task, or an error, need not be UTF-8. */
+static void add_group_json(struct cress_buf *json, const struct group *group)
+{
+    cress_buf_add_member(json, "{\"fingerprint\":", group->fingerprint);
+    cress_buf_printf(json, ",\"count\":%" PRId64, group->count);
+    cress_buf_add_member(json, ",\"task\":", group->task);
+    cress_buf_add_member(json, ",\"code\":", group->code);
+    cress_buf_add_member(json, ",\"message\":", group->mask);
+    add_time(json, ",\"first_died_at\":", group->first_ms);
+    add_time(json, ",\"last_died_at\":", group->last_ms);
+    cress_buf_add_member(json, ",\"example\":", group->example);
+    cress_buf_add_char(json, '}');
 }
 
 static void print_groups_json(const struct groups *groups)
 {
-    json_t *json = json_array();
+    putchar('[');
     for (size_t i = 0; i < groups->count; i++) {
-        const struct group *group = groups->list[i];
-        json_array_append_new(
-            json, json_pack("{s:s, s:I, s:s?, s:s, s:s, s:o, s:o, s:s}", "fingerprint",
-                            group->fingerprint, "count", (json_int_t)group->count, "task",
-                            group->task, "code", group->code, "message", group->mask,
-                            "first_died_at", time_json(group->first_ms), "last_died_at",
-                            time_json(group->last_ms), "example", group->example));
+        struct cress_buf json = cress_buf_make(CRESS_DEAD_JSON_MAX);
+        add_group_json(&json, groups->list[i]);
+        printf("%s%s", i > 0 ? "," : "", cress_buf_text(&json));
+        cress_buf_free(&json);
     }
-    json_dumpf(json, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(json);
+    puts("]");
 }
 
 static void print_groups_table(const struct cress_dead *dead, const struct groups *groups)

@@ -18,7 +18,7 @@ static bool print_letter_json(struct cress_dead *dead, const struct cress_letter
 {
     struct cress_buf json = cress_buf_make(CRESS_DEAD_JSON_MAX);
     cress_dead_write_json(letter, whole, &json);
-    fputs(cress_buf_text(&json), stdout);
+    cress_output_json(&dead->cli->output, cress_buf_text(&json), json.size, true);
     fputs(after, stdout);
     cress_buf_free(&json);
     if (!ferror(stdout)) {
@@ -127,12 +127,18 @@ const struct cress_dead_verb cress_dead_list = {
 
 /* --- show --- */
 
-static void print_line(const char *name, const char *value)
+static void print_text(const char *name, const char *value, size_t size)
 {
     struct cress_buf text = cress_buf_make(CRESS_DEAD_JSON_MAX);
-    cress_text_sanitise(value ? value : "-", &text);
+    cress_buf_add_harmless(&text, value, size, "");
     printf("%-12s %s\n", name, cress_buf_text(&text));
     cress_buf_free(&text);
+}
+
+static void print_line(const char *name, const char *value)
+{
+    const char *shown = value ? value : "-";
+    print_text(name, shown, strlen(shown));
 }
 
 static void print_headers(const struct cress_message *message)
@@ -165,10 +171,8 @@ static void print_whole(const struct cress_letter *letter)
     print_line("error", letter->text);
     print_line("batch", letter->message->correlation_id);
     print_headers(letter->message);
-    char *body = cress_strndup(letter->message->body_size ? letter->message->body : "",
-                               letter->message->body_size);
-    print_line("payload", body);
-    free(body);
+    print_text("payload", letter->message->body_size ? letter->message->body : "",
+               letter->message->body_size);
 }
 
 static void show_letter(struct cress_dead *dead, struct cress_dead_item *item)

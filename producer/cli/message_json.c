@@ -2,11 +2,11 @@
 // AMQP messages as JSON; see message_json.h.
 #include "producer/cli/message_json.h"
 
+#include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <limits.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -44,21 +44,6 @@ void cress_message_add_headers(struct cress_buf *json, const struct cress_messag
     cress_buf_add_char(json, '}');
 }
 
-/* As it came, unless it has line ends. */
-static void add_payload(struct cress_buf *json, const struct cress_message *message,
-                        const json_t *payload)
-{
-    cress_buf_add_text(json, ",\"payload\":");
-    if (!memchr(message->body, '\n', message->body_size) &&
-        !memchr(message->body, '\r', message->body_size)) {
-        cress_buf_add(json, message->body, message->body_size);
-        return;
-    }
-    char *text = json_dumps(payload, JSON_COMPACT | JSON_ENCODE_ANY);
-    cress_buf_add_text(json, text);
-    free(text);
-}
-
 static void add_base64(struct cress_buf *json, const struct cress_message *message)
 {
     unsigned char *text = cress_alloc(4 * (message->body_size / 3 + 1) + 1);
@@ -73,14 +58,14 @@ void cress_message_add_body(struct cress_buf *json, const struct cress_message *
         cress_buf_add_text(json, ",\"body\":\"\"");
         return;
     }
-    json_t *payload = json_loadb(message->body, message->body_size, JSON_DECODE_ANY, NULL);
-    if (payload) {
-        add_payload(json, message, payload);
+    struct cress_json payload;
+    if (cress_json_find_fault(message->body, message->body_size, &payload, NULL)) {
+        cress_buf_add_text(json, ",\"payload\":");
+        cress_json_add_line(json, payload);
     } else if (cress_text_is_utf8(message->body, message->body_size)) {
         cress_buf_add_text(json, ",\"body\":");
         cress_buf_add_json(json, message->body, message->body_size);
     } else {
         add_base64(json, message);
     }
-    json_decref(payload);
 }

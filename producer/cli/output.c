@@ -2,6 +2,7 @@
 // Tables, colours, errors and the progress bar; see output.h.
 #include "producer/cli/output.h"
 
+#include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
 
@@ -25,8 +26,10 @@ enum {
     COLUMNS_MAX = 16,
     CELL_MAX_BYTES = 1 << 20,
     LINE_MAX_BYTES = 1024,
+    SAID_MAX_BYTES = 64 * 1024,
     DEFAULT_WIDTH = 80,
-    GAP = 2
+    GAP = 2,
+    ESCAPED_FACTOR = 6 /* DEL as \u007f */
 };
 
 /* --- streams --- */
@@ -64,21 +67,23 @@ void cress_output_init(struct cress_output *output, const char *when)
 
 void cress_output_say(struct cress_output *output, const char *format, ...)
 {
-    cress_output_progress_end(output);
+    struct cress_buf text = cress_buf_make(SAID_MAX_BYTES), line = cress_buf_make(SAID_MAX_BYTES);
     va_list args;
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    cress_buf_vprintf(&text, format, args);
     va_end(args);
-    fputc('\n', stderr);
+    cress_buf_add_harmless(&line, cress_buf_text(&text), text.size, "\n\t");
+    cress_output_progress_end(output);
+    fprintf(stderr, "%s\n", cress_buf_text(&line));
+    cress_buf_free(&line);
+    cress_buf_free(&text);
 }
 
 void cress_output_error(struct cress_output *output, const struct cress_error *err)
 {
-    struct cress_buf text = cress_buf_make(CRESS_ERROR_MESSAGE_MAX);
-    cress_text_sanitise(err->message, &text);
-    cress_output_say(output, "%scress:%s %s", output->err_colour ? RED : "",
-                     output->err_colour ? PLAIN : "", cress_buf_text(&text));
-    cress_buf_free(&text);
+    cress_output_progress_end(output);
+    fprintf(stderr, "%scress:%s ", output->err_colour ? RED : "", output->err_colour ? PLAIN : "");
+    cress_output_say(output, "%s", err->message);
 }
 
 static size_t terminal_width(int fd)
@@ -116,7 +121,7 @@ void cress_output_progress(struct cress_output *output, int64_t done, int64_t to
         }
         cress_buf_printf(&line, "] %3d%%  ", (int)(100 * done / total));
     }
-    cress_buf_add_text(&line, text);
+    cress_buf_add_harmless(&line, text, strlen(text), "");
     /* A line that wraps would not be erased by the next one. */
     const char *all = cress_buf_text(&line);
     const size_t width = terminal_width(STDERR_FILENO) - 1;
@@ -135,22 +140,22 @@ void cress_output_progress_end(struct cress_output *output)
 
 /* --- text --- */
 
-void cress_text_sanitise(const char *text, struct cress_buf *out)
+void cress_output_json(const struct cress_output *output, const char *json, size_t size,
+                       bool as_line)
 {
-    while (*text) {
-        const unsigned char c = (unsigned char)*text;
-        const size_t size = cress_text_utf8_length(text, strnlen(text, 4));
-        /* C1 control characters are U+0080 to U+009F: C2 80 to C2 9F. */
-        const bool is_c1 = size == 2 && c == 0xC2 && (unsigned char)text[1] < 0xA0;
-        if (c < ' ' || c == 0x7F || is_c1) {
-            cress_buf_add_char(out, ' ');
-        } else if (size == 0) {
-            cress_buf_add_char(out, '?');
-        } else {
-            cress_buf_add(out, text, size);
-        }
-        text += size ? size : 1;
+    const struct cress_json value = {.text = json, .size = size};
+    if (!output->out_is_terminal && !as_line) {
+        fwrite(json, 1, size, stdout);
+        return;
     }
+    struct cress_buf line = cress_buf_make(size * ESCAPED_FACTOR);
+    if (output->out_is_terminal) {
+        cress_json_add_visible(&line, value);
+    } else {
+        cress_json_add_line(&line, value);
+    }
+    fwrite(cress_buf_text(&line), 1, line.size, stdout);
+    cress_buf_free(&line);
 }
 
 const char *cress_span_format(int64_t ms, char text[CRESS_SPAN_TEXT_MAX])
@@ -233,7 +238,8 @@ void cress_table_add(struct cress_table *table, const char *const *cells)
                                        sizeof *table->cells);
     for (size_t i = 0; i < table->column_count; i++) {
         struct cress_buf cell = cress_buf_make(CELL_MAX_BYTES);
-        cress_text_sanitise(cells[i] && *cells[i] ? cells[i] : "-", &cell);
+        const char *text = cells[i] && *cells[i] ? cells[i] : "-";
+        cress_buf_add_harmless(&cell, text, strlen(text), "");
         table->cells[from + i] = cress_buf_take(&cell);
         const size_t width = width_of(table->cells[from + i]);
         table->widths[i] = width > table->widths[i] ? width : table->widths[i];

@@ -25,7 +25,7 @@ struct cress_output {
 /* `when` is --color: "always", "never", or NULL or "auto". */
 void cress_output_init(struct cress_output *output, const char *when);
 
-/* A line to stderr, in place of the progress bar. */
+/* A line to stderr, in place of the progress bar; what is hostile in it is not printed. */
 void cress_output_say(struct cress_output *output, const char *format, ...) CRESS_PRINTF(2, 3);
 void cress_output_error(struct cress_output *output, const struct cress_error *err);
 
@@ -51,8 +51,11 @@ void cress_table_add(struct cress_table *table, const char *const *cells);
  * terminal. */
 size_t cress_table_print(struct cress_table *table, const struct cress_output *output);
 
-/* Appends `text` without control characters: each becomes a blank. */
-void cress_text_sanitise(const char *text, struct cress_buf *out);
+/* Prints JSON text to stdout: as it is, byte for byte, or, on a terminal, on one line with what is
+ * hostile in its strings escaped. With `as_line` the output is for programs that read lines, and is
+ * on one line in any case (cress_json_add_line()). No line end follows. */
+void cress_output_json(const struct cress_output *output, const char *json, size_t size,
+                       bool as_line);
 
 /* "412ms", "3.2s", "5m04s", "2h30m", "3d04h": how long, for people. */
 enum { CRESS_SPAN_TEXT_MAX = 24 };

@@ -25,15 +25,16 @@ enum cress_status cress_records_check_ids(struct cress_cli *cli, struct cress_er
     return CRESS_OK;
 }
 
-void cress_record_print_json(const struct cress_record *record)
+void cress_record_print_json(const struct cress_cli *cli, const struct cress_record *record)
 {
     struct cress_buf json = cress_buf_make(JSON_MAX_BYTES);
     cress_record_write_json(record, &json);
-    fputs(cress_buf_text(&json), stdout);
+    cress_output_json(&cli->output, cress_buf_text(&json), json.size, true);
     cress_buf_free(&json);
 }
 
-static size_t print_records_json(struct cress_record *const *records, size_t count, bool as_array)
+static size_t print_records_json(const struct cress_cli *cli, struct cress_record *const *records,
+                                 size_t count, bool as_array)
 {
     bool first = true;
     if (as_array) {
@@ -42,7 +43,7 @@ static size_t print_records_json(struct cress_record *const *records, size_t cou
     for (size_t i = 0; i < count; i++) {
         if (records[i]) {
             fputs(first ? "" : ",\n", stdout);
-            cress_record_print_json(records[i]);
+            cress_record_print_json(cli, records[i]);
             first = false;
         }
     }
@@ -112,7 +113,7 @@ size_t cress_records_print(struct cress_cli *cli, struct cress_record *const *re
                                            "attempt",  "max",    "created", "started",
                                            "finished", "detail", NULL};
     if (cress_cli_json(cli)) {
-        return print_records_json(records, count, as_array);
+        return print_records_json(cli, records, count, as_array);
     }
     const bool for_people = cli->output.out_is_terminal;
     struct cress_table *table = cress_table_new(for_people ? people : programs);

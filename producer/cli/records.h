@@ -13,7 +13,7 @@ CRESS_MUST_CHECK enum cress_status cress_records_check_ids(struct cress_cli *cli
                                                            struct cress_error *err);
 
 /* As JSON on one line, without its end. */
-void cress_record_print_json(const struct cress_record *record);
+void cress_record_print_json(const struct cress_cli *cli, const struct cress_record *record);
 
 /* As `--json` or the terminal asks; with --json one record alone when `as_array` is false. NULL
  * records are left out. Returns the number of lines of a table. */

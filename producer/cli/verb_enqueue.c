@@ -195,10 +195,12 @@ static void on_enqueued_changed(const struct cress_record *record, void *arg)
     }
     cress_output_progress_end(&cli->output);
     if (cress_cli_json(cli)) {
-        cress_record_print_json(record);
+        cress_record_print_json(cli, record);
         putchar('\n');
     } else if (record->state == CRESS_STATE_SUCCEEDED) {
-        puts(record->result ? record->result : "null");
+        const char *result = record->result ? record->result : "null";
+        cress_output_json(&cli->output, result, strlen(result), false);
+        putchar('\n');
     }
     if (record->state != CRESS_STATE_SUCCEEDED) {
         cress_record_explain(cli, record);
@@ -245,7 +247,7 @@ static void on_enqueued(const struct cress_record *record, const struct cress_er
         cress_record_explain(cli, record);
     }
     if (cress_cli_json(cli)) {
-        cress_record_print_json(record);
+        cress_record_print_json(cli, record);
         putchar('\n');
     } else {
         puts(record->id);

@@ -6,6 +6,7 @@
 #include "producer/cli/records.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { JSON_MAX_BYTES = 64 << 10 };
 
@@ -21,7 +22,7 @@ static void on_job_explained(const struct cress_explanation *explanation,
         cress_explain_write_json(explanation, &text);
         puts(cress_buf_text(&text));
     } else {
-        cress_text_sanitise(explanation->text, &text);
+        cress_buf_add_harmless(&text, explanation->text, strlen(explanation->text), "");
         printf("%s is %s: %s\n", explanation->record->id,
                cress_state_word(explanation->record->state), cress_buf_text(&text));
     }

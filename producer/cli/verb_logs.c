@@ -31,12 +31,14 @@ static void read_logged_record(void *arg);
 /* On a terminal a job must not move the cursor or ring the bell. */
 static void print_text(const struct reading *reading, const char *text, size_t size)
 {
-    const bool is_terminal = reading->cli->output.out_is_terminal;
-    for (size_t i = 0; i < size; i++) {
-        const unsigned char c = (unsigned char)text[i];
-        const bool is_harmless = c >= ' ' ? c != 0x7f : c == '\n' || c == '\t';
-        putchar(!is_terminal || is_harmless ? c : ' ');
+    if (!reading->cli->output.out_is_terminal) {
+        fwrite(text, 1, size, stdout);
+        return;
     }
+    struct cress_buf shown = cress_buf_make(size);
+    cress_buf_add_harmless(&shown, text, size, "\n\t");
+    fwrite(cress_buf_text(&shown), 1, shown.size, stdout);
+    cress_buf_free(&shown);
 }
 
 static void print_log_json(const struct reading *reading, const char *text, size_t size)

@@ -313,7 +313,7 @@ static void on_prerender_submitted(const struct cress_record *record, const stru
         return;
     }
     if (cress_cli_json(cli)) {
-        cress_record_print_json(record);
+        cress_record_print_json(cli, record);
         putchar('\n');
     } else {
         puts(record->id);

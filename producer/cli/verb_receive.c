@@ -25,7 +25,7 @@ struct receiving {
 
 /* --- printing --- */
 
-static void print_received_json(const struct cress_delivery *delivery)
+static void print_received_json(const struct cress_cli *cli, const struct cress_delivery *delivery)
 {
     const struct cress_message *message = delivery->message;
     struct cress_buf json = cress_buf_make(JSON_MAX_BYTES);
@@ -45,15 +45,23 @@ static void print_received_json(const struct cress_delivery *delivery)
     }
     cress_message_add_headers(&json, message);
     cress_buf_add_char(&json, '}');
-    puts(cress_buf_text(&json));
+    cress_output_json(&cli->output, cress_buf_text(&json), json.size, true);
+    putchar('\n');
     cress_buf_free(&json);
 }
 
 /* A body that ends its last line itself gets no second end. */
-static void print_body(const struct cress_message *message)
+static void print_body(const struct cress_cli *cli, const struct cress_message *message)
 {
     const char *body = message->body;
-    fwrite(body, 1, message->body_size, stdout);
+    struct cress_buf shown = cress_buf_make(message->body_size);
+    if (cli->output.out_is_terminal) {
+        cress_buf_add_harmless(&shown, body, message->body_size, "\n\t");
+    } else {
+        cress_buf_add(&shown, body, message->body_size);
+    }
+    fwrite(cress_buf_text(&shown), 1, shown.size, stdout);
+    cress_buf_free(&shown);
     if (message->body_size == 0 || body[message->body_size - 1] != '\n') {
         putchar('\n');
     }
@@ -123,9 +131,9 @@ static enum cress_settlement receive(struct receiving *receiving,
         return CRESS_REQUEUE;
     }
     if (cress_cli_json(cli)) {
-        print_received_json(delivery);
+        print_received_json(cli, delivery);
     } else {
-        print_body(delivery->message);
+        print_body(cli, delivery->message);
     }
     if (!cress_cli_flush(cli)) {
         return CRESS_REQUEUE;

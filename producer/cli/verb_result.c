@@ -4,6 +4,7 @@
 #include "producer/cli/records.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void on_result_record(const struct cress_record *record, const struct cress_error *err,
                              void *arg)
@@ -26,7 +27,9 @@ static void on_result_record(const struct cress_record *record, const struct cre
         cress_record_explain(cli, record);
         cress_cli_end(cli, cress_record_exit_code(record));
     } else {
-        puts(record->result ? record->result : "null");
+        const char *result = record->result ? record->result : "null";
+        cress_output_json(&cli->output, result, strlen(result), false);
+        putchar('\n');
         cress_cli_end(cli, 0);
     }
 }

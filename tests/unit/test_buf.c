@@ -65,6 +65,9 @@ static void test_json_strings(void **state)
         {"\xC3\xA4\xE2\x82\xAC\xF0\x9F\x8C\xB1", "\"\xC3\xA4\xE2\x82\xAC\xF0\x9F\x8C\xB1\""},
         {"a\xFFz", "\"a\xEF\xBF\xBDz\""},
         {"\xED\xA0\x80", "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\""}, /* a lone surrogate */
+        /* shown on a terminal, these would do something */
+        {"\xC2\x9B[31m\xE2\x80\xAE", "\"\\u009b[31m\\u202e\""},
+        {"\xE2\x80\xA8\xE2\x80\xA6", "\"\\u2028\xE2\x80\xA6\""},
         {"cut\xE2\x82", "\"cut\xEF\xBF\xBD\xEF\xBF\xBD\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -76,6 +79,21 @@ static void test_json_strings(void **state)
         json_decref(parsed);
         cress_buf_free(&buf);
     }
+}
+
+static void test_harmless_text(void **state)
+{
+    (void)state;
+    static const char text[] = "a\n\tb\033[1m\xC2\x9B\xE2\x80\xAE\xFF\0\xC3\xA9";
+    struct cress_buf buf = cress_buf_make(100);
+    assert_true(cress_buf_add_harmless(&buf, text, sizeof text - 1, ""));
+    assert_string_equal(buf.data, "a  b [1m  ? \xC3\xA9");
+    cress_buf_clear(&buf);
+    assert_true(cress_buf_add_harmless(&buf, text, sizeof text - 1, "\n"));
+    assert_string_equal(buf.data, "a\n b [1m  ? \xC3\xA9");
+    cress_buf_free(&buf);
+    assert_true(cress_buf_add_harmless(&buf, "", 0, ""));
+    cress_buf_free(&buf);
 }
 
 static void test_drop_keeps_the_rest(void **state)
@@ -101,6 +119,7 @@ int main(void)
         cmocka_unit_test(test_take_hands_the_memory_over),
         cmocka_unit_test(test_drop_keeps_the_rest),
         cmocka_unit_test(test_json_strings),
+        cmocka_unit_test(test_harmless_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

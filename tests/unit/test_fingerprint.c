@@ -25,6 +25,7 @@ static void test_masks(void **state)
         {"an open \"quote", "an open \"quote"},
         {"GET https://example.com/a/b?c=7 answered 503", "GET https://example.com/* answered #"},
         {"GET http://10.0.0.1:80 failed", "GET http://10.0.0.1:80 failed"},
+        {"GET http://a\xFF\xC3/b", "GET http://a?\?/*"},
         {"put s3://bucket/key/1.html, again", "put s3://bucket/*, again"},
         {"  many \t blanks \n", "many blanks"},
         {"gr\303\266\303\237e 7", "gr\303\266\303\237e #"},

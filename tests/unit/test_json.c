@@ -372,6 +372,11 @@ static void test_one_line(void **state)
         assert_string_equal(cress_buf_text(&out), cases[i][1]);
         cress_buf_free(&out);
     }
+    struct cress_buf eyes = cress_buf_make(100);
+    static const char tricks[] = "[\n\"\xC2\x9B[31m\x7F \xE2\x80\xAE \xC3\xA9\"]";
+    assert_true(cress_json_add_visible(&eyes, json(tricks)));
+    assert_string_equal(cress_buf_text(&eyes), "[ \"\\u009b[31m\\u007f \\u202e \xC3\xA9\"]");
+    cress_buf_free(&eyes);
     struct cress_buf small = cress_buf_make(2);
     assert_false(cress_json_add_line(&small, json("[1\n]")));
     cress_buf_free(&small);

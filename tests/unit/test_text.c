@@ -96,10 +96,51 @@ static void test_utf8(void **state)
     }
 }
 
+static void test_what_is_hostile(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t length;
+        unsigned code;
+    } cases[] = {
+        {"\033[31m", 1, 0x1B},
+        {"\n", 1, '\n'},
+        {"\x7F", 1, 0x7F},
+        {"\xC2\x80", 2, 0x80},
+        {"\xC2\x9B", 2, 0x9B},
+        {"\xC2\x9F", 2, 0x9F},
+        {"\xD8\x9C", 2, 0x61C},
+        {"\xE2\x80\x8E", 3, 0x200E},
+        {"\xE2\x80\xA8", 3, 0x2028},
+        {"\xE2\x80\xAE", 3, 0x202E},
+        {"\xE2\x81\xA6", 3, 0x2066},
+        {"\xE2\x81\xA9", 3, 0x2069},
+        {" ", 0, 7},
+        {"~", 0, 7},
+        {"\xC2\xA0", 0, 7},
+        {"\xC3\xA9", 0, 7},
+        {"\xE2\x80\xA6", 0, 7},
+        {"\xE2\x81\xAA", 0, 7},
+        {"\xE2\x80\x8D", 0, 7},
+        {"\xF0\x9F\x98\x80", 0, 7},
+        {"\xC2", 0, 7},
+        {"\x9B", 0, 7},
+        {"", 0, 7},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        unsigned code = 7;
+        assert_int_equal(cress_text_hostile_length(cases[i].text, strlen(cases[i].text), &code),
+                         cases[i].length);
+        assert_int_equal(code, cases[i].code);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_integers_are_read_strictly),
+        cmocka_unit_test(test_what_is_hostile),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_split_trims_and_drops_empty_parts),
         cmocka_unit_test(test_closest_word),
