@@ -126,10 +126,12 @@ void cress_attempt_enqueue(struct cress_attempt *attempt)
 
 void cress_attempt_leave_place(struct cress_attempt *attempt)
 {
-    if (attempt->has_place) {
-        attempt->has_place = false;
-        attempt->worker->running--;
-        cress_pump_want(&attempt->worker->pump);
+    struct cress_worker *worker = attempt->worker;
+    if (attempt->has_place || attempt->is_starting) {
+        worker->running -= attempt->has_place;
+        worker->starting -= attempt->is_starting;
+        attempt->has_place = attempt->is_starting = false;
+        cress_pump_want(&worker->pump);
     }
 }
 

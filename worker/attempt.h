@@ -47,6 +47,8 @@ struct cress_attempt {
     struct cress_id_node by_id; /* in worker->ids */
     struct cress_list held;   /* further deliveries of the same job: they wait for this one's end */
     bool has_place;           /* counts in worker->running */
+    bool is_starting;         /* counts in worker->starting */
+    int64_t begun_us;         /* its run, by the monotonic clock */
     struct cress_start start; /* how it was recorded as running */
     bool recorded;            /* the store has confirmed that */
     bool had_begun;           /* elsewhere, before: it does not expire any more */
@@ -76,6 +78,7 @@ struct cress_attempt {
     enum cress_settlement settlement;
     struct cress_pass pass;
     void (*after_follow_up)(struct cress_attempt *attempt);
+    void (*after_step_back)(struct cress_attempt *attempt);
 
     uv_timer_t timer; /* for whatever it waits for */
     bool timer_made;

@@ -7,7 +7,15 @@
 #include "common/broker/topology.h"
 #include "worker/lease.h"
 #include "worker/settle.h"
+#include "worker/step_back.h"
 #include "worker/suspect.h"
+
+enum {
+    /* So many in a row: the next one does so, too. */
+    ENDED_AT_ONCE_SURE = 64,
+    /* Beyond this a worker that dies leaves more to clean up than a larger batch would win. */
+    STARTING_MAX = 1000,
+};
 
 /* --- the handler --- */
 
@@ -58,6 +66,41 @@ static enum cress_status prepare(struct cress_attempt *attempt, struct cress_err
     return find_task(attempt->worker->tasks, run, err);
 }
 
+/* One that was recorded without a place gets one now, if there is one. */
+static bool take_place(struct cress_attempt *attempt)
+{
+    struct cress_worker *worker = attempt->worker;
+    if (attempt->has_place) {
+        return true;
+    }
+    cress_attempt_leave_place(attempt);
+    if (worker->running >= worker->config->worker_concurrency) {
+        return false;
+    }
+    attempt->has_place = true;
+    worker->running++;
+    return true;
+}
+
+static void start_handler(struct cress_attempt *attempt)
+{
+    struct cress_worker *worker = attempt->worker;
+    attempt->phase = CRESS_ATTEMPT_RUNNING;
+    attempt->begun_us = (int64_t)(uv_hrtime() / 1000);
+    worker->last_begun_ms = attempt->begun_us / 1000;
+    attempt->run.handler->start(&attempt->run);
+    /* most small jobs have ended by now and need no timer; none is freed before the loop's next
+     * turn */
+    if (attempt->phase != CRESS_ATTEMPT_RUNNING) {
+        worker->ended_at_once++;
+        return;
+    }
+    worker->ended_at_once = 0;
+    if (attempt->run.handler->stop) {
+        cress_attempt_wait(attempt, attempt->run.job.timeout_ms, time_out_step);
+    }
+}
+
 static void run_handler(struct cress_attempt *attempt)
 {
     struct cress_error err;
@@ -69,17 +112,15 @@ static void run_handler(struct cress_attempt *attempt)
         cress_settle_hand_back(attempt); /* those that ran were stopped a moment ago */
         return;
     }
+    if (!take_place(attempt)) {
+        cress_step_back(attempt, cress_attempt_enqueue);
+        return;
+    }
     if (prepare(attempt, &err) != CRESS_OK) {
         cress_settle_fail(attempt, &err);
         return;
     }
-    attempt->phase = CRESS_ATTEMPT_RUNNING;
-    attempt->run.handler->start(&attempt->run);
-    /* most small jobs have ended by now and need no timer; none is freed before the loop's next
-     * turn */
-    if (attempt->phase == CRESS_ATTEMPT_RUNNING && attempt->run.handler->stop) {
-        cress_attempt_wait(attempt, attempt->run.job.timeout_ms, time_out_step);
-    }
+    start_handler(attempt);
 }
 
 /* --- what it waited for --- */
@@ -210,11 +251,29 @@ static void record_running(struct cress_attempt *attempt)
                                     attempt);
 }
 
+/* Jobs that end within their start need a place for an instant, but the store's answer for as long as
+ * it takes: places would be busy with waiting. When all jobs have been like that lately, more are
+ * recorded than there are places. Should the next one be different after all, it takes a place as
+ * long as there is one, and the rest step back. */
+static bool ends_at_once(const struct cress_worker *worker)
+{
+    return worker->ended_at_once >= ENDED_AT_ONCE_SURE;
+}
+
+bool cress_begin_has_room(const struct cress_worker *worker)
+{
+    return worker->running < worker->config->worker_concurrency &&
+           (!ends_at_once(worker) || worker->starting < STARTING_MAX);
+}
+
 void cress_begin(struct cress_attempt *attempt)
 {
-    attempt->has_place = true;
+    struct cress_worker *worker = attempt->worker;
+    attempt->is_starting = ends_at_once(worker);
+    attempt->has_place = !attempt->is_starting;
+    worker->starting += attempt->is_starting;
+    worker->running += attempt->has_place;
     attempt->is_limited = false;
-    attempt->worker->running++;
     attempt->phase = CRESS_ATTEMPT_STARTING;
     /* made once: the store knows a repeated call, whose answer was lost, by its time */
     attempt->start = (struct cress_start){

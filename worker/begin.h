@@ -9,6 +9,9 @@
 
 #include "worker/attempt.h"
 
+/* Whether another attempt may begin now. */
+bool cress_begin_has_room(const struct cress_worker *worker);
+
 /* Gives the attempt a place and records it as running; then its handler starts. */
 void cress_begin(struct cress_attempt *attempt);
 

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PASS_ON_US = 1000 }; /* what is only passed on is fetched ahead like a short job */
+
 /* --- accepting --- */
 
 static int64_t due_in_ms(const struct cress_attempt *attempt)
@@ -48,6 +50,7 @@ static void delay(struct cress_attempt *attempt)
     if (due_in_ms(attempt) < CRESS_DELAY_MIN_MS) {
         cress_attempt_wait(attempt, due_in_ms(attempt), due_step);
     } else {
+        cress_pace_add(&attempt->queue->pace, PASS_ON_US, attempt->delivery->message->body_size);
         cress_pass_on_later(attempt, cress_settle_fail);
     }
 }
@@ -148,8 +151,7 @@ static void take_turn(struct cress_attempt *attempt)
 static void start_next(struct cress_worker *worker)
 {
     struct cress_list *node;
-    while (worker->running < worker->config->worker_concurrency &&
-           (node = cress_lanes_take(&worker->lanes))) {
+    while (cress_begin_has_room(worker) && (node = cress_lanes_take(&worker->lanes))) {
         take_turn(CRESS_CONTAINER(node, struct cress_attempt, node));
     }
 }

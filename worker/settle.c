@@ -511,6 +511,8 @@ static void run_done(struct cress_run *run, struct cress_outcome *outcome)
     assert(attempt->phase == CRESS_ATTEMPT_RUNNING);
     attempt->phase = CRESS_ATTEMPT_SETTLING;
     cress_attempt_stop_waiting(attempt);
+    cress_pace_add(&attempt->queue->pace, (int64_t)(uv_hrtime() / 1000) - attempt->begun_us,
+                   attempt->delivery->message->body_size);
     flush_notes(attempt);
     settle_outcome(attempt, outcome);
     cress_attempt_leave_place(attempt);

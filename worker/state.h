@@ -7,15 +7,17 @@
 //
 //   worker      start, stop, connections; calls the rest on the loop's events and on its beat
 //   control, presence, reload       what is heard from outside, and said
+//   fetch, share       how much is taken from the broker, and what others can have of it
 //   dispatch    deliveries -> lanes -> a free place; stopping, cancelling
 //   begin       record running -> what it waited for -> handler
 //   suspect     those that may kill workers: one at a time
+//   step_back   recorded as running, and to wait after all
 //   settle      the outcome: store, dead letter, next attempt, batch, reply, ack
 //   lease       deliveries that are held for long
 //   pass_on     published, confirmed, then let go: the next delay, the next attempt, back
 //   attempt     one delivery in hand: its fields, its timer, its tries
 //   state       this
-//   pump, lanes, effects, codec, outgoing, retry, notes, job_log, after    what these are made of
+//   pump, lanes, pace, effects, codec, outgoing, retry, notes, job_log, after   what these are made of
 //
 // What lies below never calls what lies above. It changes the state and wants a turn of the pump;
 // dispatch's turn then looks at everything that may follow, once for all that happened: whose turn
@@ -32,6 +34,7 @@
 #include "worker/effects.h"
 #include "worker/handler/tasks.h"
 #include "worker/lanes.h"
+#include "worker/pace.h"
 #include "worker/pump.h"
 
 #include <stdint.h>
@@ -50,6 +53,9 @@ struct cress_worker_queue {
     int64_t unacked;          /* deliveries in hand */
     bool was_consumed;        /* the broker has begun to deliver from it */
     bool paused;
+    bool withdrawn; /* others have free places, and none is here: see share.h */
+    struct cress_pace pace;
+    int window; /* deliveries of a priority that the broker sends ahead; 0: as configured */
     uint64_t epochs[CRESS_PRIORITY_COUNT]; /* of the newest delivery: each has a channel */
 };
 
@@ -74,6 +80,10 @@ struct cress_worker {
     struct cress_ids ids;     /* of those that have begun */
     size_t in_hand;           /* all attempts, wherever they are */
     int64_t running;          /* attempts that occupy a place */
+    int64_t starting;         /* that are recorded as running before they have one; see begin.h */
+    unsigned ended_at_once;   /* so many runs in a row ended before their start had returned */
+    uint64_t adapted_ms;      /* when the paces were looked at, by the loop's clock */
+    int64_t last_begun_ms;    /* the newest run, by the monotonic clock */
 
     struct cress_pump pump;
     struct cress_attempt *suspect;  /* that runs, or is about to; NULL: none. See suspect.h */

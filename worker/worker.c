@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "worker/control.h"
 #include "worker/dispatch.h"
+#include "worker/fetch.h"
 #include "worker/lease.h"
 #include "worker/presence.h"
 #include "worker/state.h"
@@ -16,11 +17,9 @@
 #include <unistd.h>
 
 enum {
-    /* High, normal and low get a half, a third and a sixth of the prefetch: so each alone can fill
-     * the places, and normal ones, of which most jobs are, have as many again on their way. */
-    PREFETCH_PER_PLACE = 6,
-    PREFETCH_MAX = 65535, /* AMQP's field has 16 bits */
-    HAND_BACK_MS = 2000,  /* for handlers to stop and the store to note it */
+    IDS_EXPECTED = 4096, /* as a fast worker has in hand */
+    ADAPT_INTERVAL_MS = 50,
+    HAND_BACK_MS = 2000, /* for handlers to stop and the store to note it */
     AWAY_LOG_INTERVAL_MS = 10000,
 };
 
@@ -96,20 +95,10 @@ static void queue_problem_cb(const char *queue, const struct cress_error *err, v
 /* Only with a store: a job that cannot be recorded cannot be run. */
 static void start_consuming(struct cress_worker *worker)
 {
-    const struct cress_config *config = worker->config;
-    const int64_t prefetch = config->worker_prefetch
-                                 ? config->worker_prefetch
-                                 : PREFETCH_PER_PLACE * config->worker_concurrency;
     struct cress_subscription *subscriptions =
         cress_alloc(worker->queue_count * sizeof(*subscriptions));
     for (size_t i = 0; i < worker->queue_count; i++) {
-        const struct cress_queue_config *queue = cress_config_queue(config, worker->queues[i].name);
-        subscriptions[i] = (struct cress_subscription){
-            .queue = worker->queues[i].name,
-            .raw = queue && strcmp(queue->declare, "passive") == 0,
-            .prefetch = prefetch < PREFETCH_MAX ? (int)prefetch : PREFETCH_MAX,
-            .paused = worker->queues[i].paused,
-        };
+        cress_fetch_begin(worker, &worker->queues[i], &subscriptions[i]);
     }
     const struct cress_consumer consumer = {
         .on_deliveries = cress_dispatch_deliveries_cb,
@@ -358,13 +347,20 @@ static void failed_start_closed_cb(void *arg)
 
 static void worker_turn_cb(void *arg)
 {
-    cress_dispatch_turn(arg);
-    close_when_ended(arg);
+    struct cress_worker *worker = arg;
+    cress_dispatch_turn(worker);
+    const uint64_t now_ms = uv_now(worker->services.loop);
+    if (now_ms - worker->adapted_ms >= ADAPT_INTERVAL_MS) {
+        worker->adapted_ms = now_ms;
+        cress_fetch_adapt(worker);
+    }
+    close_when_ended(worker);
 }
 
 static void worker_beat_cb(uv_timer_t *timer)
 {
     cress_lease_check(timer->data);
+    cress_fetch_adapt(timer->data);
     cress_presence_report(timer->data);
 }
 
@@ -392,7 +388,7 @@ enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config 
     cress_list_init(&worker->freed_limits);
     cress_list_init(&worker->going_back);
     cress_pump_init(loop, &worker->pump, worker_turn_cb, worker);
-    cress_ids_init(&worker->ids, (size_t)(PREFETCH_PER_PLACE * config->worker_concurrency));
+    cress_ids_init(&worker->ids, IDS_EXPECTED);
     uv_timer_init(loop, &worker->beat);
     uv_timer_init(loop, &worker->limit);
     worker->beat.data = worker->limit.data = worker;

@@ -504,6 +504,7 @@ static void subscribe(struct cress_broker *broker, const struct cress_subscripti
     note->paced = subscription->paced;
     note->paused = subscription->paused;
     note->prefetch = subscription->prefetch;
+    note->each = subscription->each;
     note->source = source;
     cress_link_post_one(broker->consumer.link, &note->mail);
     if (!subscription->raw) {
@@ -525,16 +526,23 @@ void cress_broker_consume(struct cress_broker *broker,
     }
 }
 
-static void post_about(struct cress_broker *broker, const char *queue, enum cress_mail_kind kind)
+static void post_number(struct cress_broker *broker, const char *queue, enum cress_mail_kind kind,
+                        int number)
 {
     for (size_t i = 0; i < broker->queue_count; i++) {
         if (strcmp(broker->queues[i], queue) == 0) {
             struct cress_note *note = CRESS_NEW(struct cress_note);
             note->mail.kind = kind;
             note->source = i;
+            note->prefetch = number;
             cress_link_post_one(broker->consumer.link, &note->mail);
         }
     }
+}
+
+static void post_about(struct cress_broker *broker, const char *queue, enum cress_mail_kind kind)
+{
+    post_number(broker, queue, kind, 0);
 }
 
 void cress_broker_more(struct cress_broker *broker, const char *queue)
@@ -550,6 +558,14 @@ void cress_broker_pause(struct cress_broker *broker, const char *queue)
 void cress_broker_resume(struct cress_broker *broker, const char *queue)
 {
     post_about(broker, queue, CRESS_MAIL_RESUME);
+}
+
+/* With one work queue at a time - the usual case - the newest number is what acknowledgements must
+ * keep up with. */
+void cress_broker_set_prefetch(struct cress_broker *broker, const char *queue, int prefetch)
+{
+    broker->prefetch = (size_t)prefetch;
+    post_number(broker, queue, CRESS_MAIL_PREFETCH, prefetch);
 }
 
 void cress_delivery_leave(struct cress_delivery *delivery)

@@ -119,7 +119,8 @@ struct cress_subscription {
     bool paced;   /* raw ones only: nothing comes before cress_broker_more() */
     bool paused;  /* nothing comes before cress_broker_resume() */
     int prefetch; /* unsettled deliveries at most, over the priorities together; high gets the
-                     largest share */
+                     largest share, unless: */
+    bool each;    /* so many of each priority */
 };
 
 /* What a consumer is told. The queue's name is as subscribed and lives as long as the broker. */
@@ -149,6 +150,11 @@ void cress_broker_more(struct cress_broker *broker, const char *queue);
  * handed over all the same. */
 void cress_broker_pause(struct cress_broker *broker, const char *queue);
 void cress_broker_resume(struct cress_broker *broker, const char *queue);
+
+/* From now on up to `prefetch` unsettled deliveries come of each priority of `queue`; those in hand do
+ * not count. RabbitMQ has a consumer keep the number that it began with, so another consumer takes
+ * the place of each: not for every few jobs. */
+void cress_broker_set_prefetch(struct cress_broker *broker, const char *queue, int prefetch);
 
 /* Frees the delivery without settling it: it goes back to its place in its queue when the
  * connection is closed. */

@@ -63,8 +63,9 @@ struct lane {
     bool declares;                       /* it is ours to declare */
     bool paused;                         /* by the loop; else the lane consumes, or tries to */
     bool paced;
-    bool wants_more; /* paced: as soon as basic.consume is answered */
-    unsigned rounds; /* paced: how often more was asked for; 0: it is not to consume yet */
+    bool wants_more;     /* paced: as soon as basic.consume is answered */
+    bool wants_prefetch; /* as it is written here now: likewise */
+    unsigned rounds;     /* paced: how often more was asked for; 0: it is not to consume yet */
     uint16_t prefetch;
     amqp_channel_t channel;
     enum lane_state state;
@@ -101,6 +102,12 @@ static struct consumer *consumer_of(struct cress_link *link)
 
 /* --- lanes --- */
 
+/* AMQP's field has 16 bits, and 0 would be no limit at all. */
+static uint16_t prefetch_of(int number)
+{
+    return (uint16_t)(number < 1 ? 1 : number > UINT16_MAX ? UINT16_MAX : number);
+}
+
 /* The queue's name lives as long as the link: deliveries point to it. */
 static void add_lane(struct consumer *consumer, const struct cress_note *note,
                      enum cress_priority priority, int prefetch)
@@ -113,7 +120,7 @@ static void add_lane(struct consumer *consumer, const struct cress_note *note,
     lane->declares = !note->single;
     lane->paced = note->paced;
     lane->paused = note->paused;
-    lane->prefetch = (uint16_t)(prefetch < 1 ? 1 : prefetch > UINT16_MAX ? UINT16_MAX : prefetch);
+    lane->prefetch = prefetch_of(prefetch);
     lane->channel = (amqp_channel_t)(CRESS_CHANNEL_FIRST + consumer->lane_count);
     cress_window_reset(&lane->window);
     cress_list_init(&lane->settled);
@@ -128,6 +135,12 @@ static void add_subscription(struct consumer *consumer, const struct cress_note 
         add_lane(consumer, note, CRESS_PRIORITY_NORMAL, note->prefetch);
         return;
     }
+    if (note->each) {
+        for (int i = 0; i < CRESS_PRIORITY_COUNT; i++) {
+            add_lane(consumer, note, (enum cress_priority)i, note->prefetch);
+        }
+        return;
+    }
     add_lane(consumer, note, CRESS_PRIORITY_HIGH, note->prefetch / 2);
     add_lane(consumer, note, CRESS_PRIORITY_NORMAL, note->prefetch / 3);
     add_lane(consumer, note, CRESS_PRIORITY_LOW, note->prefetch / 6);
@@ -138,6 +151,7 @@ static void forget_channel(struct lane *lane)
 {
     lane->epoch = 0;
     lane->state = LANE_IDLE;
+    lane->wants_prefetch = false;
     cress_window_reset(&lane->window);
     cress_mail_free_all(&lane->settled);
     free(lane->incoming);
@@ -278,16 +292,22 @@ static void pause_source(struct consumer *consumer, size_t source, bool pause)
 
 /* --- more of a paced lane --- */
 
+/* Another consumer takes the place of this one. */
+static void replace_consumer(struct consumer *consumer, struct lane *lane)
+{
+    amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(lane->tag), .nowait = 1};
+    cress_connection_send(consumer->link.connection, lane->channel, AMQP_BASIC_CANCEL_METHOD,
+                          &cancel);
+    ask_to_consume(consumer, lane);
+}
+
 /* As for pausing, this waits for the answer to basic.consume. */
 static void next_round(struct consumer *consumer, struct lane *lane)
 {
     lane->wants_more = lane->state == LANE_ASKED;
     if (lane->state == LANE_ACTIVE) {
-        amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(lane->tag), .nowait = 1};
-        cress_connection_send(consumer->link.connection, lane->channel, AMQP_BASIC_CANCEL_METHOD,
-                              &cancel);
         lane->rounds++;
-        ask_to_consume(consumer, lane);
+        replace_consumer(consumer, lane);
     }
 }
 
@@ -299,6 +319,28 @@ static void consume_more(struct consumer *consumer, size_t source)
             lane->rounds = 1; /* it is subscribed in this turn */
         } else if (lane->source == source) {
             next_round(consumer, lane);
+        }
+    }
+}
+
+/* --- another prefetch --- */
+
+/* Likewise. One that does not consume now will begin with the new number. */
+static void use_prefetch(struct consumer *consumer, struct lane *lane)
+{
+    lane->wants_prefetch = lane->state == LANE_ASKED;
+    if (lane->state == LANE_ACTIVE) {
+        replace_consumer(consumer, lane);
+    }
+}
+
+static void set_prefetch(struct consumer *consumer, const struct cress_note *note)
+{
+    for (size_t i = 0; i < consumer->lane_count && !consumer->stopping; i++) {
+        struct lane *lane = consumer->lanes[i];
+        if (lane->source == note->source && lane->prefetch != prefetch_of(note->prefetch)) {
+            lane->prefetch = prefetch_of(note->prefetch);
+            use_prefetch(consumer, lane);
         }
     }
 }
@@ -410,6 +452,8 @@ static void take_method(struct consumer *consumer, struct lane *lane, amqp_metho
         }
         if (lane->paused && lane->state == LANE_ACTIVE) {
             cancel(consumer, lane);
+        } else if (lane->wants_prefetch && !consumer->stopping) {
+            use_prefetch(consumer, lane);
         }
         break;
     case AMQP_BASIC_CANCEL_METHOD:
@@ -633,6 +677,10 @@ static void take_mail(struct cress_link *link, struct cress_mail *mail)
     case CRESS_MAIL_RESUME:
         pause_source(consumer, CRESS_CONTAINER(mail, struct cress_note, mail)->source,
                      mail->kind == CRESS_MAIL_PAUSE);
+        cress_mail_free(mail);
+        break;
+    case CRESS_MAIL_PREFETCH:
+        set_prefetch(consumer, CRESS_CONTAINER(mail, struct cress_note, mail));
         cress_mail_free(mail);
         break;
     case CRESS_MAIL_STOP_CONSUMING:

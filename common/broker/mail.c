@@ -35,6 +35,7 @@ void cress_mail_free(struct cress_mail *mail)
     case CRESS_MAIL_CONSUME:
     case CRESS_MAIL_MORE:
     case CRESS_MAIL_PAUSE:
+    case CRESS_MAIL_PREFETCH:
     case CRESS_MAIL_RESUME:
     case CRESS_MAIL_CONSUMING:
     case CRESS_MAIL_PROBLEM:

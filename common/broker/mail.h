@@ -24,6 +24,7 @@ enum cress_mail_kind {
     CRESS_MAIL_MORE,    /* of a paced one */
     CRESS_MAIL_PAUSE,
     CRESS_MAIL_RESUME,
+    CRESS_MAIL_PREFETCH, /* another one */
     CRESS_MAIL_SETTLE,
     CRESS_MAIL_QUIT,
     /* to the loop */
@@ -99,8 +100,9 @@ struct cress_note {
     bool single; /* CONSUME: just this queue, not declared */
     bool paced;  /* CONSUME: not before MORE */
     bool paused; /* CONSUME: not before RESUME */
+    bool each;   /* CONSUME: the prefetch is that of each priority */
     int prefetch;
-    size_t source; /* CONSUME, MORE, PAUSE, RESUME, CONSUMING, PROBLEM: which subscription */
+    size_t source; /* CONSUME, MORE, PAUSE, RESUME, PREFETCH, CONSUMING, PROBLEM: which one */
     struct cress_error err; /* PROBLEM */
     void (*done)(void *arg);
     void *arg;

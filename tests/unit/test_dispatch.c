@@ -121,6 +121,48 @@ static void cancelled_while_it_reads_what_it_waited_for(void **state)
     expect("start outcomes:a+1 record:cancelled ack");
 }
 
+static void arrive_sleeps(const char *const *ids, size_t count)
+{
+    struct cress_message message = message_of("cress.sleep", "{\"ms\": 10}");
+    for (size_t i = 0; i < count; i++) {
+        message.message_id = ids[i];
+        arrive(&message);
+    }
+}
+
+static void what_ends_at_once_needs_no_place_to_start(void **state)
+{
+    (void)state;
+    static const char *const ids[] = {"x1", "x2", "x3", "x4"};
+    struct cress_message message = message_of("cress.noop", "{}");
+    rig.worker.ended_at_once = 64;
+    for (size_t i = 0; i < CRESS_COUNT(ids); i++) {
+        message.message_id = ids[i];
+        arrive(&message);
+    }
+    expect("start start start start");
+    assert_int_equal(rig.worker.running, 0);
+    settle_down();
+    assert_int_equal(rig.worker.processed, 4);
+}
+
+/* It was to be expected that they end at once, and they do not: no more run than there are places. */
+static void what_was_started_without_a_place_steps_back(void **state)
+{
+    (void)state;
+    static const char *const ids[] = {"x1", "x2", "x3", "x4"};
+    rig.worker.ended_at_once = 64;
+    arrive_sleeps(ids, CRESS_COUNT(ids));
+    for (size_t i = 0; i < CRESS_COUNT(ids); i++) {
+        answer_one();
+    }
+    expect("start start start start record:queued record:queued");
+    assert_int_equal(rig.worker.running, 2);
+    settle_down();
+    assert_int_equal(rig.worker.processed, 4);
+    assert_int_equal(rig.worker.starting, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +175,8 @@ int main(void)
         RIG_TEST(shutdown_comes_before_the_run),
         RIG_TEST(limited_job_that_waits_for_a_lease_is_returned),
         RIG_TEST(cancelled_while_it_reads_what_it_waited_for),
+        RIG_TEST(what_ends_at_once_needs_no_place_to_start),
+        RIG_TEST(what_was_started_without_a_place_steps_back),
     };
     return cmocka_run_group_tests_name("dispatch", tests, NULL, NULL);
 }

@@ -523,6 +523,59 @@ static void test_pausing_with_a_delivery_in_hand(void **state)
     rig_close(rig);
 }
 
+static struct cress_list held_deliveries;
+
+static void hold_all(struct rig *rig, struct cress_delivery *delivery)
+{
+    (void)rig;
+    cress_list_append(&held_deliveries, &delivery->node);
+}
+
+static void ack_held(struct rig *rig)
+{
+    struct cress_list *node;
+    while ((node = cress_list_shift(&held_deliveries))) {
+        cress_delivery_settle(rig->broker, CRESS_CONTAINER(node, struct cress_delivery, node),
+                              CRESS_ACK);
+    }
+}
+
+/* With deliveries in hand, and again before the first change has been answered: RabbitMQ's channel
+ * must live on, and nothing comes twice. */
+static void test_another_prefetch(void **state)
+{
+    (void)state;
+    enum { JOBS = 40 };
+    struct rig *rig = rig_new();
+    cress_list_init(&held_deliveries);
+    rig->on_delivery = hold_all;
+    rig_open(rig, CRESS_BROKER_PUBLISH | CRESS_BROKER_CONSUME);
+    const struct cress_subscription subscription = {
+        .queue = rig->queue, .prefetch = 2, .each = true};
+    const struct cress_consumer consumer = {
+        .on_deliveries = on_deliveries, .on_problem = on_problem, .arg = rig};
+    cress_broker_consume(rig->broker, &subscription, 1, &consumer);
+    assert_true(run_until_consumed(rig, true));
+    const int losses = rig->losses;
+    for (int i = 0; i < JOBS; i++) {
+        publish(rig, i);
+    }
+    assert_true(run_until_ready(rig, rig->queue, JOBS - 2));
+    cress_broker_set_prefetch(rig->broker, rig->queue, 5);
+    assert_true(run_until_ready(rig, rig->queue, JOBS - 7));
+    for (int prefetch = 6; prefetch < 16; prefetch++) {
+        cress_broker_set_prefetch(rig->broker, rig->queue, prefetch);
+    }
+    rig->on_delivery = NULL;
+    ack_held(rig);
+    assert_true(run_until(rig, &rig->deliveries, JOBS, PATIENCE_MS));
+    assert_true(run_until_ready(rig, rig->queue, 0));
+    assert_int_equal(rig->deliveries, JOBS);
+    assert_int_equal(rig->losses, losses);
+    assert_int_equal(rig->problems, 0);
+    rig_close(rig);
+}
+
 /* Whatever overtakes what: the last word counts. */
 static void test_pausing_in_haste(void **state)
 {
@@ -895,6 +948,7 @@ int main(void)
         cmocka_unit_test(test_priorities_and_throughput),
         cmocka_unit_test(test_a_queue_can_be_paused),
         cmocka_unit_test(test_pausing_with_a_delivery_in_hand),
+        cmocka_unit_test(test_another_prefetch),
         cmocka_unit_test(test_pausing_in_haste),
         cmocka_unit_test(test_a_pause_outlives_the_connection),
         cmocka_unit_test(test_delays),
