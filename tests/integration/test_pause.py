@@ -129,7 +129,7 @@ class Pausing(PauseTest):
 
     def test_many_pauses_bury_nobody(self):
         """RabbitMQ counts how often a message was returned; 50 times would make it a dead letter."""
-        self.run_worker("--concurrency", "1")
+        self.run_worker("--concurrency", "1", CRESS_WORKER_PREFETCH="6")
         running = self.enqueue("cress.sleep", '{"ms": 30000}')
         self.wait_state(running, "running")
         job = self.enqueue()
