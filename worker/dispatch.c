@@ -23,14 +23,18 @@ static int64_t due_in_ms(const struct cress_attempt *attempt)
     return due_ms ? due_ms - cress_clock_wall_ms() - attempt->behind_ms : 0;
 }
 
-/* The delay queues are the broker's clock: a wall clock that is wrong, here or where the time was
- * set, holds nothing up for long. */
+/* What comes out of the delay queues has been found to be due: a wall clock that is wrong, here or
+ * where the time was set, does not hold it up. The delay queues of before cress.due was a queue lead
+ * here directly. */
 static void trust_delay_queue(struct cress_attempt *attempt)
 {
-    const struct cress_header *from =
-        cress_message_header(attempt->delivery->message, "x-first-death-queue");
-    if (from && from->kind == CRESS_HEADER_TEXT) {
-        attempt->behind_ms = cress_route_excess_ms(from->text, due_in_ms(attempt));
+    const struct cress_message *message = attempt->delivery->message;
+    const struct cress_header *from = cress_message_header(message, "x-first-death-queue");
+    const int64_t due_ms = due_in_ms(attempt);
+    if (cress_message_header(message, CRESS_HEADER_DUE_FROM)) {
+        attempt->behind_ms = due_ms >= CRESS_DELAY_MIN_MS ? due_ms : 0;
+    } else if (from && from->kind == CRESS_HEADER_TEXT) {
+        attempt->behind_ms = cress_delay_excess_ms(CRESS_OLD_DELAY_STEPS, from->text, due_ms);
     }
 }
 

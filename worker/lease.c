@@ -50,12 +50,10 @@ static void publish_guard(struct cress_attempt *attempt)
 {
     const struct cress_worker *worker = attempt->worker;
     const int64_t lease_ms = worker->config->worker_lease_ms;
-    const int64_t now_ms = cress_clock_wall_ms();
     struct cress_job job = attempt->run.job;
     struct cress_outgoing out;
-    job.not_before_ms = now_ms + lease_ms;
-    cress_outgoing_guard(&out, attempt->codec, &job, attempt->delivery->message, worker->id,
-                         now_ms);
+    job.not_before_ms = cress_clock_wall_ms() + lease_ms;
+    cress_outgoing_guard(&out, attempt->codec, &job, attempt->delivery->message, worker->id);
     attempt->guard = CRESS_NEW(struct cress_guard_note);
     attempt->guard->attempt = attempt;
     worker->effects->publish(worker->services.broker, &out.message, lease_ms, guarded_cb,

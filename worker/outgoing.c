@@ -11,6 +11,7 @@
 static bool is_of_the_message(const char *name)
 {
     return strcmp(name, CRESS_HEADER_REDELIVERED) == 0 || strcmp(name, CRESS_HEADER_LEASE) == 0 ||
+           strcmp(name, CRESS_HEADER_DUE_FROM) == 0 || strcmp(name, CRESS_HEADER_DUE_QUEUE) == 0 ||
            strcmp(name, "x-death") == 0 || strcmp(name, "x-delivery-count") == 0 ||
            strcmp(name, "x-acquired-count") == 0 ||
            cress_text_starts_with(name, "x-first-death-") ||
@@ -55,24 +56,21 @@ static void carry_headers(struct cress_outgoing *out, const struct cress_message
 
 /* All but the original's headers. */
 static void begin_job(struct cress_outgoing *out, const struct cress_codec *codec,
-                      const struct cress_job *job, const struct cress_message *original,
-                      int64_t now_ms)
+                      const struct cress_job *job, const struct cress_message *original)
 {
     codec->write(job, out->headers, &out->message);
     memset(out->carried, 0, sizeof out->carried);
-    cress_route_job(job->queue, job->priority, job->not_before_ms - now_ms, &out->route);
-    out->message.exchange = out->route.exchange;
-    out->message.routing_key = out->route.routing_key;
+    cress_route_queue_name(job->queue, job->priority, out->routing_key);
+    out->message.routing_key = out->routing_key;
     out->message.app_id = original->app_id;
     out->message.correlation_id = original->correlation_id;
     out->message.headers = out->headers;
 }
 
 void cress_outgoing_job(struct cress_outgoing *out, const struct cress_codec *codec,
-                        const struct cress_job *job, const struct cress_message *original,
-                        int64_t now_ms)
+                        const struct cress_job *job, const struct cress_message *original)
 {
-    begin_job(out, codec, job, original, now_ms);
+    begin_job(out, codec, job, original);
     carry_headers(out, original);
 }
 
@@ -81,32 +79,27 @@ void cress_outgoing_later(struct cress_outgoing *out, const struct cress_codec *
                           bool was_delivered, int64_t wait_ms, int64_t now_ms)
 {
     struct cress_job later = *job;
-    struct cress_route route;
-    cress_route_job(job->queue, job->priority, wait_ms, &route);
-    later.not_before_ms = now_ms + route.delay_ms;
-    begin_job(out, codec, &later, original, now_ms);
+    later.not_before_ms = now_ms + wait_ms;
+    begin_job(out, codec, &later, original);
     add_delivered(out, was_delivered);
     carry_headers(out, original);
-    out->route = route;
-    out->message.exchange = out->route.exchange;
-    out->message.due_ms = 0; /* it keeps this delay, however late it is sent */
 }
 
 void cress_outgoing_guard(struct cress_outgoing *out, const struct cress_codec *codec,
                           const struct cress_job *job, const struct cress_message *original,
-                          const char *lease, int64_t now_ms)
+                          const char *lease)
 {
-    begin_job(out, codec, job, original, now_ms);
+    begin_job(out, codec, job, original);
     add_header(out, (struct cress_header){.name = CRESS_HEADER_LEASE, .text = lease});
     carry_headers(out, original);
 }
 
-/* The original, addressed to out->route.routing_key; without its headers. */
+/* The original, addressed to out->routing_key; without its headers. */
 static void begin_copy(struct cress_outgoing *out, const struct cress_message *original)
 {
     out->message = *original;
     out->message.exchange = "";
-    out->message.routing_key = out->route.routing_key;
+    out->message.routing_key = out->routing_key;
     out->message.transient = false;
     out->message.headers = out->headers;
     out->message.header_count = 0;
@@ -115,7 +108,7 @@ static void begin_copy(struct cress_outgoing *out, const struct cress_message *o
 void cress_outgoing_again(struct cress_outgoing *out, const struct cress_message *original,
                           const char *queue, enum cress_priority priority, const char *lease)
 {
-    cress_route_queue_name(queue, priority, out->route.routing_key);
+    cress_route_queue_name(queue, priority, out->routing_key);
     begin_copy(out, original);
     add_delivered(out, true);
     if (lease) {
@@ -128,7 +121,7 @@ void cress_outgoing_dead(struct cress_outgoing *out, const struct cress_message 
                          const char *queue, enum cress_priority priority,
                          const struct cress_error *reason, int64_t now_ms)
 {
-    cress_route_dead_name(queue, out->route.routing_key);
+    cress_route_dead_name(queue, out->routing_key);
     cress_route_queue_name(queue, priority, out->origin);
     begin_copy(out, original);
     add_header(out, (struct cress_header){.name = CRESS_LETTER_CODE, .text = reason->code});

@@ -26,18 +26,16 @@ struct cress_outgoing {
     struct cress_message message;
     struct cress_header headers[CRESS_OUTGOING_HEADER_MAX];
     bool carried[CRESS_OUTGOING_HEADER_MAX]; /* which of them the original's publisher wrote */
-    struct cress_route route;
+    char routing_key[CRESS_ROUTE_NAME_MAX];
     char origin[CRESS_ROUTE_NAME_MAX];
 };
 
-/* `job`, which came as `original` and was read by `codec`, on its way to its queue: through the
- * longest delay queue that is not too long. */
+/* `job`, which came as `original` and was read by `codec`, on its way to its queue, where it is to
+ * arrive when it is due. */
 void cress_outgoing_job(struct cress_outgoing *out, const struct cress_codec *codec,
-                        const struct cress_job *job, const struct cress_message *original,
-                        int64_t now_ms);
+                        const struct cress_job *job, const struct cress_message *original);
 
-/* The same, on its way back to its queue after about `wait_ms`: through one delay queue, and due
- * when it comes out of it. */
+/* The same, on its way back to its queue after about `wait_ms`. */
 void cress_outgoing_later(struct cress_outgoing *out, const struct cress_codec *codec,
                           const struct cress_job *job, const struct cress_message *original,
                           bool was_delivered, int64_t wait_ms, int64_t now_ms);
@@ -45,7 +43,7 @@ void cress_outgoing_later(struct cress_outgoing *out, const struct cress_codec *
 /* As cress_outgoing_job(), as the guard of worker `lease`, which runs the job. */
 void cress_outgoing_guard(struct cress_outgoing *out, const struct cress_codec *codec,
                           const struct cress_job *job, const struct cress_message *original,
-                          const char *lease, int64_t now_ms);
+                          const char *lease);
 
 /* A copy of `original`, a message of `queue` with `priority`, for the same queue. As the original
  * would be, it is redelivered. With `lease` it is the guard of that worker. */

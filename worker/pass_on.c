@@ -77,11 +77,10 @@ static void write_later(const struct cress_attempt *attempt, struct cress_outgoi
     const struct cress_message *message = attempt->delivery->message;
     const struct cress_job *job = &attempt->run.job;
     const char *lease = cress_lease_of(message);
-    const int64_t now_ms = cress_clock_wall_ms() + attempt->behind_ms;
     if (lease) {
-        cress_outgoing_guard(out, attempt->codec, job, message, lease, now_ms);
+        cress_outgoing_guard(out, attempt->codec, job, message, lease);
     } else {
-        cress_outgoing_job(out, attempt->codec, job, message, now_ms);
+        cress_outgoing_job(out, attempt->codec, job, message);
     }
     out->message.due_ms -= out->message.due_ms ? attempt->behind_ms : 0;
 }
@@ -116,8 +115,7 @@ static void write_next(const struct cress_attempt *attempt, struct cress_outgoin
     struct cress_job job = attempt->run.job;
     job.attempt++;
     job.not_before_ms = attempt->due_ms;
-    cress_outgoing_job(out, attempt->codec, &job, attempt->delivery->message,
-                       cress_clock_wall_ms());
+    cress_outgoing_job(out, attempt->codec, &job, attempt->delivery->message);
 }
 
 void cress_pass_on_next(struct cress_attempt *attempt, void (*then)(struct cress_attempt *attempt),

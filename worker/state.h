@@ -65,6 +65,7 @@ struct cress_worker {
     const struct cress_effects *effects;
     struct cress_tasks *tasks;
     struct cress_ticker *ticker;    /* NULL while it closes */
+    struct cress_due *due;          /* likewise */
     char id[CRESS_WORKER_ID_MAX];   /* what the store and other workers know it by */
     char name[CRESS_WORKER_ID_MAX]; /* what people are shown of it */
     char host[256];

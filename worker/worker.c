@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "worker/control.h"
 #include "worker/dispatch.h"
+#include "worker/due.h"
 #include "worker/fetch.h"
 #include "worker/lease.h"
 #include "worker/presence.h"
@@ -21,6 +22,7 @@ enum {
     ADAPT_INTERVAL_MS = 50,
     HAND_BACK_MS = 2000, /* for handlers to stop and the store to note it */
     AWAY_LOG_INTERVAL_MS = 10000,
+    DUE_CLOSE_MS = 1000, /* for what is being routed */
 };
 
 /* --- connections --- */
@@ -172,6 +174,16 @@ static bool close_ticker(struct cress_worker *worker)
     return ticker;
 }
 
+static bool close_due(struct cress_worker *worker)
+{
+    struct cress_due *due = worker->due;
+    worker->due = NULL;
+    if (due) {
+        cress_due_close(due, DUE_CLOSE_MS, close_next, worker);
+    }
+    return due;
+}
+
 /* What was settled must have left before the connection goes. */
 static bool flush_broker(struct cress_worker *worker)
 {
@@ -248,8 +260,8 @@ static bool close_limit(struct cress_worker *worker)
 }
 
 static bool (*const closing_steps[])(struct cress_worker *) = {
-    close_ticker, flush_broker, leave_store, close_tasks, close_http,
-    close_store,  close_broker, close_beat,  close_limit, close_pump,
+    close_ticker, close_due,    flush_broker, leave_store, close_tasks, close_http,
+    close_store,  close_broker, close_beat,   close_limit, close_pump,
 };
 
 static void close_next(void *arg)
@@ -403,6 +415,7 @@ enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config 
     worker->services.http = cress_http_open(loop, (int)config->render_per_host);
     worker->tasks = cress_tasks_open(&worker->services);
     worker->ticker = cress_ticker_open(&worker->services, worker->id);
+    worker->due = cress_due_open(loop, worker->services.broker, config);
     start_beat(worker);
     cress_control_start(worker, pauses_known_cb);
     *out = worker;

@@ -32,6 +32,12 @@ struct side {
     struct cress_log_limit log_limit;
 };
 
+/* A subscription. */
+struct source {
+    char *queue;
+    size_t group; /* whose */
+};
+
 struct cress_broker {
     struct cress_broker_options options;
     uv_loop_t *loop;
@@ -46,9 +52,10 @@ struct cress_broker {
     size_t settled_count;      /* deliveries in `settled` */
     size_t prefetch;           /* over all subscriptions */
 
-    char **queues; /* subscribed to, by source */
-    size_t queue_count;
-    struct cress_consumer told; /* zeroed before cress_broker_consume() */
+    struct source *sources; /* what is subscribed to */
+    size_t source_count;
+    struct cress_consumer consumers[CRESS_CONSUMERS_MAX];
+    size_t consumer_count;
 
     uv_async_t wake;       /* a thread has posted something */
     uv_prepare_t turn_end; /* before the loop sleeps */
@@ -103,14 +110,15 @@ static void change_state(struct cress_broker *broker, struct side *side,
 static void take_deliveries(struct cress_broker *broker, struct cress_deliveries *deliveries)
 {
     if (!broker->closing) {
-        broker->told.on_deliveries(&deliveries->list, broker->told.arg);
+        const struct cress_consumer *told = &broker->consumers[deliveries->group];
+        told->on_deliveries(&deliveries->list, told->arg);
     }
 }
 
 static void tell_about_queue(struct cress_broker *broker, const struct cress_note *note)
 {
-    const char *queue = broker->queues[note->source];
-    const struct cress_consumer *told = &broker->told;
+    const char *queue = broker->sources[note->source].queue;
+    const struct cress_consumer *told = &broker->consumers[broker->sources[note->source].group];
     if (broker->closing) {
         return;
     }
@@ -279,8 +287,9 @@ static void start_links(struct cress_broker *broker)
         broker->main = &broker->consumer;
     }
     if (options->roles & CRESS_BROKER_PUBLISH) {
-        broker->publisher.link =
-            cress_publisher_new(endpoint_of(options, "publish"), wake_loop, &broker->wake);
+        broker->publisher.link = cress_publisher_new(
+            endpoint_of(options, "publish"), cress_delay_steps(options->config->broker_delay_steps),
+            wake_loop, &broker->wake);
         broker->main = &broker->publisher;
         for (size_t i = 0; i < options->config->queue_count; i++) {
             allow_queue(broker, options->config->queues[i].name);
@@ -321,10 +330,10 @@ enum cress_status cress_broker_open(uv_loop_t *loop, const struct cress_broker_o
 static void free_broker(struct cress_broker *broker)
 {
     cress_mail_free_all(&broker->settled);
-    for (size_t i = 0; i < broker->queue_count; i++) {
-        free(broker->queues[i]);
+    for (size_t i = 0; i < broker->source_count; i++) {
+        free(broker->sources[i].queue);
     }
-    free(broker->queues);
+    free(broker->sources);
     free(broker);
 }
 
@@ -492,15 +501,27 @@ void cress_broker_may_consume(struct cress_broker *broker, const char *name, int
 
 /* --- consuming --- */
 
-static void subscribe(struct cress_broker *broker, const struct cress_subscription *subscription,
-                      size_t source)
+static enum cress_lane_declares declares(const struct cress_broker *broker,
+                                         const struct cress_subscription *subscription)
+{
+    if (strcmp(subscription->queue, CRESS_DUE_QUEUE) == 0) {
+        return CRESS_LANE_DUE;
+    }
+    const bool as_is = subscription->raw || is_passive(broker, subscription->queue);
+    return as_is ? CRESS_LANE_AS_IS : CRESS_LANE_WORK_QUEUE;
+}
+
+static void subscribe(struct cress_broker *broker, const struct cress_subscription *subscription)
 {
     const char *queue = subscription->queue;
-    broker->queues[source] = cress_strdup(queue);
+    const size_t source = broker->source_count++;
+    broker->sources[source].queue = cress_strdup(queue);
+    broker->sources[source].group = broker->consumer_count;
     struct cress_note *note = CRESS_NEW(struct cress_note);
     note->mail.kind = CRESS_MAIL_CONSUME;
     note->queue = cress_strdup(queue);
-    note->single = subscription->raw || is_passive(broker, queue);
+    note->declares = declares(broker, subscription);
+    note->group = broker->consumer_count;
     note->paced = subscription->paced;
     note->paused = subscription->paused;
     note->prefetch = subscription->prefetch;
@@ -516,21 +537,24 @@ void cress_broker_consume(struct cress_broker *broker,
                           const struct cress_subscription *subscriptions, size_t count,
                           const struct cress_consumer *consumer)
 {
-    assert(broker->consumer.link && !broker->told.on_deliveries);
-    broker->told = *consumer;
-    broker->queues = cress_realloc_array(NULL, count, sizeof *broker->queues);
-    broker->queue_count = count;
+    assert(broker->consumer.link && broker->consumer_count < CRESS_CONSUMERS_MAX);
+    broker->consumers[broker->consumer_count] = *consumer;
+    broker->sources =
+        cress_realloc_array(broker->sources, broker->source_count + count, sizeof *broker->sources);
     for (size_t i = 0; i < count; i++) {
-        subscribe(broker, &subscriptions[i], i);
-        broker->prefetch += (size_t)subscriptions[i].prefetch;
+        subscribe(broker, &subscriptions[i]);
+        /* Of its own; what is acknowledged early for the others' sake costs little there. */
+        const bool is_due = strcmp(subscriptions[i].queue, CRESS_DUE_QUEUE) == 0;
+        broker->prefetch += is_due ? 0 : (size_t)subscriptions[i].prefetch;
     }
+    broker->consumer_count++;
 }
 
 static void post_number(struct cress_broker *broker, const char *queue, enum cress_mail_kind kind,
                         int number)
 {
-    for (size_t i = 0; i < broker->queue_count; i++) {
-        if (strcmp(broker->queues[i], queue) == 0) {
+    for (size_t i = 0; i < broker->source_count; i++) {
+        if (strcmp(broker->sources[i].queue, queue) == 0) {
             struct cress_note *note = CRESS_NEW(struct cress_note);
             note->mail.kind = kind;
             note->source = i;

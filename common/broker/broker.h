@@ -114,8 +114,8 @@ enum cress_settlement {
 
 struct cress_subscription {
     const char *queue; /* base name */
-    bool raw; /* consume just this one queue, declared by someone else: no priorities, no declaring
-               */
+    bool raw; /* consume just this one queue, declared by someone else: no priorities, no declaring;
+                 cress.due alone is declared all the same */
     bool paced;   /* raw ones only: nothing comes before cress_broker_more() */
     bool paused;  /* nothing comes before cress_broker_resume() */
     int prefetch; /* unsettled deliveries at most, over the priorities together; high gets the
@@ -136,7 +136,8 @@ struct cress_consumer {
     void *arg;
 };
 
-/* Starts consuming, now and after each reconnect. Once for a broker. What it is given is copied. */
+/* Starts consuming, now and after each reconnect. Twice for a broker at most; each consumer is told
+ * of its own queues. What it is given is copied. */
 void cress_broker_consume(struct cress_broker *broker,
                           const struct cress_subscription *subscriptions, size_t count,
                           const struct cress_consumer *consumer);

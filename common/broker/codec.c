@@ -3,6 +3,7 @@
 #include "common/broker/codec.h"
 
 #include "common/base/text.h"
+#include "common/broker/topology.h"
 
 #include <string.h>
 
@@ -51,8 +52,8 @@ static void set_text(amqp_basic_properties_t *properties, amqp_flags_t flag, amq
     }
 }
 
-void cress_codec_properties(const struct cress_message *message, amqp_table_entry_t *entries,
-                            amqp_basic_properties_t *properties)
+void cress_codec_properties(const struct cress_message *message, const char *due_queue,
+                            amqp_table_entry_t *entries, amqp_basic_properties_t *properties)
 {
     amqp_basic_properties_t *p = properties;
     p->_flags = AMQP_BASIC_DELIVERY_MODE_FLAG;
@@ -74,6 +75,10 @@ void cress_codec_properties(const struct cress_message *message, amqp_table_entr
             encode_header(header, &entries[p->headers.num_entries])) {
             p->headers.num_entries++;
         }
+    }
+    if (due_queue) {
+        const struct cress_header header = {.name = CRESS_HEADER_DUE_QUEUE, .text = due_queue};
+        encode_header(&header, &entries[p->headers.num_entries++]);
     }
     if (p->headers.num_entries) {
         p->_flags |= AMQP_BASIC_HEADERS_FLAG;

@@ -10,12 +10,13 @@
 #include <amqp_framing.h>
 #include <stdbool.h>
 
-/* The properties of `message` with its headers in `entries`, which has room for header_count.
+/* The properties of `message` with its headers in `entries`, which has room for one more than
+ * header_count, and, unless it is NULL, the header due_queue.
  * Everything borrows from the message. Left out are headers that are not carried and those that the
  * broker writes: before 4.0 RabbitMQ takes a republished x-death for a cycle and drops the message.
  */
-void cress_codec_properties(const struct cress_message *message, amqp_table_entry_t *entries,
-                            amqp_basic_properties_t *properties);
+void cress_codec_properties(const struct cress_message *message, const char *due_queue,
+                            amqp_table_entry_t *entries, amqp_basic_properties_t *properties);
 
 /* A delivery with its message in one block of memory, with room for a body of `body_size` at
  * `*body`, still to be filled in. Queue, priority, epoch and lane are left to the caller. */

@@ -60,8 +60,9 @@ struct lane {
     char name[CRESS_ROUTE_NAME_MAX];     /* of the AMQP queue */
     char tag[CRESS_ROUTE_NAME_MAX + 16]; /* of the consumer */
     unsigned consumers;                  /* so far */
-    bool declares;                       /* it is ours to declare */
-    bool paused;                         /* by the loop; else the lane consumes, or tries to */
+    enum cress_lane_declares declares;
+    size_t group; /* of consumers: who gets its deliveries */
+    bool paused;  /* by the loop; else the lane consumes, or tries to */
     bool paced;
     bool wants_more;     /* paced: as soon as basic.consume is answered */
     bool wants_prefetch; /* as it is written here now: likewise */
@@ -86,9 +87,9 @@ struct consumer {
     struct lane **lanes;
     size_t lane_count;
     uint64_t last_epoch;
-    struct cress_deliveries *batch; /* NULL: nothing arrived yet in this turn */
-    struct cress_list flushes;      /* struct cress_note */
-    struct cress_note *stop;        /* who waits for the consumers' end; NULL: nobody */
+    struct cress_deliveries *batches[CRESS_CONSUMERS_MAX]; /* NULL: nothing came in this turn */
+    struct cress_list flushes;                             /* struct cress_note */
+    struct cress_note *stop; /* who waits for the consumers' end; NULL: nobody */
     bool stopping;
     size_t cancels; /* basic.cancel not answered yet */
 };
@@ -117,7 +118,8 @@ static void add_lane(struct consumer *consumer, const struct cress_note *note,
     lane->queue = cress_strdup(note->queue);
     lane->priority = priority;
     cress_route_queue_name(note->queue, priority, lane->name);
-    lane->declares = !note->single;
+    lane->declares = note->declares;
+    lane->group = note->group;
     lane->paced = note->paced;
     lane->paused = note->paused;
     lane->prefetch = prefetch_of(prefetch);
@@ -131,7 +133,7 @@ static void add_lane(struct consumer *consumer, const struct cress_note *note,
 
 static void add_subscription(struct consumer *consumer, const struct cress_note *note)
 {
-    if (note->single) {
+    if (note->declares != CRESS_LANE_WORK_QUEUE) {
         add_lane(consumer, note, CRESS_PRIORITY_NORMAL, note->prefetch);
         return;
     }
@@ -199,8 +201,10 @@ static void subscribe(struct consumer *consumer, struct lane *lane)
     struct cress_connection *connection = consumer->link.connection;
     struct cress_error err;
     enum cress_status status = CRESS_OK;
-    if (lane->declares) {
+    if (lane->declares == CRESS_LANE_WORK_QUEUE) {
         status = cress_declarer_work_queue(&consumer->link.declarer, lane->queue, &err);
+    } else if (lane->declares == CRESS_LANE_DUE) {
+        status = cress_declarer_due(&consumer->link.declarer, &err);
     }
     if (!status && !lane->epoch) {
         status = cress_connection_open_channel(connection, lane->channel, &err);
@@ -369,12 +373,14 @@ static void hand_over(struct consumer *consumer, struct lane *lane)
         give_back(lane, incoming);
         return;
     }
-    if (!consumer->batch) {
-        consumer->batch = CRESS_NEW(struct cress_deliveries);
-        consumer->batch->mail.kind = CRESS_MAIL_DELIVERIES;
-        cress_list_init(&consumer->batch->list);
+    struct cress_deliveries **batch = &consumer->batches[lane->group];
+    if (!*batch) {
+        *batch = CRESS_NEW(struct cress_deliveries);
+        (*batch)->mail.kind = CRESS_MAIL_DELIVERIES;
+        (*batch)->group = lane->group;
+        cress_list_init(&(*batch)->list);
     }
-    cress_list_append(&consumer->batch->list, &incoming->delivery.node);
+    cress_list_append(&(*batch)->list, &incoming->delivery.node);
 }
 
 static void begin_content(struct consumer *consumer, struct lane *lane, const amqp_frame_t *frame)
@@ -433,6 +439,15 @@ static void activate(struct consumer *consumer, struct lane *lane)
     note_source(consumer, lane, CRESS_MAIL_CONSUMING, NULL);
 }
 
+static void forget_queue(struct consumer *consumer, const struct lane *lane)
+{
+    if (lane->declares == CRESS_LANE_WORK_QUEUE) {
+        cress_declarer_forget_work_queue(&consumer->link.declarer, lane->queue);
+    } else if (lane->declares == CRESS_LANE_DUE) {
+        cress_declarer_forget_due(&consumer->link.declarer);
+    }
+}
+
 static void take_method(struct consumer *consumer, struct lane *lane, amqp_method_t method)
 {
     struct cress_error err;
@@ -459,13 +474,14 @@ static void take_method(struct consumer *consumer, struct lane *lane, amqp_metho
     case AMQP_BASIC_CANCEL_METHOD:
         end_cancelling(consumer, lane);
         lane->state = LANE_IDLE;
-        if (lane->declares) {
-            cress_declarer_forget_work_queue(&consumer->link.declarer, lane->queue);
-        }
+        forget_queue(consumer, lane);
         cress_error_set(
             &err, CRESS_NOT_FOUND, "consumer_cancelled",
             "the broker cancelled the consumer: the queue was deleted or has no leader");
         report(consumer, lane, &err);
+        if (lane->declares == CRESS_LANE_DUE && lane->failures == 1) {
+            lane->retry_at_ms = 0; /* what expires while it is gone waits for minutes in 3.10 */
+        }
         break;
     case AMQP_CHANNEL_CLOSE_METHOD:
         cress_connection_channel_closed(consumer->link.connection, lane->channel, method.decoded,
@@ -629,9 +645,11 @@ static int work(struct cress_link *link)
         }
     }
     const int wait_ms = subscribe_due(consumer);
-    if (consumer->batch) {
-        cress_link_answer(link, &consumer->batch->mail);
-        consumer->batch = NULL;
+    for (size_t i = 0; i < CRESS_CONSUMERS_MAX; i++) {
+        if (consumer->batches[i]) {
+            cress_link_answer(link, &consumer->batches[i]->mail);
+            consumer->batches[i] = NULL;
+        }
     }
     answer_stop(consumer);
     if (!cress_list_is_empty(&consumer->flushes)) {
@@ -649,9 +667,11 @@ static void lost(struct cress_link *link)
     for (size_t i = 0; i < consumer->lane_count; i++) {
         forget_channel(consumer->lanes[i]);
     }
-    if (consumer->batch) {
-        cress_mail_free(&consumer->batch->mail);
-        consumer->batch = NULL;
+    for (size_t i = 0; i < CRESS_CONSUMERS_MAX; i++) {
+        if (consumer->batches[i]) {
+            cress_mail_free(&consumer->batches[i]->mail);
+            consumer->batches[i] = NULL;
+        }
     }
     consumer->cancels = 0;
     answer_stop(consumer);

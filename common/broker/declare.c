@@ -178,120 +178,104 @@ static amqp_table_entry_t quorum(void)
     return text_argument("x-queue-type", "quorum");
 }
 
-/* Dead letters reach their queue at least once; RabbitMQ wants reject-publish with it. */
-#define AT_LEAST_ONCE(exchange)                                   \
-    text_argument("x-dead-letter-exchange", exchange),            \
+/* Dead letters reach `queue` at least once; RabbitMQ wants reject-publish with it. */
+#define AT_LEAST_ONCE(queue)                                      \
+    text_argument("x-dead-letter-exchange", ""),                  \
+        text_argument("x-dead-letter-routing-key", queue),        \
         text_argument("x-dead-letter-strategy", "at-least-once"), \
         text_argument("x-overflow", "reject-publish")
 
-static enum cress_status declare_plain(struct cress_declarer *declarer, const char *name,
-                                       struct cress_error *err)
-{
-    amqp_table_entry_t arguments[] = {quorum()};
-    const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
-    return declare_queue(declarer, name, table, err);
-}
-
-/* One that is there is taken as it is: those of earlier versions have no limit in their arguments. */
-static enum cress_status declare_dead(struct cress_declarer *declarer, const char *name,
-                                      struct cress_error *err)
+/* Unless there is one of that name, whatever its arguments are. */
+static enum cress_status declare_missing(struct cress_declarer *declarer, const char *name,
+                                         amqp_table_t arguments, struct cress_error *err)
 {
     const enum cress_status status = look_up(declarer, name, NULL, err);
     if (status != CRESS_NOT_FOUND || declarer->connection->broken) {
         return status;
     }
+    return declare_queue(declarer, name, arguments, err);
+}
+
+/* Its messages may be looked at again and again. */
+static enum cress_status declare_lasting(struct cress_declarer *declarer, const char *name,
+                                         struct cress_error *err)
+{
     amqp_table_entry_t arguments[] = {
         quorum(), number_argument("x-delivery-limit", CRESS_DEAD_DELIVERY_LIMIT)};
     const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
-    return declare_queue(declarer, name, table, err);
+    return declare_missing(declarer, name, table, err);
 }
 
 static enum cress_status declare_work(struct cress_declarer *declarer, const char *name,
-                                      const char *dead, struct cress_error *err)
+                                      const char *dead, bool checks_arguments,
+                                      struct cress_error *err)
 {
     amqp_table_entry_t arguments[] = {
         quorum(),
         number_argument("x-delivery-limit", CRESS_DELIVERY_LIMIT),
-        AT_LEAST_ONCE(""),
-        text_argument("x-dead-letter-routing-key", dead),
+        AT_LEAST_ONCE(dead),
     };
     const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
-    return declare_queue(declarer, name, table, err);
+    if (!checks_arguments) {
+        return declare_missing(declarer, name, table, err);
+    }
+    struct cress_error refusal;
+    const enum cress_status status = declare_queue(declarer, name, table, &refusal);
+    if (status == CRESS_DENIED && !declarer->connection->broken &&
+        look_up(declarer, name, NULL, err) == CRESS_OK) {
+        return CRESS_OK;
+    }
+    if (status) {
+        *err = declarer->connection->broken ? declarer->connection->error : refusal;
+    }
+    return status;
 }
 
-static enum cress_status declare_exchange(struct cress_declarer *declarer, const char *name,
-                                          const char *type, amqp_table_t arguments,
-                                          struct cress_error *err)
-{
-    amqp_exchange_declare_t request = {.exchange = amqp_cstring_bytes(name),
-                                       .type = amqp_cstring_bytes(type),
-                                       .durable = 1,
-                                       .arguments = arguments};
-    return call(declarer, AMQP_EXCHANGE_DECLARE_METHOD, &request, AMQP_EXCHANGE_DECLARE_OK_METHOD,
-                NULL, err);
-}
+/* Leaders sit where the declarer is connected unless told otherwise: those of all delays together. */
+#define BALANCED text_argument("x-queue-leader-locator", "balanced")
 
-/* The routing key is the queue's name: a fanout exchange does not mind. */
-static enum cress_status bind_queue(struct cress_declarer *declarer, const char *queue,
-                                    const char *exchange, struct cress_error *err)
-{
-    amqp_queue_bind_t request = {.queue = amqp_cstring_bytes(queue),
-                                 .exchange = amqp_cstring_bytes(exchange),
-                                 .routing_key = amqp_cstring_bytes(queue)};
-    return call(declarer, AMQP_QUEUE_BIND_METHOD, &request, AMQP_QUEUE_BIND_OK_METHOD, NULL, err);
-}
-
-static enum cress_status declare_due(struct cress_declarer *declarer, struct cress_error *err)
+enum cress_status cress_declarer_due(struct cress_declarer *declarer, struct cress_error *err)
 {
     if (declarer->has_due) {
         return CRESS_OK;
     }
-    enum cress_status status =
-        declare_exchange(declarer, CRESS_UNDELIVERABLE, "fanout", amqp_empty_table, err);
-    if (!status) {
-        status = declare_plain(declarer, CRESS_UNDELIVERABLE, err);
-    }
-    if (!status) {
-        status = bind_queue(declarer, CRESS_UNDELIVERABLE, CRESS_UNDELIVERABLE, err);
-    }
-    amqp_table_entry_t arguments[] = {text_argument("alternate-exchange", CRESS_UNDELIVERABLE)};
+    enum cress_status status = declare_lasting(declarer, CRESS_UNDELIVERABLE, err);
+    amqp_table_entry_t arguments[] = {
+        quorum(),
+        number_argument("x-delivery-limit", CRESS_DEAD_DELIVERY_LIMIT),
+        AT_LEAST_ONCE(CRESS_UNDELIVERABLE),
+        BALANCED,
+    };
     const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
     if (!status) {
-        status = declare_exchange(declarer, CRESS_DUE_EXCHANGE, "direct", table, err);
+        status = declare_missing(declarer, CRESS_DUE_QUEUE, table, err);
     }
     declarer->has_due = !status;
     return status;
 }
 
-static enum cress_status bind_to_due(struct cress_declarer *declarer, const char *queue,
-                                     struct cress_error *err)
+static enum cress_status declare_delay(struct cress_declarer *declarer, int64_t delay_ms,
+                                       struct cress_error *err)
 {
-    const enum cress_status status = declare_due(declarer, err);
-    return status ? status : bind_queue(declarer, queue, CRESS_DUE_EXCHANGE, err);
-}
-
-static enum cress_status declare_delay(struct cress_declarer *declarer, const char *name,
-                                       int64_t delay_ms, struct cress_error *err)
-{
-    bool *is_declared = &declarer->has_delay[cress_route_delay_index(delay_ms)];
-    if (*is_declared) {
+    bool *is_there = &declarer->has_delay[cress_delay_index(declarer->delay_steps, delay_ms)];
+    if (*is_there) {
         return CRESS_OK;
     }
-    enum cress_status status = declare_due(declarer, err);
-    if (!status) {
-        status = declare_exchange(declarer, name, "fanout", amqp_empty_table, err);
-    }
-    /* No x-dead-letter-routing-key: the message keeps its own, which names the work queue. */
-    amqp_table_entry_t arguments[] = {quorum(), number_argument("x-message-ttl", delay_ms),
-                                      AT_LEAST_ONCE(CRESS_DUE_EXCHANGE)};
+    enum cress_status status = cress_declarer_due(declarer, err);
+    char name[CRESS_DELAY_NAME_MAX];
+    cress_delay_queue_name(delay_ms, 1, name);
+    amqp_table_entry_t arguments[] = {
+        quorum(),
+        number_argument("x-message-ttl", delay_ms),
+        number_argument("x-delivery-limit", CRESS_DEAD_DELIVERY_LIMIT),
+        AT_LEAST_ONCE(CRESS_DUE_QUEUE),
+        BALANCED,
+    };
     const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
     if (!status) {
-        status = declare_queue(declarer, name, table, err);
+        status = declare_missing(declarer, name, table, err);
     }
-    if (!status) {
-        status = bind_queue(declarer, name, name, err);
-    }
-    *is_declared = !status;
+    *is_there = !status;
     return status;
 }
 
@@ -309,7 +293,8 @@ static enum cress_status explain_mismatch(const char *name, const char *queue,
 }
 
 static enum cress_status declare_family(struct cress_declarer *declarer,
-                                        struct cress_family *family, struct cress_error *err)
+                                        struct cress_family *family, bool checks_arguments,
+                                        struct cress_error *err)
 {
     if (family->is_declared) {
         return CRESS_OK;
@@ -320,13 +305,10 @@ static enum cress_status declare_family(struct cress_declarer *declarer,
     }
     const char *dead = family->names[NAME_DEAD];
     const char *name = dead;
-    enum cress_status status = declare_dead(declarer, dead, err);
+    enum cress_status status = declare_lasting(declarer, dead, err);
     for (int i = 0; i < CRESS_PRIORITY_COUNT && !status; i++) {
         name = family->names[i];
-        status = declare_work(declarer, name, dead, err);
-        if (!status) {
-            status = bind_to_due(declarer, name, err);
-        }
+        status = declare_work(declarer, name, dead, checks_arguments, err);
     }
     if (status && !declarer->connection->broken) {
         status = explain_mismatch(name, family->queue, err);
@@ -342,7 +324,7 @@ static enum cress_status declare_family(struct cress_declarer *declarer,
 enum cress_status cress_declarer_work_queue(struct cress_declarer *declarer, const char *queue,
                                             struct cress_error *err)
 {
-    return declare_family(declarer, family_of_queue(declarer, queue), err);
+    return declare_family(declarer, family_of_queue(declarer, queue), true, err);
 }
 
 /* A queue of someone else, which a delayed message will need. */
@@ -354,12 +336,9 @@ static enum cress_status check_exists(struct cress_declarer *declarer, const cha
             return CRESS_OK;
         }
     }
-    enum cress_status status = look_up(declarer, name, NULL, err);
+    const enum cress_status status = look_up(declarer, name, NULL, err);
     if (status == CRESS_NOT_FOUND) {
         return cress_error_set(err, CRESS_NOT_FOUND, "unroutable", "there is no queue %s", name);
-    }
-    if (!status) {
-        status = bind_to_due(declarer, name, err);
     }
     if (!status && declarer->known_count < CRESS_DECLARER_KNOWN_MAX) {
         declarer->known[declarer->known_count++] = cress_strdup(name);
@@ -367,39 +346,35 @@ static enum cress_status check_exists(struct cress_declarer *declarer, const cha
     return status;
 }
 
-enum cress_status cress_declarer_route(struct cress_declarer *declarer, const char *exchange,
-                                       const char *routing_key, struct cress_error *err)
+enum cress_status cress_declarer_route(struct cress_declarer *declarer, const char *queue,
+                                       int64_t delay_ms, struct cress_error *err)
 {
-    const int64_t delay_ms = exchange[0] ? cress_route_delay_of(exchange) : 0;
-    if (exchange[0] && !delay_ms) {
-        return CRESS_OK;
-    }
-    struct cress_family *family = family_of_name(declarer, routing_key);
+    struct cress_family *family = family_of_name(declarer, queue);
     enum cress_status status = CRESS_OK;
     if (family) {
-        status = declare_family(declarer, family, err);
+        status = declare_family(declarer, family, false, err);
     } else if (delay_ms) {
-        status = check_exists(declarer, routing_key, err);
+        status = check_exists(declarer, queue, err);
     }
-    if (!status && delay_ms) {
-        status = declare_delay(declarer, exchange, delay_ms, err);
-    }
-    return status;
+    return status || !delay_ms ? status : declare_delay(declarer, delay_ms, err);
 }
 
-bool cress_declarer_forget(struct cress_declarer *declarer, const char *exchange,
-                           const char *routing_key)
+bool cress_declarer_forget(struct cress_declarer *declarer, const char *queue, int64_t delay_ms)
 {
-    const int64_t delay_ms = cress_route_delay_of(exchange);
     if (delay_ms) {
-        declarer->has_delay[cress_route_delay_index(delay_ms)] = false;
+        declarer->has_delay[cress_delay_index(declarer->delay_steps, delay_ms)] = false;
         declarer->has_due = false;
     }
-    struct cress_family *family = family_of_name(declarer, routing_key);
+    struct cress_family *family = family_of_name(declarer, queue);
     if (family) {
         family->is_declared = false;
     }
-    return delay_ms || (family && !exchange[0]);
+    return delay_ms || family;
+}
+
+void cress_declarer_forget_due(struct cress_declarer *declarer)
+{
+    declarer->has_due = false;
 }
 
 void cress_declarer_forget_work_queue(struct cress_declarer *declarer, const char *queue)
@@ -410,11 +385,9 @@ void cress_declarer_forget_work_queue(struct cress_declarer *declarer, const cha
 enum cress_status cress_declarer_ensure(struct cress_declarer *declarer, const char *name,
                                         struct cress_error *err)
 {
-    const enum cress_status status = look_up(declarer, name, NULL, err);
-    if (status != CRESS_NOT_FOUND || declarer->connection->broken) {
-        return status;
-    }
-    return declare_plain(declarer, name, err);
+    amqp_table_entry_t arguments[] = {quorum()};
+    const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
+    return declare_missing(declarer, name, table, err);
 }
 
 enum cress_status cress_declarer_claim(struct cress_declarer *declarer, const char *name,

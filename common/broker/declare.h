@@ -2,6 +2,11 @@
 // Declares what topology.h names, on first use, and asks the broker about queues. Private to
 // common/broker.
 //
+// Whoever publishes first asks whether a queue exists, and declares it only when it does not: so the
+// permission to write does where others have declared, and RabbitMQ's own arguments (a policy's, an
+// older version's) are nobody's business. Whoever consumes a work queue declares it, and hears when
+// it exists with other arguments; without the permission it takes what there is.
+//
 // All of it happens on a channel of its own, because the broker answers "no" by closing the
 // channel. The calls wait for the broker's reply; when the connection breaks meanwhile, they fail
 // with its error, so callers look at `broken` first. Owned by a connection's thread.
@@ -23,8 +28,9 @@ struct cress_declarer {
     bool channel_is_open;
     struct cress_list families;            /* the work queues that may be declared */
     struct cress_family *last;             /* the one found last */
-    bool has_delay[CRESS_DELAY_COUNT];     /* declared; by cress_route_delay_index() */
-    bool has_due;                          /* declared: what they lead to */
+    int delay_steps;                       /* broker.delay_steps */
+    bool has_delay[CRESS_DELAY_COUNT_MAX]; /* it is there; by cress_delay_index() */
+    bool has_due;                          /* likewise: what they lead to */
     char *known[CRESS_DECLARER_KNOWN_MAX]; /* queues of others that were seen to exist */
     size_t known_count;
 };
@@ -46,18 +52,23 @@ CRESS_MUST_CHECK enum cress_status cress_declarer_work_queue(struct cress_declar
                                                              const char *queue,
                                                              struct cress_error *err);
 
-/* Declares what a message to `exchange` with `routing_key` needs, as far as it may. As above, and
- * CRESS_NOT_FOUND "unroutable" when a delayed message's queue neither exists nor may be declared.
- */
+/* Declares what a message for the queue `queue` needs that is to wait for `delay_ms` (0: not at
+ * all), as far as it may. As above, and CRESS_NOT_FOUND "unroutable" when a delayed message's queue
+ * neither exists nor may be declared. */
 CRESS_MUST_CHECK enum cress_status cress_declarer_route(struct cress_declarer *declarer,
-                                                        const char *exchange,
-                                                        const char *routing_key,
+                                                        const char *queue, int64_t delay_ms,
                                                         struct cress_error *err);
 
 /* The route turned out to be gone. True when the next cress_declarer_route() will declare it again.
  */
-bool cress_declarer_forget(struct cress_declarer *declarer, const char *exchange,
-                           const char *routing_key);
+bool cress_declarer_forget(struct cress_declarer *declarer, const char *queue, int64_t delay_ms);
+
+/* Declares cress.due, and where it leads. */
+CRESS_MUST_CHECK enum cress_status cress_declarer_due(struct cress_declarer *declarer,
+                                                      struct cress_error *err);
+
+/* It may be gone: the next cress_declarer_due() declares it again. */
+void cress_declarer_forget_due(struct cress_declarer *declarer);
 
 /* Work queue `queue` may be gone: the next cress_declarer_work_queue() declares it again. */
 void cress_declarer_forget_work_queue(struct cress_declarer *declarer, const char *queue);

@@ -69,13 +69,14 @@ struct cress_operation {
     struct cress_error *err; /* NULL: success. Owned */
 
     /* what is asked for */
-    struct cress_message *message;       /* PUBLISH. Owned */
-    char exchange[CRESS_DELAY_NAME_MAX]; /* of a message that is not due yet */
-    bool returned;                       /* the broker has sent it back */
-    bool redeclared;                     /* its queue was declared again because of that */
-    char *name;                          /* ENSURE. Owned */
-    enum cress_ensure ensure;            /* ENSURE */
-    struct cress_queue_stats *stats;     /* INSPECT; `stat_count` of them. Owned */
+    struct cress_message *message; /* PUBLISH. Owned */
+    int64_t delay_ms;              /* of the delay queue it was sent to; 0: none */
+    char delay_queue[CRESS_DELAY_NAME_MAX];
+    bool returned;                   /* the broker has sent it back */
+    bool redeclared;                 /* its queue was declared again because of that */
+    char *name;                      /* ENSURE. Owned */
+    enum cress_ensure ensure;        /* ENSURE */
+    struct cress_queue_stats *stats; /* INSPECT; `stat_count` of them. Owned */
     size_t stat_count;
 };
 
@@ -88,19 +89,27 @@ struct cress_incoming {
     struct cress_delivery delivery;
 };
 
+/* What a consumed queue may be declared as. */
+enum cress_lane_declares { CRESS_LANE_AS_IS, CRESS_LANE_WORK_QUEUE, CRESS_LANE_DUE };
+
+/* Calls of cress_broker_consume(), each with its own consumer. */
+enum { CRESS_CONSUMERS_MAX = 2 };
+
 struct cress_deliveries {
     struct cress_mail mail;
+    size_t group;           /* which consumer's */
     struct cress_list list; /* of struct cress_delivery */
 };
 
 /* ALLOW, CONSUME, MORE, PAUSE, RESUME, CONSUMING, PROBLEM, FLUSH, STOP_CONSUMING: a queue or a callback's address. */
 struct cress_note {
     struct cress_mail mail;
-    char *queue; /* ALLOW, CONSUME. Owned */
-    bool single; /* CONSUME: just this queue, not declared */
-    bool paced;  /* CONSUME: not before MORE */
-    bool paused; /* CONSUME: not before RESUME */
-    bool each;   /* CONSUME: the prefetch is that of each priority */
+    char *queue;                       /* ALLOW, CONSUME. Owned */
+    enum cress_lane_declares declares; /* CONSUME */
+    size_t group;                      /* CONSUME: which consumer's */
+    bool paced;                        /* CONSUME: not before MORE */
+    bool paused;                       /* CONSUME: not before RESUME */
+    bool each;                         /* CONSUME: the prefetch is that of each priority */
     int prefetch;
     size_t source; /* CONSUME, MORE, PAUSE, RESUME, PREFETCH, CONSUMING, PROBLEM: which one */
     struct cress_error err; /* PROBLEM */

@@ -156,8 +156,9 @@ static void finish(struct publisher *publisher, struct cress_operation *operatio
 static bool may_redeclare(struct publisher *publisher, struct cress_operation *operation)
 {
     const struct cress_message *message = operation->message;
-    if (operation->redeclared || !cress_declarer_forget(&publisher->link.declarer,
-                                                        message->exchange, message->routing_key)) {
+    if (operation->redeclared || message->exchange[0] ||
+        !cress_declarer_forget(&publisher->link.declarer, message->routing_key,
+                               operation->delay_ms)) {
         return false;
     }
     operation->redeclared = true;
@@ -243,11 +244,18 @@ static bool is_same_text(amqp_bytes_t bytes, bool present, const char *text)
     return present ? text && cress_bytes_equal(bytes, text) : !text;
 }
 
-static bool is_returned(const struct returning *returning, const struct cress_message *message)
+/* The routing key that it was published with. */
+static const char *address_of(const struct cress_operation *operation)
 {
+    return operation->delay_ms ? operation->delay_queue : operation->message->routing_key;
+}
+
+static bool is_returned(const struct returning *returning, const struct cress_operation *operation)
+{
+    const struct cress_message *message = operation->message;
     const amqp_basic_return_t *method = returning->method;
     const amqp_basic_properties_t *properties = returning->properties;
-    if (!cress_bytes_equal(method->routing_key, message->routing_key) ||
+    if (!cress_bytes_equal(method->routing_key, address_of(operation)) ||
         !cress_bytes_equal(method->exchange, message->exchange) ||
         !is_same_text(properties->message_id, properties->_flags & AMQP_BASIC_MESSAGE_ID_FLAG,
                       message->message_id)) {
@@ -265,7 +273,7 @@ static void mark_returned(struct publisher *publisher)
     for (uint64_t tag = publisher->return_cursor; tag < window->next; tag++) {
         void **slot = cress_window_at(window, tag);
         struct cress_operation *operation = slot ? *slot : NULL;
-        if (operation && is_returned(&publisher->returning, operation->message)) {
+        if (operation && is_returned(&publisher->returning, operation)) {
             operation->returned = true;
             publisher->return_cursor = tag + 1;
             break;
@@ -369,32 +377,38 @@ static void reserve_entries(struct publisher *publisher, size_t count)
     }
 }
 
-static enum cress_status publish(struct publisher *publisher, const struct cress_message *message,
-                                 struct cress_error *err)
+static enum cress_status publish(struct publisher *publisher,
+                                 const struct cress_operation *operation, struct cress_error *err)
 {
-    const enum cress_status status = cress_declarer_route(
-        &publisher->link.declarer, message->exchange, message->routing_key, err);
+    const struct cress_message *message = operation->message;
+    enum cress_status status = CRESS_OK;
+    if (!message->exchange[0]) {
+        status = cress_declarer_route(&publisher->link.declarer, message->routing_key,
+                                      operation->delay_ms, err);
+    }
     if (status) {
         return status;
     }
     amqp_basic_publish_t method = {.exchange = amqp_cstring_bytes(message->exchange),
-                                   .routing_key = amqp_cstring_bytes(message->routing_key),
+                                   .routing_key = amqp_cstring_bytes(address_of(operation)),
                                    .mandatory = 1};
     amqp_basic_properties_t properties;
-    reserve_entries(publisher, message->header_count);
-    cress_codec_properties(message, publisher->entries, &properties);
+    reserve_entries(publisher, message->header_count + 1);
+    cress_codec_properties(message, operation->delay_ms ? message->routing_key : NULL,
+                           publisher->entries, &properties);
     const amqp_bytes_t body = {.len = message->body_size, .bytes = (void *)message->body};
     return cress_connection_publish(publisher->link.connection, CHANNEL, &method, &properties, body,
                                     err);
 }
 
 /* A message may have waited for a connection, or behind others: its delay is counted from now. */
-static void readdress(struct cress_operation *operation)
+static void choose_delay(const struct publisher *publisher, struct cress_operation *operation)
 {
     const int64_t due_ms = operation->message->due_ms;
-    if (due_ms) {
-        cress_route_exchange(due_ms - cress_clock_wall_ms(), operation->exchange);
-        operation->message->exchange = operation->exchange;
+    const int steps = publisher->link.declarer.delay_steps;
+    operation->delay_ms = due_ms ? cress_delay_for(steps, due_ms - cress_clock_wall_ms()) : 0;
+    if (operation->delay_ms) {
+        cress_delay_queue_name(operation->delay_ms, 1, operation->delay_queue);
     }
 }
 
@@ -402,8 +416,8 @@ static void publish_next(struct publisher *publisher)
 {
     struct cress_operation *operation = operation_of(cress_list_shift(&publisher->todo));
     struct cress_error err;
-    readdress(operation);
-    const enum cress_status status = publish(publisher, operation->message, &err);
+    choose_delay(publisher, operation);
+    const enum cress_status status = publish(publisher, operation, &err);
     if (publisher->link.connection->broken) {
         put_back(publisher, operation);
     } else if (status) {
@@ -515,7 +529,7 @@ static const struct cress_link_role role = {
     .free = free_publisher,
 };
 
-struct cress_link *cress_publisher_new(struct cress_endpoint endpoint,
+struct cress_link *cress_publisher_new(struct cress_endpoint endpoint, int delay_steps,
                                        void (*outbox_wake)(void *arg), void *arg)
 {
     struct publisher *publisher = CRESS_NEW(struct publisher);
@@ -525,5 +539,6 @@ struct cress_link *cress_publisher_new(struct cress_endpoint endpoint,
     publisher->refusal_patience_ms = REFUSAL_MS;
     publisher->returning.body = cress_buf_make(RETURNED_BODY_MAX);
     cress_link_init(&publisher->link, &role, endpoint, outbox_wake, arg);
+    publisher->link.declarer.delay_steps = delay_steps;
     return &publisher->link;
 }

@@ -6,7 +6,7 @@
 #include "common/broker/link.h"
 
 /* A link, not started yet; owned by whoever calls cress_link_release() on it. */
-struct cress_link *cress_publisher_new(struct cress_endpoint endpoint,
+struct cress_link *cress_publisher_new(struct cress_endpoint endpoint, int delay_steps,
                                        void (*outbox_wake)(void *arg), void *arg);
 
 #endif

@@ -105,8 +105,8 @@ bool cress_unique_is_valid(const char *text);
 CRESS_MUST_CHECK enum cress_status cress_queue_name_check(const char *queue,
                                                           struct cress_error *err);
 
-/* The AMQP message of `job`, addressed to its queue through the default exchange; priorities and
- * delays have other addresses, which cress_route_job() knows. `headers` (CRESS_JOB_HEADER_MAX of
+/* The AMQP message of `job`, addressed to its queue through the default exchange; priorities
+ * have other queues, which cress_route_queue_name() knows. `headers` (CRESS_JOB_HEADER_MAX of
  * them) is the room for the message's headers; the message borrows from it and from `job`. */
 enum { CRESS_JOB_HEADER_MAX = 16 };
 void cress_job_to_message(const struct cress_job *job,

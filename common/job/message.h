@@ -35,9 +35,8 @@ struct cress_message {
     const char *correlation_id;
     const char *reply_to;
     const char *app_id;
-    int64_t due_ms;      /* to be published: not to arrive before, by the wall clock; the
-                       exchange is then that of the delay queue that fits at the moment of sending,
-                       whatever is written above. 0: as addressed */
+    int64_t due_ms;      /* to be published: not to arrive before, by the wall clock: it goes by the
+                            delay queue that fits at the moment of sending. 0: at once */
     int64_t timestamp_s; /* seconds since 1970; 0: absent */
     bool transient;      /* delivery mode 1; everything that Cress publishes is persistent */
     const struct cress_header *headers;

@@ -18,11 +18,11 @@ void cress_republish(struct cress_door door, const struct cress_record *record,
     const int64_t now_ms = cress_clock_wall_ms();
     struct cress_header headers[CRESS_JOB_HEADER_MAX];
     struct cress_message message;
-    struct cress_route route;
+    char routing_key[CRESS_ROUTE_NAME_MAX];
     struct cress_job job;
     cress_job_from_record(record, &job);
     job.attempt = next_attempt(record);
     job.not_before_ms = job.not_before_ms > now_ms ? job.not_before_ms : 0;
-    cress_route_message(&job, now_ms, headers, &route, &message);
+    cress_route_message(&job, headers, routing_key, &message);
     cress_broker_publish(door.broker, &message, door.timeout_ms, done, arg);
 }

@@ -260,13 +260,13 @@ static void refuse_later(struct submission *submission)
     uv_close((uv_handle_t *)&submission->later, on_later);
 }
 
-static void keep_message(struct submission *submission, const struct cress_job *job, int64_t now_ms)
+static void keep_message(struct submission *submission, const struct cress_job *job)
 {
     struct cress_header headers[CRESS_JOB_HEADER_MAX];
     struct cress_message message;
-    struct cress_route route;
+    char routing_key[CRESS_ROUTE_NAME_MAX];
 
-    cress_route_message(job, now_ms, headers, &route, &message);
+    cress_route_message(job, headers, routing_key, &message);
     submission->message = cress_message_clone(&message);
 }
 
@@ -304,7 +304,7 @@ void cress_submit(struct cress_door door, const struct cress_job *request, cress
     }
     const enum cress_state state =
         job.not_before_ms > now_ms ? CRESS_STATE_SCHEDULED : CRESS_STATE_QUEUED;
-    keep_message(submission, &job, now_ms);
+    keep_message(submission, &job);
     keep_record(submission, &job, state);
     cress_store_create(door.store, &job, state, on_created, submission);
 }

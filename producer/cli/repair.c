@@ -398,12 +398,15 @@ static void delays_cb(const struct cress_queue_stats *stats, size_t count,
 
 static void look_at_delays(struct cress_repair *repair)
 {
-    char texts[CRESS_DELAY_COUNT][CRESS_DELAY_NAME_MAX];
-    const char *names[CRESS_DELAY_COUNT + 1] = {NULL};
-    for (unsigned i = 0; i < CRESS_DELAY_COUNT; i++) {
-        cress_route_delay(i, texts[i]);
+    const int steps = cress_delay_steps(repair->cli->config->broker_delay_steps);
+    const unsigned count = cress_delay_count(steps);
+    char texts[CRESS_DELAY_COUNT_MAX][CRESS_DELAY_NAME_MAX];
+    const char *names[CRESS_DELAY_COUNT_MAX + 2] = {NULL};
+    for (unsigned i = 0; i < count; i++) {
+        cress_delay_queue_name(cress_delay_at(steps, i), 1, texts[i]);
         names[i] = texts[i];
     }
+    names[count] = CRESS_DUE_QUEUE;
     cress_broker_inspect(repair->cli->broker, names, DELAYS_TIMEOUT_MS, delays_cb, repair);
 }
 

@@ -34,6 +34,16 @@ def env(name):
     return value
 
 
+def delay_queues(longest_ms=2 ** 31, steps=2):
+    """The names of all delay queues and of where they lead: see common/broker/topology.h."""
+    delays = list(range(64, 1025, 64))
+    base = 1024
+    while base < 2 ** 31:
+        delays.extend(base + base // steps * step for step in range(1, steps + 1))
+        base *= 2
+    return ["cress.wait.%d" % ms for ms in delays if ms <= longest_ms] + ["cress.due"]
+
+
 def unique(prefix):
     """A name that no other test and no earlier run uses: for queues and ids."""
     return "%s-%s" % (prefix, uuid.uuid4().hex[:12])

@@ -47,7 +47,7 @@ class LeaseTest(cresstest.TestCase):
 
     def wait_for_no_message(self):
         """Guards of jobs that have ended come once more, and are dropped."""
-        delays = ["cress.later.%d" % ms for ms in range(64, 2048, 64)]
+        delays = cresstest.delay_queues(longest_ms=2048)
         wait_for(lambda: not any(self.client.ready(name) for name in [self.queue, *delays]), "the guards to go",
                  pause=0.2)
 

@@ -7,7 +7,7 @@ import os
 import time
 import unittest
 
-from cresstest import Program, Redis, TestCase, env, run, unique, wait_for
+from cresstest import Program, Redis, TestCase, delay_queues, env, run, unique, wait_for
 
 OLD = int(time.time() * 1000) - 600000
 
@@ -45,15 +45,6 @@ class RepairTest(TestCase):
                            "%s 3 %d 0 0 %d %s" % (state, attempt, started, worker),
                            *[word for field in fields.items() for word in field])
         return job
-
-    def delays(self):
-        """The names of all delay queues: see common/broker/topology.h."""
-        names, ms, step = [], 64, 64
-        while ms <= 2 ** 31:
-            names.append("cress.later.%d" % ms)
-            step = step * 2 if ms >= 16 * step else step
-            ms += step
-        return names
 
     def state(self, job):
         return self.store.record(job).get("state")
@@ -100,7 +91,7 @@ class RepairTest(TestCase):
 
     def test_not_due_without_a_message(self):
         self.queue_without_worker()
-        delays = self.delays()
+        delays = delay_queues()
         for name in delays:
             if self.client.ready(name):
                 self.client.connection.channel().queue_purge(name)

@@ -82,7 +82,8 @@ static inline void rig_publish(struct cress_broker *broker, const struct cress_m
     const struct cress_header *attempt = cress_message_header(message, "attempt");
     const struct cress_header *code = cress_message_header(message, "error_code");
     const struct cress_header *lease = cress_message_header(message, "lease");
-    rig_note("publish:%s%s%s", message->exchange[0] ? "delay>" : "", message->routing_key,
+    const bool is_delayed = cress_delay_for(2, message->due_ms - cress_clock_wall_ms()) > 0;
+    rig_note("publish:%s%s%s", is_delayed ? "delay>" : "", message->routing_key,
              attempt && attempt->number > 1 ? "#2" : "");
     snprintf(rig.last_error_code, sizeof rig.last_error_code, "%s", code ? code->text : "");
     snprintf(rig.last_lease, sizeof rig.last_lease, "%s", lease ? lease->text : "");

@@ -16,28 +16,32 @@ static const struct cress_job job = {.id = "j",
                                      .attempt = 2,
                                      .not_before_ms = 5};
 
-/* A job that a limit holds back makes one hop, and may be judged as soon as it arrives. */
+/* A job that a limit holds back comes to its queue again, and may be judged as soon as it arrives. */
 static void test_later(void **state)
 {
     (void)state;
     static const int64_t waits_ms[] = {64, 100, 127, 1000, 5000, 100000};
-    static const struct cress_header carried = {.name = "mine", .text = "x"};
-    const struct cress_message original = {.headers = &carried, .header_count = 1};
+    static const struct cress_header carried[] = {
+        {.name = "mine", .text = "x"},
+        {.name = CRESS_HEADER_DUE_FROM, .text = "cress.wait.64"},
+        {.name = CRESS_HEADER_DUE_QUEUE, .text = "q"},
+    };
+    const struct cress_message original = {.headers = carried, .header_count = 3};
     for (size_t i = 0; i < CRESS_COUNT(waits_ms); i++) {
         struct cress_outgoing out;
-        struct cress_route route;
-        cress_route_job("q", CRESS_PRIORITY_HIGH, waits_ms[i], &route);
         const bool was_delivered = i % 2;
         cress_outgoing_later(&out, cress_codec_of(&original), &job, &original, was_delivered,
                              waits_ms[i], NOW_MS);
-        assert_string_equal(out.message.exchange, route.exchange);
+        assert_string_equal(out.message.exchange, "");
         assert_string_equal(out.message.routing_key, "q.high");
-        assert_int_equal(out.message.due_ms, 0);
+        assert_int_equal(out.message.due_ms, NOW_MS + waits_ms[i]);
         assert_int_equal(cress_message_header(&out.message, "not_before_ms")->number,
-                         NOW_MS + route.delay_ms);
+                         NOW_MS + waits_ms[i]);
         assert_int_equal(cress_message_header(&out.message, "attempt")->number, 2);
         assert_non_null(cress_message_header(&out.message, "mine"));
         assert_int_equal(!!cress_message_header(&out.message, "redelivered"), was_delivered);
+        assert_null(cress_message_header(&out.message, CRESS_HEADER_DUE_FROM));
+        assert_null(cress_message_header(&out.message, CRESS_HEADER_DUE_QUEUE));
     }
 }
 
