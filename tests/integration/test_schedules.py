@@ -69,7 +69,7 @@ class CronTest(cresstest.TestCase):
         ticks = [tick_of(job) for job in jobs]
         self.assertEqual(ticks, list(range(ticks[0], ticks[0] + len(ticks))))
         record = self.wait_state(jobs[0], "succeeded")
-        self.assertEqual((record["task"], record["result"], record["queue"]), ("cress.echo", '{"beat":1}', self.queue))
+        self.assertEqual((record["task"], record["result"], record["queue"]), ("cress.echo", '{"beat": 1}', self.queue))
         self.assertLess(int(record["created_ms"]) - 1000 * ticks[0], 1000)  # punctual
         # ticks are claimed, so that one worker publishes and the others need not
         self.assertLess(sum(worker.log().count("scheduled job submitted") for worker in workers), 2 * len(jobs))
@@ -265,7 +265,7 @@ class CronTest(cresstest.TestCase):
         wait_for(self.listed, "the schedule in the list")
         job = self.cron("run", self.name).stdout.strip()
         self.assertTrue(job.startswith("schedule:%s:run:" % self.name), job)
-        self.assertEqual(self.wait_state(job, "succeeded")["result"], '{"beat":1}')
+        self.assertEqual(self.wait_state(job, "succeeded")["result"], '{"beat": 1}')
         self.assertIsNone(self.field("last_ms"))
         self.cron("run", "no-such", status=3)
 
