@@ -51,6 +51,8 @@ CRESS_TASK("text.statistics", statistics)
 
 static int echo(struct cress_job *job)
 {
-    return cress_job_done(job, json_incref(cress_job_payload(job)));
+    size_t size; // as text: no number in it is converted
+    const char *payload = cress_job_payload_text(job, &size);
+    return cress_job_done_text(job, payload, size);
 }
 CRESS_TASK("text.echo", echo)

@@ -62,12 +62,20 @@ const char *cress_job_id(const struct cress_job *job);
 const char *cress_job_task(const struct cress_job *job);
 int cress_job_attempt(const struct cress_job *job); /* from 1 */
 
-/* The payload: any JSON value. Borrowed: json_incref() what is to outlive the job. */
+/* The payload: any JSON value. Borrowed: json_incref() what is to outlive the job. NULL for one that
+ * is legal JSON, and yet more than a jansson value can hold: whole numbers beyond 64 bits with sign
+ * (18446744073709551615), others beyond a double (1e400), names with \u0000. Whatever the task then
+ * returns, the job has failed for that reason (`payload_not_held`), and for good, unless the task
+ * reads the text. Numbers with a fraction are doubles, with what that costs in digits. */
 json_t *cress_job_payload(const struct cress_job *job);
+
+/* The payload as JSON text, byte for byte as it was submitted, but for line ends between its tokens.
+ * `*size` bytes, not terminated; borrowed until the task returns. */
+const char *cress_job_payload_text(const struct cress_job *job, size_t *size);
 
 /* How the jobs ended that this one waited for (`after`), in that order: an array of {"id", "state",
  * "result" | "error"}, where the state is null for one whose record has expired since. NULL when it
- * waited for none. Borrowed. */
+ * waited for none, or when jansson cannot hold them, as with the payload. Borrowed. */
 json_t *cress_job_after(const struct cress_job *job);
 
 /* Milliseconds until the attempt is asked to stop; 0 when it should have stopped. */
@@ -92,6 +100,10 @@ void cress_job_log(struct cress_job *job, const char *format, ...)
 
 /* Succeeded. `result` is taken over; NULL is null. */
 int cress_job_done(struct cress_job *job, json_t *result);
+
+/* Succeeded, with `size` bytes of JSON text as the result, which is copied and kept as it is. What is
+ * not JSON fails the job for good (`bad_result`). */
+int cress_job_done_text(struct cress_job *job, const char *result, size_t size);
 
 /* Failed, and trying again is useless. `code` is for machines ("no_url"), the message for
  * people. */

@@ -16,12 +16,14 @@ struct tally {
 
 static void check_message(const struct cress_stream_message *message)
 {
-    MUST_HOLD(message->kind == CRESS_STREAM_HELLO || message->id);
+    MUST_HOLD(message->kind == CRESS_STREAM_HELLO || message->id[0]);
     MUST_HOLD(message->concurrency >= 0 && message->concurrency <= CRESS_STREAM_CONCURRENCY_MAX);
     MUST_HOLD(message->percent >= 0 && message->percent <= 100);
     MUST_HOLD(message->retry_after_ms >= 0);
-    MUST_HOLD((message->kind == CRESS_STREAM_RESULT) == (message->result != NULL));
-    MUST_HOLD((message->kind == CRESS_STREAM_ERROR) == (message->code && message->message));
+    MUST_HOLD((message->kind == CRESS_STREAM_RESULT) == (message->result.size > 0));
+    MUST_HOLD((message->kind == CRESS_STREAM_ERROR) == (message->code[0] != '\0'));
+    MUST_HOLD(message->kind != CRESS_STREAM_ERROR || message->text);
+    MUST_HOLD(message->kind != CRESS_STREAM_LOG || message->text);
 }
 
 static bool line_cb(const char *line, size_t size, void *arg)

@@ -16,6 +16,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/base/mem.h"
 #include "include/cress/task.h"
 
@@ -49,12 +50,14 @@ static volatile sig_atomic_t cancelled;
 
 /* What a struct cress_job is in here. */
 struct hosted {
-    json_t *request, *payload; /* the payload is the request's */
-    json_t *after;             /* so is this; NULL: it waited for no jobs */
-    const char *id, *task;     /* and these */
+    struct cress_json payload, after; /* in its line; of `after`, size 0: it waited for no jobs */
+    json_t *payload_value, *after_value; /* NULL: not asked for yet */
+    struct cress_error payload_error;    /* why there is no value; CRESS_OK: there is, or may be */
+    bool reads_text;
+    char *id, *task;
     int attempt;
     int64_t deadline_ms;
-    json_t *result;
+    char *result; /* JSON text; NULL: null */
     struct cress_error error;
     int64_t retry_after_ms;
 };
@@ -137,14 +140,46 @@ CRESS_API int cress_job_attempt(const struct cress_job *job)
     return hosted_const(job)->attempt;
 }
 
+/* NULL: jansson cannot hold it. */
+static json_t *make_value(struct hosted *job, struct cress_json text, json_t **value)
+{
+    json_error_t where;
+    if (!*value) {
+        *value = json_loadb(text.text, text.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
+    }
+    if (!*value) {
+        cress_error_set(&job->payload_error, CRESS_INVALID, "payload_not_held",
+                        "the plug-in reads the payload as a jansson value, which cannot hold it: "
+                        "%s at byte %d; cress_job_payload_text() gives it as text",
+                        where.text, where.position);
+    }
+    return *value;
+}
+
+/* A job is const for those who only read it; that a value is made at the first call is ours. */
+static struct hosted *hosted_lazy(const struct cress_job *job)
+{
+    return (struct hosted *)(uintptr_t)job;
+}
+
 CRESS_API json_t *cress_job_payload(const struct cress_job *job)
 {
-    return hosted_const(job)->payload;
+    struct hosted *asked = hosted_lazy(job);
+    return make_value(asked, asked->payload, &asked->payload_value);
+}
+
+CRESS_API const char *cress_job_payload_text(const struct cress_job *job, size_t *size)
+{
+    struct hosted *asked = hosted_lazy(job);
+    asked->reads_text = true;
+    *size = asked->payload.size;
+    return asked->payload.text;
 }
 
 CRESS_API json_t *cress_job_after(const struct cress_job *job)
 {
-    return hosted_const(job)->after;
+    struct hosted *asked = hosted_lazy(job);
+    return asked->after.size ? make_value(asked, asked->after, &asked->after_value) : NULL;
 }
 
 CRESS_API int64_t cress_job_time_left_ms(const struct cress_job *job)
@@ -185,11 +220,65 @@ CRESS_API void cress_job_log(struct cress_job *job, const char *format, ...)
     cress_buf_free(&text);
 }
 
+/* Numbers that jansson writes with 17 digits, 0.29999999999999999, in as few as read back the same. */
+static void add_number(struct cress_buf *out, const char *text, size_t size)
+{
+    char shorter[64] = "";
+    const double value = strtod(text, NULL); /* another character ends it */
+    const bool is_real = memchr(text, '.', size) || memchr(text, 'e', size);
+    for (int digits = 15; is_real && digits <= 17; digits++) {
+        snprintf(shorter, sizeof shorter, "%.*g", digits, value);
+        if (strtod(shorter, NULL) == value) {
+            break;
+        }
+    }
+    const bool stays_real = strpbrk(shorter, ".e") != NULL; /* 1.0 stays 1.0 */
+    cress_buf_add(out, stays_real ? shorter : text, stays_real ? strlen(shorter) : size);
+}
+
+static char *write_value(const json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    struct cress_buf out = cress_buf_make(LINE_MAX_BYTES);
+    bool in_string = false;
+    for (const char *at = text; at && *at;) {
+        const size_t digits = in_string ? 0 : strspn(at, "-+.0123456789eE");
+        if (digits > 0 && (*at == '-' || (*at >= '0' && *at <= '9'))) {
+            add_number(&out, at, digits);
+            at += digits;
+            continue;
+        }
+        const size_t step = in_string && *at == '\\' ? 2 : 1;
+        in_string ^= *at == '"';
+        cress_buf_add(&out, at, step);
+        at += step;
+    }
+    free(text);
+    return cress_buf_take(&out);
+}
+
+static int take_result(struct hosted *job, char *text)
+{
+    free(job->result);
+    job->result = text;
+    return EXIT_SUCCESS;
+}
+
 CRESS_API int cress_job_done(struct cress_job *job, json_t *result)
 {
-    json_decref(hosted(job)->result);
-    hosted(job)->result = result;
-    return EXIT_SUCCESS;
+    char *text = result ? write_value(result) : NULL;
+    json_decref(result);
+    return take_result(hosted(job), text);
+}
+
+CRESS_API int cress_job_done_text(struct cress_job *job, const char *result, size_t size)
+{
+    struct cress_json value;
+    struct cress_error err;
+    if (cress_json_check(result, size, &value, &err) != CRESS_OK) {
+        return cress_job_fail(job, "bad_result", "the task's result is not JSON: %s", err.message);
+    }
+    return take_result(hosted(job), cress_strndup(value.text, value.size));
 }
 
 CRESS_PRINTF(3, 0)
@@ -225,10 +314,12 @@ CRESS_API int cress_job_retry(struct cress_job *job, int64_t after_ms, const cha
 static void write_result(const struct hosted *job)
 {
     struct cress_buf line = begin_line(job, "result");
-    char *text = job->result ? json_dumps(job->result, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    cress_buf_add_text(&line, text ? text : "null");
+    if (job->result) {
+        cress_json_add_line(&line, (struct cress_json){job->result, strlen(job->result)});
+    } else {
+        cress_buf_add_text(&line, "null");
+    }
     end_line(&line);
-    free(text);
 }
 
 static void write_error(struct hosted *job, int verdict)
@@ -278,19 +369,46 @@ static void set_alarm(int64_t wall_ms)
     timer_settime(host.alarm, TIMER_ABSTIME, &when, NULL);
 }
 
+/* Of a member that is there; the caller frees. */
+static char *text_of(struct cress_json request, const char *name)
+{
+    struct cress_json value;
+    struct cress_buf text = cress_buf_make(LINE_MAX_BYTES);
+    if (cress_json_member(request, name, &value)) {
+        cress_json_add_string(&text, value);
+    }
+    return cress_buf_take(&text);
+}
+
 /* The worker sends nothing else. */
 static bool read_job(const char *line, size_t size, struct hosted *job)
 {
-    job->request = json_loadb(line, size, JSON_ALLOW_NUL, NULL);
-    json_int_t deadline_ms = 0;
-    if (json_unpack(job->request, "{s:s, s:s, s:i, s:I, s:o, s?o}", "id", &job->id, "task",
-                    &job->task, "attempt", &job->attempt, "deadline_ms", &deadline_ms, "payload",
-                    &job->payload, "after", &job->after) != 0) {
+    struct cress_json request, attempt, deadline;
+    int64_t attempt_number, deadline_ms;
+    if (!cress_json_find_fault(line, size, &request, NULL) ||
+        !cress_json_member(request, "attempt", &attempt) ||
+        !cress_json_int(attempt, &attempt_number) ||
+        !cress_json_member(request, "deadline_ms", &deadline) ||
+        !cress_json_int(deadline, &deadline_ms) ||
+        !cress_json_member(request, "payload", &job->payload)) {
         return false;
     }
+    (void)cress_json_member(request, "after", &job->after);
+    job->id = text_of(request, "id");
+    job->task = text_of(request, "task");
+    job->attempt = (int)attempt_number;
     const int64_t soft_ms = cress_clock_wall_ms() + host.soft_timeout_ms;
     job->deadline_ms = host.soft_timeout_ms > 0 && soft_ms < deadline_ms ? soft_ms : deadline_ms;
     return true;
+}
+
+static void forget_job(struct hosted *job)
+{
+    json_decref(job->payload_value);
+    json_decref(job->after_value);
+    free(job->result);
+    free(job->task);
+    free(job->id);
 }
 
 static int call_task(const struct task *task, struct cress_job *job)
@@ -317,13 +435,15 @@ static void run_job(const char *line, size_t size)
     const int verdict =
         task ? call_task(task, job)
              : cress_job_fail(job, "unknown_task", "the plug-in has no task %s", hosted_job.task);
-    if (verdict == EXIT_SUCCESS) {
+    if (hosted_job.payload_error.status != CRESS_OK && !hosted_job.reads_text) {
+        hosted_job.error = hosted_job.payload_error; /* whatever the task has made of a NULL */
+        write_error(&hosted_job, EXIT_NEVER);
+    } else if (verdict == EXIT_SUCCESS) {
         write_result(&hosted_job);
     } else {
         write_error(&hosted_job, verdict);
     }
-    json_decref(hosted_job.result);
-    json_decref(hosted_job.request);
+    forget_job(&hosted_job);
 }
 
 static void write_hello(void)

@@ -22,6 +22,7 @@
 // next one. No run is ended before everything here is as it will be: cress_run_done() may start the
 // next run at once.
 #include "worker/handler/stream.h"
+
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/ids.h"
@@ -165,14 +166,14 @@ static struct cress_outcome outcome_of(const struct cress_stream_message *messag
 {
     struct cress_outcome outcome = {.kind = CRESS_OUTCOME_SUCCEEDED};
     if (message->kind == CRESS_STREAM_RESULT) {
-        outcome.result = json_dumps(message->result, JSON_COMPACT | JSON_ENCODE_ANY);
-        outcome.result_size = strlen(outcome.result);
+        outcome.result = cress_strndup(message->result.text, message->result.size);
+        outcome.result_size = message->result.size;
         return outcome;
     }
     outcome.kind = message->retry ? CRESS_OUTCOME_RETRY : CRESS_OUTCOME_FAILED;
     outcome.retry_after_ms = message->retry_after_ms;
     cress_error_set(&outcome.error, message->retry ? CRESS_TEMPORARY : CRESS_INVALID, message->code,
-                    "%s", message->message);
+                    "%s", message->text);
     return outcome;
 }
 
@@ -213,7 +214,7 @@ static void message_cb(const struct cress_stream_message *message, void *arg)
     } else if (message->kind == CRESS_STREAM_PROGRESS) {
         cress_run_progress(work->run, message->percent, message->text);
     } else if (message->kind == CRESS_STREAM_LOG) {
-        cress_run_log(work->run, message->text, strlen(message->text));
+        cress_run_log(work->run, message->text, message->text_size);
         cress_run_log(work->run, "\n", 1);
     } else {
         answered(work, message);

@@ -5,6 +5,8 @@
 #include "common/base/mem.h"
 #include "common/base/text.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SHOWN_MAX = 80 }; /* of a wrong line, in an error */
@@ -18,20 +20,6 @@ static void add_text(struct cress_buf *out, const char *name, const char *text)
     cress_buf_printf(out, "\"%s\":", name);
     cress_buf_add_json(out, text, strlen(text));
     cress_buf_add_char(out, ',');
-}
-
-/* Inside a JSON string a line break is an escape; those that stand here are between tokens. */
-static void add_on_one_line(struct cress_buf *out, const char *json, size_t size)
-{
-    const size_t start = out->size;
-    if (!cress_buf_add(out, json, size)) {
-        return;
-    }
-    char *at = out->data + start;
-    const char *end = at + size;
-    while ((at = memchr(at, '\n', (size_t)(end - at)))) {
-        *at++ = ' ';
-    }
 }
 
 bool cress_stream_add_job(struct cress_buf *out, const struct cress_job *job, const char *after,
@@ -48,11 +36,11 @@ bool cress_stream_add_job(struct cress_buf *out, const struct cress_job *job, co
     }
     if (after) {
         cress_buf_add_text(out, "\"after\":");
-        add_on_one_line(out, after, strlen(after));
+        cress_json_add_line(out, (struct cress_json){after, strlen(after)});
         cress_buf_add_char(out, ',');
     }
     cress_buf_add_text(out, "\"payload\":");
-    add_on_one_line(out, job->payload, job->payload_size);
+    cress_json_add_line(out, (struct cress_json){job->payload, job->payload_size});
     cress_buf_add_text(out, "}\n");
     if (out->overflowed) {
         out->size = start;
@@ -82,17 +70,53 @@ static enum cress_status complain(struct cress_error *err, const char *line, siz
                            problem, (int)shown, line, shown < size ? "…" : "");
 }
 
-/* Each reads one kind of message and returns what is wrong with it, or NULL. */
+/* Each reads one kind of message from the value of its member, and returns what is wrong with it, or
+ * NULL. `line` is the whole of it. */
 
-static const char *read_hello(struct cress_stream_message *message)
+static bool is_kind(struct cress_json value, enum cress_json_kind kind)
 {
-    const json_t *version = json_object_get(message->line, "cress");
-    if (json_integer_value(version) != CRESS_STREAM_VERSION) {
+    return cress_json_kind(value) == kind;
+}
+
+/* Keeps what a string says. */
+static bool keep_text(struct cress_stream_message *message, struct cress_json string)
+{
+    message->room = cress_buf_make(string.size + 1);
+    if (!cress_json_add_string(&message->room, string)) {
+        return false;
+    }
+    message->text = cress_buf_text(&message->room);
+    message->text_size = message->room.size;
+    return true;
+}
+
+/* Copies what a string says if it fits, and has no NUL. */
+static bool copy_text(struct cress_json object, const char *name, char *out, size_t out_size)
+{
+    struct cress_json value;
+    struct cress_buf text = cress_buf_make(out_size - 1);
+    const bool good = cress_json_member(object, name, &value) &&
+                      is_kind(value, CRESS_JSON_STRING) && cress_json_add_string(&text, value) &&
+                      text.size > 0 && strlen(text.data) == text.size;
+    if (good) {
+        memcpy(out, text.data, text.size + 1);
+    }
+    cress_buf_free(&text);
+    return good;
+}
+
+static const char *read_hello(struct cress_json line, struct cress_json version,
+                              struct cress_stream_message *message)
+{
+    struct cress_json concurrency;
+    int64_t number = 0;
+    if (!cress_json_int(version, &number) || number != CRESS_STREAM_VERSION) {
         return "it asks for a version of the protocol that this worker does not speak";
     }
-    const json_t *concurrency = json_object_get(message->line, "concurrency");
-    const json_int_t number = json_integer_value(concurrency);
-    if (concurrency && (number < 1 || number > CRESS_STREAM_CONCURRENCY_MAX)) {
+    number = 0;
+    if (cress_json_member(line, "concurrency", &concurrency) &&
+        (!cress_json_int(concurrency, &number) || number < 1 ||
+         number > CRESS_STREAM_CONCURRENCY_MAX)) {
         return "`concurrency` is not a number from 1 to 10000";
     }
     message->kind = CRESS_STREAM_HELLO;
@@ -100,71 +124,90 @@ static const char *read_hello(struct cress_stream_message *message)
     return NULL;
 }
 
-static const char *read_progress(struct cress_stream_message *message)
+static const char *read_progress(struct cress_json line, struct cress_json progress,
+                                 struct cress_stream_message *message)
 {
-    const json_t *progress = json_object_get(message->line, "progress");
-    if (!json_is_number(progress)) {
+    struct cress_json text;
+    if (!is_kind(progress, CRESS_JSON_NUMBER)) {
         return "`progress` is not a number";
     }
-    const double percent = json_number_value(progress);
+    const double percent = strtod(progress.text, NULL); /* another character ends it */
     message->kind = CRESS_STREAM_PROGRESS;
     message->percent = percent > 100 ? 100 : percent > 0 ? (int)percent : 0;
-    message->text = json_string_value(json_object_get(message->line, "message"));
+    if (cress_json_member(line, "message", &text) && is_kind(text, CRESS_JSON_STRING)) {
+        (void)keep_text(message, text);
+    }
     return NULL;
 }
 
-static const char *read_log(struct cress_stream_message *message)
+static const char *read_log(struct cress_json line, struct cress_json log,
+                            struct cress_stream_message *message)
 {
+    (void)line;
     message->kind = CRESS_STREAM_LOG;
-    message->text = json_string_value(json_object_get(message->line, "log"));
-    return message->text ? NULL : "`log` is not a text";
+    return is_kind(log, CRESS_JSON_STRING) && keep_text(message, log) ? NULL
+                                                                      : "`log` is not a text";
 }
 
-static const char *read_result(struct cress_stream_message *message)
+static const char *read_result(struct cress_json line, struct cress_json result,
+                               struct cress_stream_message *message)
 {
+    (void)line;
     message->kind = CRESS_STREAM_RESULT;
-    message->result = json_object_get(message->line, "result");
+    message->result = result;
     return NULL;
 }
 
-static const char *read_error(struct cress_stream_message *message)
+static const char *read_error(struct cress_json line, struct cress_json error,
+                              struct cress_stream_message *message)
 {
-    const json_t *error = json_object_get(message->line, "error");
-    if (!json_is_object(error)) {
+    (void)line;
+    struct cress_json value;
+    int64_t after_ms = 0;
+    if (!is_kind(error, CRESS_JSON_OBJECT)) {
         return "`error` is not an object";
     }
-    const char *code = json_string_value(json_object_get(error, "code"));
-    const char *text = json_string_value(json_object_get(error, "message"));
-    const json_t *retry = json_object_get(error, "retry");
-    const json_int_t after_ms = json_integer_value(json_object_get(error, "retry_after_ms"));
-    if (retry && !json_is_boolean(retry)) {
-        return "`retry` is neither true nor false";
-    }
     message->kind = CRESS_STREAM_ERROR;
-    message->code = code && code[0] ? code : "task_failed";
-    message->message = text && text[0] ? text : "the program gave no reason";
-    message->retry = !json_is_false(retry);
-    message->retry_after_ms = after_ms < 0                    ? 0
-                              : after_ms < RETRY_AFTER_MAX_MS ? after_ms
-                                                              : RETRY_AFTER_MAX_MS;
+    message->retry = true;
+    if (cress_json_member(error, "retry", &value)) {
+        if (!is_kind(value, CRESS_JSON_BOOL)) {
+            return "`retry` is neither true nor false";
+        }
+        message->retry = value.text[0] == 't';
+    }
+    if (!copy_text(error, "code", message->code, sizeof message->code)) {
+        snprintf(message->code, sizeof message->code, "task_failed");
+    }
+    if (!cress_json_member(error, "message", &value) || !is_kind(value, CRESS_JSON_STRING) ||
+        !keep_text(message, value) || message->text_size == 0) {
+        message->text = "the program gave no reason";
+        message->text_size = strlen(message->text);
+    }
+    if (cress_json_member(error, "retry_after_ms", &value) && cress_json_int(value, &after_ms)) {
+        message->retry_after_ms = after_ms < 0                    ? 0
+                                  : after_ms < RETRY_AFTER_MAX_MS ? after_ms
+                                                                  : RETRY_AFTER_MAX_MS;
+    }
     return NULL;
 }
 
 static const struct {
     const char *member;
-    const char *(*read)(struct cress_stream_message *message);
+    const char *(*read)(struct cress_json line, struct cress_json value,
+                        struct cress_stream_message *message);
 } readers[] = {
     {"result", read_result}, {"error", read_error}, {"progress", read_progress},
     {"log", read_log},       {"cress", read_hello},
 };
 
-static const char *read_message(struct cress_stream_message *message)
+static const char *read_message(struct cress_json line, struct cress_stream_message *message)
 {
-    message->id = json_string_value(json_object_get(message->line, "id"));
+    struct cress_json value;
+    const bool has_id = copy_text(line, "id", message->id, sizeof message->id);
     for (size_t i = 0; i < CRESS_COUNT(readers); i++) {
-        if (json_object_get(message->line, readers[i].member)) {
-            const bool is_hello = readers[i].read == read_hello;
-            return message->id || is_hello ? readers[i].read(message) : "there is no `id`";
+        if (cress_json_member(line, readers[i].member, &value)) {
+            return has_id || readers[i].read == read_hello ? readers[i].read(line, value, message)
+                                                           : "there is no `id` of a job";
         }
     }
     return "there is neither `result` nor `error` nor `progress` nor `log`";
@@ -173,15 +216,14 @@ static const char *read_message(struct cress_stream_message *message)
 enum cress_status cress_stream_parse(const char *line, size_t size,
                                      struct cress_stream_message *message, struct cress_error *err)
 {
-    json_error_t where = {.text = ""};
-    struct cress_stream_message found = {
-        .line = json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where),
-    };
-    const char *problem = !found.line                  ? where.text
-                          : json_is_object(found.line) ? read_message(&found)
-                                                       : "it is not an object";
+    struct cress_json value;
+    struct cress_json_fault fault;
+    struct cress_stream_message found = {.percent = 0};
+    const char *problem = !cress_json_find_fault(line, size, &value, &fault) ? fault.reason
+                          : is_kind(value, CRESS_JSON_OBJECT) ? read_message(value, &found)
+                                                              : "it is not an object";
     if (problem) {
-        json_decref(found.line);
+        cress_stream_message_free(&found);
         return complain(err, line, size, problem);
     }
     *message = found;
@@ -190,8 +232,7 @@ enum cress_status cress_stream_parse(const char *line, size_t size,
 
 void cress_stream_message_free(struct cress_stream_message *message)
 {
-    json_decref(message->line);
-    message->line = NULL;
+    cress_buf_free(&message->room);
 }
 
 /* --- lines --- */

@@ -27,16 +27,17 @@
 #define CRESS_WORKER_HANDLER_STREAM_PROTOCOL_H
 
 #include "common/base/buf.h"
+#include "common/base/id.h"
+#include "common/base/json.h"
 #include "common/job/job.h"
 
-#include <jansson.h>
 #include <stdint.h>
 
 enum { CRESS_STREAM_VERSION = 1, CRESS_STREAM_CONCURRENCY_MAX = 10000 };
 
 /* Appends the line of `job`. Its payload and `after` (NULL: none), which must be JSON, are sent as
- * they came, but for line breaks between tokens. False when `out` is full; nothing is then
- * written. */
+ * they came, but for what could end a line (cress_json_add_line()). False when `out` is full;
+ * nothing is then written. */
 bool cress_stream_add_job(struct cress_buf *out, const struct cress_job *job, const char *after,
                           int64_t deadline_ms);
 
@@ -48,19 +49,20 @@ enum cress_stream_kind {
     CRESS_STREAM_ERROR,
 };
 
-/* A line of a program. The texts and `result` borrow from `line`. */
+/* A line of a program. `result` borrows from the line. */
 struct cress_stream_message {
     enum cress_stream_kind kind;
-    json_t *line;
-    const char *id;         /* not in HELLO */
-    int concurrency;        /* HELLO; 0: not said */
-    int percent;            /* PROGRESS: 0 to 100 */
-    const char *text;       /* PROGRESS (may be NULL), LOG */
-    const json_t *result;   /* RESULT */
-    const char *code;       /* ERROR; never NULL */
-    const char *message;    /* ERROR; never NULL */
+    char id[CRESS_ID_MAX + 1];       /* not in HELLO */
+    int concurrency;                 /* HELLO; 0: not said */
+    int percent;                     /* PROGRESS: 0 to 100 */
+    struct cress_json result;        /* RESULT: its bytes, as the program wrote them */
+    char code[CRESS_ERROR_CODE_MAX]; /* ERROR; never empty */
+    const char *text; /* ERROR (never NULL), LOG (likewise), PROGRESS (NULL: none); a NUL that the
+                         program has escaped is in it */
+    size_t text_size;
     bool retry;             /* ERROR */
     int64_t retry_after_ms; /* ERROR; 0: not said */
+    struct cress_buf room;  /* of the text */
 };
 
 /* Reads a line without its end. CRESS_MALFORMED says what is wrong with it and shows its beginning.
