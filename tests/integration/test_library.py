@@ -121,12 +121,16 @@ class Client:
         library.cress_record_free(found)
         return record
 
-    def result(self, job, timeout_ms=PATIENCE_MS):
+    def result_text(self, job, timeout_ms=PATIENCE_MS):
         found = ctypes.c_void_p()
         self.status = self.library.cress_client_result(
             self.pointer, job.encode(), ctypes.c_int64(timeout_ms), ctypes.byref(found),
             ctypes.byref(self.err))
-        return json.loads(take_text(found)) if self.status == OK else None
+        return take_text(found) if self.status == OK else None
+
+    def result(self, job, timeout_ms=PATIENCE_MS):
+        text = self.result_text(job, timeout_ms)
+        return None if text is None else json.loads(text)
 
     def cancel(self, job, reason=None):
         self.status = self.library.cress_client_cancel(
