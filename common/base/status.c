@@ -10,14 +10,13 @@ enum status_class { GOOD, TEMPORARY, PERMANENT };
 
 static const struct status_info {
     const char *word;
-    const char *title;
     enum status_class class;
     int exit_code;
     int http;
 } infos[] = {
 #define CRESS_STATUS(name, word_, class_, exit_, http_, title_) \
     [CRESS_##name] = {                                          \
-        .word = word_, .title = title_, .class = class_, .exit_code = exit_, .http = http_},
+        .word = word_, .class = class_, .exit_code = exit_, .http = http_},
 #include "common/base/status.def"
 #undef CRESS_STATUS
 };
@@ -84,11 +83,6 @@ void cress_error_prefix(struct cress_error *err, const char *format, ...)
 const char *cress_status_word(enum cress_status status)
 {
     return infos[status].word;
-}
-
-const char *cress_status_title(enum cress_status status)
-{
-    return infos[status].title;
 }
 
 int cress_status_exit_code(enum cress_status status)

@@ -24,7 +24,6 @@ enum cress_status cress_error_set(struct cress_error *err, enum cress_status sta
 void cress_error_prefix(struct cress_error *err, const char *format, ...) CRESS_PRINTF(2, 3);
 
 const char *cress_status_word(enum cress_status status);
-const char *cress_status_title(enum cress_status status);
 int cress_status_exit_code(enum cress_status status);
 int cress_status_http(enum cress_status status);
 

@@ -3,7 +3,7 @@
 //
 // DESIGN
 // curl does no waiting of its own: it says through on_socket() which sockets it waits for and
-// through on_timer() when it wants to be called, and is told of both by curl_multi_socket_action().
+// through on_curl_timer() when it wants to be called, and is told of both by curl_multi_socket_action().
 // Each socket has a `struct watch` with a poll handle. curl drops a watch before it closes the
 // socket; the number may then be opened anew while the old handle is still closing, so a watch is
 // never reused. Ended transfers are collected after each call into curl, outside of curl's own
@@ -118,7 +118,7 @@ static void timer_cb(uv_timer_t *timer)
     act(timer->data, CURL_SOCKET_TIMEOUT, 0);
 }
 
-static int on_timer(CURLM *multi, long timeout_ms, void *arg)
+static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
 {
     (void)multi;
     struct cress_http_pool *pool = arg;
@@ -144,7 +144,7 @@ struct cress_http_pool *cress_http_pool_open(uv_loop_t *loop, int per_host,
     }
     curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
-    curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
     curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool);
     curl_multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)per_host);
     uv_timer_init(loop, &pool->timer);

@@ -103,7 +103,7 @@ static void set_connected(const struct cress_gateway *gateway)
 }
 
 /* Without the store there are still the gateway's own. */
-static void on_limits(const char *const *usages, size_t count, const struct cress_error *err,
+static void on_limit_metrics(const char *const *usages, size_t count, const struct cress_error *err,
                       void *arg)
 {
     struct cress_server_request *request = arg;
@@ -121,5 +121,5 @@ static void on_limits(const char *const *usages, size_t count, const struct cres
 void cress_gateway_get_metrics(struct cress_server_request *request, const char *param)
 {
     (void)param;
-    cress_store_limits(cress_gateway_of(request)->store, NULL, on_limits, request);
+    cress_store_limits(cress_gateway_of(request)->store, NULL, on_limit_metrics, request);
 }

@@ -6,7 +6,7 @@
 // h2o parses requests, decodes chunks and writes answers. Three things it does not do well enough
 // are done around it:
 //
-//   strictness   Each read comes to on_read() first; h2o gets the bytes when cress_head_check() has
+//   strictness   Each read comes to on_connection_read() first; h2o gets the bytes when cress_head_check() has
 //   passed the head. refusals     h2o closes a slow or crowded connection without a word and resets
 //   one whose body is too large. Here
 //                refuse() writes the answer, closes the sending side, and reads on for LINGER_MS
@@ -104,7 +104,7 @@ struct exchange {
     void *gone_arg;
 };
 
-static void on_read(h2o_socket_t *sock, const char *err);
+static void on_connection_read(h2o_socket_t *sock, const char *err);
 
 static struct conn *conn_of(h2o_socket_t *sock)
 {
@@ -180,7 +180,7 @@ static void refuse(struct conn *conn, int status, const char *code, const char *
     cress_metric_add(CRESS_METRIC_HTTP_ERRORS, status >= 500);
     set_state(conn, CONN_DRAINING);
     drop_input(conn);
-    h2o_socket_read_start(conn->sock, on_read);
+    h2o_socket_read_start(conn->sock, on_connection_read);
     conn->refusal = refusal_text(status, code, detail);
     const uv_buf_t text = uv_buf_init(conn->refusal, (unsigned)strlen(conn->refusal));
     if (uv_write(&conn->write, (uv_stream_t *)&conn->tcp, &text, 1, on_refusal_written) != 0) {
@@ -211,7 +211,7 @@ static void send_restyled(h2o_ostream_t *super, h2o_req_t *req, h2o_iovec_t *buf
     struct conn *conn = conn_of_req(req);
     set_state(conn, CONN_DRAINING);
     close_sending_side(conn);
-    h2o_socket_read_start(conn->sock, on_read);
+    h2o_socket_read_start(conn->sock, on_connection_read);
 }
 
 static void on_setup_ostream(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot)
@@ -284,7 +284,7 @@ static void read_head(struct conn *conn)
     server->h2o_read(conn->sock, NULL);
 }
 
-static void on_read(h2o_socket_t *sock, const char *err)
+static void on_connection_read(h2o_socket_t *sock, const char *err)
 {
     struct conn *conn = conn_of(sock);
     if (err != NULL) {
@@ -493,7 +493,7 @@ static void on_sent(h2o_generator_t *generator, h2o_req_t *req)
     if (uv_is_closing((uv_handle_t *)&conn->tcp)) {
         return;
     }
-    h2o_socket_read_start(conn->sock, on_read);
+    h2o_socket_read_start(conn->sock, on_connection_read);
     if (conn->ahead.size > 0) {
         const h2o_iovec_t room = h2o_buffer_reserve(&conn->sock->input, conn->ahead.size);
         memcpy(room.base, conn->ahead.data, conn->ahead.size);
@@ -619,7 +619,7 @@ static void add_conn(struct cress_server *server, struct conn *conn)
     set_state(conn, CONN_HEAD);
     h2o_http1_accept(&server->accept, conn->sock, *h2o_get_timestamp(&server->context, NULL, NULL));
     server->h2o_read = conn->sock->_cb.read;
-    h2o_socket_read_start(conn->sock, on_read);
+    h2o_socket_read_start(conn->sock, on_connection_read);
 }
 
 static void on_connection(uv_stream_t *stream, int status)

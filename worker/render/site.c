@@ -107,7 +107,7 @@ static void on_site_completed(const struct cress_error *err, void *arg)
     cress_run_succeed(run, result);
 }
 
-static void on_batch_closed(bool follow, const struct cress_error *err, void *arg)
+static void on_site_batch_closed(bool follow, const struct cress_error *err, void *arg)
 {
     struct site *site = arg;
     if (!err && follow) { /* every page was done before the list was */
@@ -126,7 +126,7 @@ static void on_counted(const struct cress_batch *batch, const struct cress_error
         return;
     }
     site->pages = batch ? batch->total : 0; /* when it is gone, closing it says so */
-    cress_store_batch_close(site->run->services->store, site->run->job.id, on_batch_closed, site);
+    cress_store_batch_close(site->run->services->store, site->run->job.id, on_site_batch_closed, site);
 }
 
 /* A batch that takes no more pages may have been cancelled, and with it this job. */
@@ -403,7 +403,7 @@ static void next_source(struct site *site)
 
 /* --- start and stop --- */
 
-static void on_batch_open(const struct cress_error *err, void *arg)
+static void on_site_batch_open(const struct cress_error *err, void *arg)
 {
     struct site *site = arg;
     if (err) {
@@ -475,7 +475,7 @@ static void site_start(struct cress_run *run)
     char *completion =
         cress_publish_request(site->publish_id, run->job.queue, run->job.id, site->url, site->to);
     cress_store_batch_open(run->services->store, run->job.id, completion, false,
-                           cress_clock_wall_ms(), on_batch_open, site);
+                           cress_clock_wall_ms(), on_site_batch_open, site);
     free(completion);
 }
 
