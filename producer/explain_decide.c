@@ -280,12 +280,6 @@ void cress_explain_decide(const struct cress_explain_facts *facts,
 
 /* --- as JSON --- */
 
-static void add_explained_time(struct cress_buf *out, const char *name, int64_t ms)
-{
-    char text[CRESS_TIME_TEXT_MAX];
-    cress_buf_add_member(out, name, ms ? cress_time_format(ms, text) : NULL);
-}
-
 void cress_explain_write_json(const struct cress_explanation *explanation, struct cress_buf *out)
 {
     const struct cress_record *record = explanation->record;
@@ -298,8 +292,8 @@ void cress_explain_write_json(const struct cress_explanation *explanation, struc
     cress_buf_add_member(out, ",\"queue\":", record->queue);
     cress_buf_add_member(out, ",\"task\":", record->task);
     cress_buf_add_member(out, ",\"worker\":", cress_worker_id_shown(record->worker, worker));
-    add_explained_time(out, ",\"since\":", has_run ? record->started_ms : record->created_ms);
-    add_explained_time(out, ",\"until\":", explanation->until_ms);
+    cress_time_add_member(out, ",\"since\":", has_run ? record->started_ms : record->created_ms);
+    cress_time_add_member(out, ",\"until\":", explanation->until_ms);
     if (explanation->ahead < 0) {
         cress_buf_add_text(out, ",\"ahead\":null}");
     } else {

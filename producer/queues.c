@@ -182,16 +182,6 @@ void cress_queues_survey(struct cress_door door, cress_queues_cb done, void *arg
     cress_store_queues(door.store, on_survey_names, survey);
 }
 
-void cress_queue_write_paused(int64_t paused_ms, struct cress_buf *out)
-{
-    char text[CRESS_TIME_TEXT_MAX];
-    if (paused_ms > 0) {
-        cress_buf_printf(out, "\"%s\"", cress_time_format(paused_ms, text));
-    } else {
-        cress_buf_add_text(out, "null");
-    }
-}
-
 void cress_queues_write_json(const struct cress_queue_summary *queues, size_t count,
                              struct cress_buf *out)
 {
@@ -201,9 +191,9 @@ void cress_queues_write_json(const struct cress_queue_summary *queues, size_t co
         cress_buf_add_json(out, queues[i].name, strlen(queues[i].name));
         cress_buf_printf(out,
                          ",\"ready\":%" PRId64 ",\"unacked\":%" PRId64 ",\"consumers\":%" PRId64
-                         ",\"dead\":%" PRId64 ",\"paused_at\":",
+                         ",\"dead\":%" PRId64,
                          queues[i].ready, queues[i].unacked, queues[i].consumers, queues[i].dead);
-        cress_queue_write_paused(queues[i].paused_ms, out);
+        cress_time_add_member(out, ",\"paused_at\":", queues[i].paused_ms);
         cress_buf_add_char(out, '}');
     }
     cress_buf_add_char(out, ']');

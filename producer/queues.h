@@ -24,9 +24,6 @@ typedef void (*cress_queues_cb)(const struct cress_queue_summary *queues, size_t
  * called once, never from within. */
 void cress_queues_survey(struct cress_door door, cress_queues_cb done, void *arg);
 
-/* Since when a queue is paused as JSON: a time, or null. */
-void cress_queue_write_paused(int64_t paused_ms, struct cress_buf *out);
-
 /* As a JSON array of objects with the members' names, but for "paused_at". */
 void cress_queues_write_json(const struct cress_queue_summary *queues, size_t count,
                              struct cress_buf *out);

@@ -42,12 +42,6 @@ int64_t cress_schedules_next(const struct cress_schedule_record *schedule,
 
 /* --- JSON --- */
 
-static void add_time(struct cress_buf *out, const char *member, int64_t ms)
-{
-    char text[CRESS_TIME_TEXT_MAX];
-    cress_buf_add_member(out, member, ms > 0 ? cress_time_format(ms, text) : NULL);
-}
-
 static void add_definition(struct cress_buf *out, const struct cress_schedule_record *schedule,
                            const struct cress_schedule_definition *definition, int64_t now_ms)
 {
@@ -56,7 +50,8 @@ static void add_definition(struct cress_buf *out, const struct cress_schedule_re
     cress_buf_add_member(out, ",\"missed\":", definition->missed);
     cress_buf_add_member(out, ",\"overlap\":", definition->overlap);
     cress_buf_printf(out, ",\"job\":%s", definition->request ? definition->request : "null");
-    add_time(out, ",\"next_tick_at\":", cress_schedules_next(schedule, definition, now_ms));
+    cress_time_add_member(out,
+                          ",\"next_tick_at\":", cress_schedules_next(schedule, definition, now_ms));
 }
 
 static void add_workers(struct cress_buf *out, const struct cress_schedule_fleet *fleet)
@@ -87,11 +82,11 @@ void cress_schedules_write_json(const struct cress_schedule_record *schedule, in
         cress_buf_add_char(out, '}');
     }
     cress_buf_add_char(out, ']');
-    add_time(out, ",\"last_tick_at\":", schedule->last_ms);
+    cress_time_add_member(out, ",\"last_tick_at\":", schedule->last_ms);
     cress_buf_add_member(out, ",\"last_job_id\":", schedule->last_id);
     cress_buf_add_member(out, ",\"last_job_state\":", schedule->last_state);
-    add_time(out, ",\"paused_at\":", schedule->paused_ms);
-    add_time(out, ",\"seen_at\":", schedule->seen_ms);
+    cress_time_add_member(out, ",\"paused_at\":", schedule->paused_ms);
+    cress_time_add_member(out, ",\"seen_at\":", schedule->seen_ms);
     cress_buf_add_char(out, '}');
 }
 

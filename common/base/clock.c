@@ -38,6 +38,19 @@ const char *cress_time_format(int64_t wall_ms, char text[CRESS_TIME_TEXT_MAX])
     return text;
 }
 
+void cress_time_add_member(struct cress_buf *out, const char *name, int64_t wall_ms)
+{
+    char text[CRESS_TIME_TEXT_MAX];
+    cress_buf_add_text(out, name);
+    if (wall_ms <= 0) {
+        cress_buf_add_text(out, "null");
+        return;
+    }
+    cress_buf_add_char(out, '"');
+    cress_buf_add_text(out, cress_time_format(wall_ms, text));
+    cress_buf_add_char(out, '"');
+}
+
 /* Reads exactly `n` digits at `*text` and moves past them; -1 when they are not there. */
 static int read_digits(const char **text, int n)
 {

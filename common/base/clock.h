@@ -6,6 +6,7 @@
 #ifndef CRESS_BASE_CLOCK_H
 #define CRESS_BASE_CLOCK_H
 
+#include "common/base/buf.h"
 #include "common/base/status.h"
 
 #include <stdint.h>
@@ -20,6 +21,10 @@ enum { CRESS_TIME_TEXT_MAX = 32 };
 
 /* RFC 3339 in UTC with milliseconds: 2026-11-23T18:00:00.123Z. Returns `text`. */
 const char *cress_time_format(int64_t wall_ms, char text[CRESS_TIME_TEXT_MAX]);
+
+/* Appends `name`, which is all that comes before the value as for cress_buf_add_member(), and the
+ * time as JSON: null when it is not known, that is 0 or less. */
+void cress_time_add_member(struct cress_buf *out, const char *name, int64_t wall_ms);
 
 /* Reads RFC 3339 ("2026-11-23T18:00:00+01:00", fraction optional, the zone is not). */
 CRESS_MUST_CHECK enum cress_status cress_time_parse(const char *text, int64_t *wall_ms,

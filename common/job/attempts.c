@@ -108,23 +108,13 @@ static void add_text(struct cress_buf *out, const char *name, struct piece text)
     }
 }
 
-static void add_time(struct cress_buf *out, const char *name, int64_t wall_ms)
-{
-    char text[CRESS_TIME_TEXT_MAX];
-    if (wall_ms > 0) {
-        cress_buf_printf(out, "%s\"%s\"", name, cress_time_format(wall_ms, text));
-    } else {
-        cress_buf_printf(out, "%snull", name);
-    }
-}
-
 static void add_line(struct cress_buf *out, const struct line *line, bool is_first)
 {
     cress_buf_printf(out, "%s{\"attempt\":%" PRId64, is_first ? "" : ",", line->attempt);
     const size_t shown = cress_worker_id_shown_size(line->worker.text, line->worker.size);
     add_text(out, ",\"worker\":", (struct piece){line->worker.text, shown});
-    add_time(out, ",\"started_at\":", line->started_ms);
-    add_time(out, ",\"ended_at\":", line->ended_ms);
+    cress_time_add_member(out, ",\"started_at\":", line->started_ms);
+    cress_time_add_member(out, ",\"ended_at\":", line->ended_ms);
     add_text(out, ",\"outcome\":", line->outcome);
     cress_buf_add_text(out, ",\"error\":");
     if (line->error.size > 0 &&

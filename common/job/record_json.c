@@ -59,20 +59,6 @@ static void add_limit(struct cress_buf *out, const char *name, int64_t limit)
     }
 }
 
-static void add_time(struct cress_buf *out, const char *name, int64_t wall_ms)
-{
-    if (wall_ms == 0) {
-        add_json(out, name, NULL);
-        return;
-    }
-    char text[CRESS_TIME_TEXT_MAX];
-    cress_time_format(wall_ms, text);
-    cress_buf_add_text(out, name);
-    cress_buf_add_char(out, '"');
-    cress_buf_add_text(out, text);
-    cress_buf_add_char(out, '"');
-}
-
 static void add_after(struct cress_buf *out, const struct cress_record *record)
 {
     char id[CRESS_ID_MAX + 1];
@@ -119,11 +105,11 @@ void cress_record_write_json(const struct cress_record *record, struct cress_buf
     cress_buf_add_member(out, ",\"unique\":", record->unique);
     add_after(out, record);
     add_embedded(out, &strays, "blocked", record->blocked);
-    add_time(out, ",\"created_at\":", record->created_ms);
-    add_time(out, ",\"run_at\":", record->run_at_ms);
-    add_time(out, ",\"started_at\":", record->started_ms);
-    add_time(out, ",\"finished_at\":", record->finished_ms);
-    add_time(out, ",\"expires_at\":", record->expires_ms);
+    cress_time_add_member(out, ",\"created_at\":", record->created_ms);
+    cress_time_add_member(out, ",\"run_at\":", record->run_at_ms);
+    cress_time_add_member(out, ",\"started_at\":", record->started_ms);
+    cress_time_add_member(out, ",\"finished_at\":", record->finished_ms);
+    cress_time_add_member(out, ",\"expires_at\":", record->expires_ms);
     cress_buf_add_text(out, ",\"attempts\":");
     cress_attempts_write_json(record, out);
     add_number(out, ",\"attempts_dropped\":", cress_attempts_dropped(record));

@@ -8,12 +8,6 @@
 
 #include <string.h>
 
-static void add_letter_time(struct cress_buf *out, const char *name, int64_t ms)
-{
-    char text[CRESS_TIME_TEXT_MAX];
-    cress_buf_add_member(out, name, ms ? cress_time_format(ms, text) : NULL);
-}
-
 static void add_message(struct cress_buf *out, const struct cress_message *message)
 {
     cress_message_add_member(out, "message_id", message->message_id);
@@ -34,8 +28,8 @@ void cress_dead_write_json(const struct cress_letter *letter, bool whole, struct
     cress_buf_add_member(out, ",\"queue\":", letter->queue);
     cress_buf_add_member(out, ",\"priority\":", cress_priority_word(letter->priority));
     cress_buf_printf(out, ",\"attempt\":%d", letter->attempt);
-    add_letter_time(out, ",\"died_at\":", letter->died_ms);
-    add_letter_time(out, ",\"created_at\":", letter->created_ms);
+    cress_time_add_member(out, ",\"died_at\":", letter->died_ms);
+    cress_time_add_member(out, ",\"created_at\":", letter->created_ms);
     cress_buf_add_member(out, ",\"fingerprint\":", fingerprint);
     cress_buf_add_member(out, ",\"error\":{\"code\":", letter->code);
     cress_buf_add_member(out, ",\"message\":", letter->text);

@@ -40,8 +40,7 @@ static void print_pause_json(const struct pausing *pausing)
         if (row->err.status == CRESS_OK) {
             cress_buf_add_text(&json, json.size > 0 ? ",\n{\"name\":" : "{\"name\":");
             cress_buf_add_json(&json, row->queue, strlen(row->queue));
-            cress_buf_add_text(&json, ",\"paused_at\":");
-            cress_queue_write_paused(row->since_ms, &json);
+            cress_time_add_member(&json, ",\"paused_at\":", row->since_ms);
             cress_buf_add_char(&json, '}');
         }
     }

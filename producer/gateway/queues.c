@@ -46,8 +46,7 @@ static void on_queue_pausing(int64_t since_ms, bool changed, const struct cress_
     struct cress_buf *page = cress_gateway_page(cress_gateway_of(change->request));
     cress_buf_add_text(page, "{\"name\":");
     cress_buf_add_json(page, change->queue, strlen(change->queue));
-    cress_buf_add_text(page, ",\"paused_at\":");
-    cress_queue_write_paused(since_ms, page);
+    cress_time_add_member(page, ",\"paused_at\":", since_ms);
     cress_buf_add_char(page, '}');
     cress_gateway_respond_fresh(change->request);
 }

@@ -67,10 +67,21 @@ static void test_durations(void **state)
     }
 }
 
+static void test_a_time_as_a_member(void **state)
+{
+    (void)state;
+    struct cress_buf out = cress_buf_make(256);
+    cress_time_add_member(&out, "{\"a\":", 1764000000123);
+    cress_time_add_member(&out, ",\"b\":", 0);
+    assert_string_equal(cress_buf_text(&out), "{\"a\":\"2025-11-24T16:00:00.123Z\",\"b\":null");
+    cress_buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_times_round_trip),
+        cmocka_unit_test(test_a_time_as_a_member),
         cmocka_unit_test(test_durations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
