@@ -5,7 +5,7 @@
 #include "common/base/mem.h"
 #include "common/base/stdio.h"
 #include "common/base/version.h"
-#include "worker/handler/plugin.h"
+#include "worker/handler/plugin_command.h"
 #include "worker/settings.h"
 #include "worker/supervisor.h"
 #include "worker/worker.h"

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -402,4 +404,28 @@ int cress_connection_tick(struct cress_connection *connection, int64_t now_ms, b
     const int64_t until_give_up = 2 * connection->heartbeat_ms - silence_ms;
     const int64_t wait = until_send < until_give_up ? until_send : until_give_up;
     return wait < 1 ? 1 : (int)wait;
+}
+
+void cress_connection_fail(struct cress_connection *connection, enum cress_status status,
+                           const char *code, const char *format, ...)
+{
+    if (connection->broken) {
+        return;
+    }
+    char text[CRESS_ERROR_MESSAGE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    cress_error_set(&connection->error, status, code, "%s", text);
+    connection->broken = true;
+}
+
+void cress_connection_check(struct cress_connection *connection, int status)
+{
+    if (status < 0) {
+        struct cress_error reason;
+        cress_failure_by_status(status, &reason);
+        cress_connection_fail(connection, reason.status, reason.code, "%s", reason.message);
+    }
 }

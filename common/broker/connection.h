@@ -144,4 +144,11 @@ void cress_connection_let_library_beat(struct cress_connection *connection, bool
  * has something. */
 int cress_connection_tick(struct cress_connection *connection, int64_t now_ms, bool readable);
 
+/* Breaks the connection, unless it is broken already. */
+void cress_connection_fail(struct cress_connection *connection, enum cress_status status,
+                           const char *code, const char *format, ...) CRESS_PRINTF(4, 5);
+
+/* Breaks the connection when rabbitmq-c returned an error. */
+void cress_connection_check(struct cress_connection *connection, int status);
+
 #endif

@@ -3,7 +3,6 @@
 #define _GNU_SOURCE /* memmem */
 #include "common/broker/failure.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -107,28 +106,4 @@ enum cress_status cress_failure_by_reply(amqp_rpc_reply_t reply, struct cress_er
     }
     return cress_error_set(err, CRESS_UNAVAILABLE, "broker_error", "unexpected method 0x%08X",
                            (unsigned)reply.reply.id);
-}
-
-void cress_connection_fail(struct cress_connection *connection, enum cress_status status,
-                           const char *code, const char *format, ...)
-{
-    if (connection->broken) {
-        return;
-    }
-    char text[CRESS_ERROR_MESSAGE_MAX];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    cress_error_set(&connection->error, status, code, "%s", text);
-    connection->broken = true;
-}
-
-void cress_connection_check(struct cress_connection *connection, int status)
-{
-    if (status < 0) {
-        struct cress_error reason;
-        cress_failure_by_status(status, &reason);
-        cress_connection_fail(connection, reason.status, reason.code, "%s", reason.message);
-    }
 }

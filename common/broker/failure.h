@@ -5,7 +5,10 @@
 #define CRESS_BROKER_FAILURE_H
 
 #include "common/base/status.h"
-#include "common/broker/connection.h"
+
+#include <amqp.h>
+#include <amqp_framing.h>
+#include <stdint.h>
 
 /* The error for an AMQP reply code (0-9-1, section 1.1 constants) with the server's text. */
 enum cress_status cress_failure_by_code(int reply_code, amqp_bytes_t text, struct cress_error *err);
@@ -22,12 +25,5 @@ enum cress_status cress_failure_by_reply(amqp_rpc_reply_t reply, struct cress_er
 
 /* The error for a negative status code of rabbitmq-c. */
 enum cress_status cress_failure_by_status(int status, struct cress_error *err);
-
-/* Breaks the connection, unless it is broken already. */
-void cress_connection_fail(struct cress_connection *connection, enum cress_status status,
-                           const char *code, const char *format, ...) CRESS_PRINTF(4, 5);
-
-/* Breaks the connection when rabbitmq-c returned an error. */
-void cress_connection_check(struct cress_connection *connection, int status);
 
 #endif

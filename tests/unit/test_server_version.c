@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "producer/cli/dead_walk.h"
 #include "producer/cli/server_version.h"
-#include "unit.h"
+#include "tests/unit/unit.h"
 
 static void test_versions_are_compared_by_number(void **state)
 {

@@ -5,7 +5,7 @@
 #include "common/base/buf.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
-#include "worker/handler/plugin.h"
+#include "worker/handler/plugin_command.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The end of all descendants of a process; see warden.h. Nothing here may allocate, lock or use
+// The end of all descendants of a process; see family.h. Nothing here may allocate, lock or use
 // stdio.
 #define _GNU_SOURCE /* getdents64 */
-#include "worker/process/warden.h"
+#include "worker/process/family.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -25,22 +25,12 @@
 
 #include "common/base/list.h"
 #include "common/base/status.h"
+#include "worker/process/program.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <uv.h>
-
-/* As many descriptors as a program may be given. */
-enum { CRESS_PROCESS_FDS_MAX = 16 };
-
-/* Those of setrlimit(2), for each process of the program; 0: none of its own. */
-struct cress_process_limits {
-    int64_t memory_max_bytes; /* address space */
-    int64_t cpu_max_ms;       /* rounded up to seconds */
-    int64_t files_max, file_size_max_bytes;
-    int64_t processes_max; /* of the worker's user */
-};
 
 struct cress_process_spec {
     const char *const *argv; /* ends with NULL; argv[0] is the path of the program */
@@ -55,14 +45,6 @@ struct cress_process_spec {
     /* Stays open in the warden until nothing of the program is left, even if the worker dies: a
      * lock of what the program uses. -1: none. */
     int lock_fd;
-};
-
-/* How it ended. */
-struct cress_process_end {
-    int exec_errno; /* not 0: the program could not be started, and the rest means nothing */
-    bool lost;      /* the warden was killed; nothing is known */
-    int status;     /* as from waitpid(2), of the program itself */
-    int64_t cpu_ms, rss_bytes; /* processor time and greatest memory of any of its processes */
 };
 
 struct cress_wardens;

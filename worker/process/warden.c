@@ -5,6 +5,8 @@
 #define _GNU_SOURCE /* clone, close_range, MSG_CMSG_CLOEXEC */
 #include "worker/process/warden.h"
 
+#include "worker/process/family.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -15,6 +17,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {

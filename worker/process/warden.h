@@ -16,9 +16,12 @@
 #ifndef CRESS_WORKER_PROCESS_WARDEN_H
 #define CRESS_WORKER_PROCESS_WARDEN_H
 
-#include "worker/process/process.h"
+#include "worker/process/program.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/resource.h>
+#include <sys/types.h>
 
 enum { CRESS_RLIMITS_MAX = 6 };
 
@@ -56,9 +59,5 @@ size_t cress_rlimits_make(const struct cress_process_limits *wanted,
 /* In a fork of process `worker`, with all signals blocked. Does not return. Async-signal-safe, as
  * all after a fork of a process with threads must be. */
 _Noreturn void cress_warden_run(struct cress_warden_page *page, int socket, pid_t worker);
-
-/* Kills all descendants of this process that can be seen now. Of them those are its children later
- * whose parents have died: kill and reap until no child is left. Async-signal-safe; family.c. */
-void cress_family_kill(void);
 
 #endif
