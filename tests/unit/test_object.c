@@ -6,7 +6,7 @@
 #include "common/object/object.h"
 #include "common/object/s3_error.h"
 #include "common/object/s3_target.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/object_end.h"
 
 #include <fcntl.h>
 #include <ftw.h>
@@ -76,34 +76,6 @@ static int tear_down(void **state)
 
 /* --- running one request --- */
 
-struct end {
-    int64_t size;
-    int calls;
-    struct cress_error err;
-    bool exists;
-    char type[64];
-    char sha256[CRESS_SHA256_TEXT_SIZE];
-};
-
-static void done_cb(const struct cress_error *err, void *arg)
-{
-    struct end *end = arg;
-    end->calls++;
-    end->err = err ? *err : (struct cress_error){.status = CRESS_OK};
-}
-
-static void head_cb(const struct cress_object_info *info, const struct cress_error *err, void *arg)
-{
-    struct end *end = arg;
-    done_cb(err, arg);
-    if (info) {
-        end->exists = info->exists;
-        end->size = info->size;
-        snprintf(end->type, sizeof end->type, "%s", info->content_type ? info->content_type : "");
-        snprintf(end->sha256, sizeof end->sha256, "%s", info->sha256 ? info->sha256 : "");
-    }
-}
-
 static struct cress_object_store *open_store(struct fixture *f, const char *url)
 {
     struct cress_object_store *store;
@@ -161,13 +133,6 @@ static struct end check(struct fixture *f, const char *below)
     uv_run(&f->loop, UV_RUN_DEFAULT);
     assert_int_equal(end.calls, 1);
     return end;
-}
-
-static void assert_failed(const struct end *end, enum cress_status status, const char *code)
-{
-    if (end->err.status != status || strcmp(end->err.code, code) != 0) {
-        fail_msg("%s %s: %s", cress_status_word(end->err.status), end->err.code, end->err.message);
-    }
 }
 
 static void assert_file(const struct fixture *f, const char *name, const char *expected)

@@ -7,7 +7,7 @@
 #include "common/object/sigv4.h"
 
 #include "common/base/clock.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/object_end.h"
 
 #include <stdio.h>
 #include <sys/wait.h>
@@ -108,34 +108,6 @@ static void set(char **option, const char *value)
 
 /* --- running requests --- */
 
-struct end {
-    int64_t size;
-    int calls;
-    struct cress_error err;
-    bool exists;
-    char type[64];
-    char sha256[CRESS_SHA256_TEXT_SIZE];
-};
-
-static void done_cb(const struct cress_error *err, void *arg)
-{
-    struct end *end = arg;
-    end->calls++;
-    end->err = err ? *err : (struct cress_error){.status = CRESS_OK};
-}
-
-static void head_cb(const struct cress_object_info *info, const struct cress_error *err, void *arg)
-{
-    struct end *end = arg;
-    done_cb(err, arg);
-    if (info) {
-        end->exists = info->exists;
-        end->size = info->size;
-        snprintf(end->type, sizeof end->type, "%s", info->content_type ? info->content_type : "");
-        snprintf(end->sha256, sizeof end->sha256, "%s", info->sha256 ? info->sha256 : "");
-    }
-}
-
 static struct cress_object_store *open_store(struct fixture *f, const char *backend,
                                              const char *url)
 {
@@ -187,20 +159,6 @@ static struct end check(struct fixture *f, const char *backend, const char *url)
     cress_object_check(store, done_cb, &end);
     finish(f, store, &end);
     return end;
-}
-
-static void assert_good(const struct end *end)
-{
-    if (end->err.status != CRESS_OK) {
-        fail_msg("%s: %s", end->err.code, end->err.message);
-    }
-}
-
-static void assert_failed(const struct end *end, enum cress_status status, const char *code)
-{
-    if (end->err.status != status || (code && strcmp(end->err.code, code) != 0)) {
-        fail_msg("%s %s: %s", cress_status_word(end->err.status), end->err.code, end->err.message);
-    }
 }
 
 static const char *pages_url(const char *prefix)
