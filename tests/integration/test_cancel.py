@@ -23,6 +23,7 @@ STREAM = """
 import json, sys
 for line in sys.stdin:
     job = json.loads(line)
+    print(json.dumps({"id": job["id"], "log": "started"}), flush=True)
     if not isinstance(job["payload"], list):
         print(json.dumps({"id": job["id"], "result": job["payload"]}), flush=True)
 """
@@ -269,17 +270,19 @@ class Running(CancelTest):
         self.assertEqual(self.cancel(job, "succeeded")["result"], "42")
 
     def test_stream_and_its_neighbours(self):
-        """The program ends, for nothing else stops a job there; the others start anew, unharmed."""
+        """Nothing stops a job there: its program goes on for the sake of the neighbour, which is not started anew, and a
+        second one takes what comes."""
         program = self.file("program.py", STREAM)
         self.worker_with("stream", "command = /usr/bin/python3 " + program, "in_flight = 3",
                          CRESS_WORKER_HEARTBEAT="100ms")
         job, neighbour = self.running("t", "[]"), self.running("t", "[1]")
+        self.wait_log(neighbour, "started")
         self.cress("cancel", job)
         self.wait_state(job, "cancelled")
         self.wait_state(self.enqueue("t", '"next"'), "succeeded")
         record = self.store.record(neighbour)
         self.assertEqual((record["state"], record["attempt"]), ("running", "1"))
-        self.cancel(neighbour)
+        self.assertEqual(self.cancel(neighbour)["log"], "started\n", "once")
 
     def test_plugin_that_looks(self):
         plugin = os.path.join(BUILD, "examples/library/task_text.so")

@@ -16,17 +16,26 @@ enum { JOBS_MAX = 16, TIMEOUT_MS = 20000, WATCHDOG_S = 60 };
 
 /* One program for all tests: its first argument says how it behaves. */
 static const char program_text[] =
-    "import sys, json, os, time\n"
+    "import sys, json, os, threading, time\n"
     "mode = sys.argv[1]\n"
+    "voice = threading.Lock()\n"
     "def say(**line):\n"
-    "    print(json.dumps(line), flush=True)\n"
+    "    with voice: print(json.dumps(line), flush=True)\n"
     "def jobs():\n"
     "    for line in sys.stdin:\n"
     "        yield json.loads(line)\n"
-    "if mode in ('four', 'innocent', 'late'):\n"
+    "def later(i):\n"
+    "    while not os.path.exists(sys.argv[0] + '.go'): time.sleep(0.01)\n"
+    "    say(id=i, result=os.getpid())\n"
+    "if mode == 'told':\n"
+    "    say(cress=1, concurrency=4, cancel=True)\n"
+    "if mode in ('four', 'innocent', 'late', 'untold'):\n"
     "    say(cress=1, concurrency=4)\n"
     "held = []\n"
     "for job in jobs():\n"
+    "    if 'cancel' in job:\n"
+    "        say(id=job['cancel'], error={'code': 'told', 'retry': False})\n"
+    "        continue\n"
     "    i = job['id']\n"
     "    if mode == 'echo':\n"
     "        say(id=i, result=job)\n"
@@ -61,6 +70,17 @@ static const char program_text[] =
     "        held.append(i)\n"
     "        if len(held) == 3:\n"
     "            for i in held: say(id=i, result=job['attempt'])\n"
+    "    elif mode in ('told', 'untold'):\n"
+    "        say(id=i, log='got')\n"
+    "        if job['payload'] == 'release':\n"
+    "            for other in held: say(id=other, result=0)\n"
+    "            say(id=i, result=os.getpid())\n"
+    "        elif job['payload'] == 'pid':\n"
+    "            say(id=i, result=os.getpid())\n"
+    "        elif job['payload'] == 'short':\n"
+    "            threading.Thread(target=later, args=(i,)).start()\n"
+    "        else:\n"
+    "            held.append(i)\n"
     "    elif mode == 'grow':\n"
     "        held.append(b'x' * (40 << 20))\n"
     "        say(id=i, result=os.getpid())\n"
@@ -368,6 +388,115 @@ static void one_job_is_stopped_and_the_others_go_on(void **state)
     close_task();
 }
 
+/* What the jobs "short" wait for. */
+static void let_go(bool go)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s.go", program_path);
+    if (go) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fclose(file);
+    } else {
+        unlink(path);
+    }
+}
+
+/* Gives a job that its program keeps, and two that it answers once they are let go; all have been
+ * begun. */
+static struct job *give_one_and_neighbours(void)
+{
+    test.config.in_flight = 4;
+    let_go(false);
+    struct job *held = give("\"hold\"");
+    give("\"short\"");
+    give("\"short\"");
+    while (!test.jobs[0].log[0] || !test.jobs[1].log[0] || !test.jobs[2].log[0]) {
+        uv_run(&test.loop, UV_RUN_ONCE);
+    }
+    return held;
+}
+
+static void assert_neighbours_ran_once(void)
+{
+    let_go(false);
+    assert_true(number(&test.jobs[1]) > 0);
+    assert_int_equal(number(&test.jobs[1]), number(&test.jobs[2]));
+    assert_string_equal(test.jobs[1].log, "got\n");
+    assert_string_equal(test.jobs[2].log, "got\n");
+}
+
+static void a_cancelled_job_leaves_its_neighbours_alone(void **state)
+{
+    (void)state;
+    open_mode("untold");
+    struct job *held = give_one_and_neighbours();
+    cress_stream_handler.stop(&held->run, CRESS_STOP_CANCELLED);
+    assert_int_equal(held->outcome.kind, CRESS_OUTCOME_CANCELLED); /* at once */
+    assert_int_equal(test.ended, 1);
+    const struct job *next = give("\"pid\""); /* not for a program that has an abandoned job */
+    run_until(2);                             /* and yet at once, in a new one */
+    assert_true(next->ended);
+    let_go(true);
+    run_until(4);
+    assert_neighbours_ran_once();
+    assert_int_not_equal(number(next), number(&test.jobs[1]));
+    close_task();
+}
+
+static void a_program_that_answers_the_abandoned_goes_on(void **state)
+{
+    (void)state;
+    open_mode("untold");
+    struct job *held = give_one_and_neighbours();
+    struct job *release = give("\"release\"");
+    cress_stream_handler.stop(&held->run, CRESS_STOP_CANCELLED);
+    let_go(true);
+    run_until(4);
+    const struct job *next = give("\"pid\"");
+    run_until(5);
+    assert_neighbours_ran_once();
+    assert_int_equal(number(release), number(next));
+    close_task();
+}
+
+static void a_program_that_knows_cancel_is_told(void **state)
+{
+    (void)state;
+    open_mode("told");
+    struct job *held = give_one_and_neighbours();
+    cress_stream_handler.stop(&held->run, CRESS_STOP_CANCELLED);
+    assert_int_equal(test.ended, 0);
+    const struct job *next = give("\"pid\"");
+    let_go(true);
+    run_until(4);
+    if (held->outcome.kind != CRESS_OUTCOME_CANCELLED) { /* not answered in time: a busy machine */
+        assert_end(held, CRESS_OUTCOME_FAILED, "told");
+    }
+    assert_neighbours_ran_once();
+    assert_int_equal(number(next), number(&test.jobs[1]));
+    close_task();
+}
+
+static void all_jobs_of_a_program_are_cancelled(void **state)
+{
+    (void)state;
+    open_mode("untold");
+    test.config.in_flight = 4;
+    for (int i = 0; i < 3; i++) {
+        give("\"hold\"");
+    }
+    while (!test.jobs[0].log[0] || !test.jobs[1].log[0] || !test.jobs[2].log[0]) {
+        uv_run(&test.loop, UV_RUN_ONCE);
+    }
+    for (int i = 0; i < 3; i++) {
+        cress_stream_handler.stop(&test.jobs[i].run, CRESS_STOP_CANCELLED);
+    }
+    run_until(3);
+    assert_int_equal(test.jobs[2].outcome.kind, CRESS_OUTCOME_CANCELLED);
+    close_task();
+}
+
 static void a_waiting_job_is_stopped_alone(void **state)
 {
     (void)state;
@@ -471,6 +600,7 @@ static int write_program(void **state)
 static int remove_program(void **state)
 {
     (void)state;
+    let_go(false);
     return unlink(program_path);
 }
 
@@ -487,6 +617,10 @@ int main(void)
         cmocka_unit_test(an_exit_without_an_answer_is_a_crash),
         cmocka_unit_test(wrong_lines_end_the_program),
         cmocka_unit_test(one_job_is_stopped_and_the_others_go_on),
+        cmocka_unit_test(a_cancelled_job_leaves_its_neighbours_alone),
+        cmocka_unit_test(a_program_that_answers_the_abandoned_goes_on),
+        cmocka_unit_test(a_program_that_knows_cancel_is_told),
+        cmocka_unit_test(all_jobs_of_a_program_are_cancelled),
         cmocka_unit_test(a_waiting_job_is_stopped_alone),
         cmocka_unit_test(is_replaced_after_recycle_jobs),
         cmocka_unit_test(is_replaced_when_it_has_grown),

@@ -45,6 +45,15 @@ static void passes_the_trace_on(void **state)
     cress_buf_free(&out);
 }
 
+static void tells_of_a_cancellation(void **state)
+{
+    (void)state;
+    struct cress_buf out = cress_buf_make(100);
+    cress_stream_add_cancel(&out, "job-1");
+    assert_string_equal(cress_buf_text(&out), "{\"cancel\":\"job-1\"}\n");
+    cress_buf_free(&out);
+}
+
 static void leaves_a_full_buffer_as_it_was(void **state)
 {
     (void)state;
@@ -80,6 +89,10 @@ static void reads_greetings(void **state)
     cress_stream_message_free(&message);
     message = parse("{\"cress\":1}");
     assert_int_equal(message.concurrency, 0);
+    assert_false(message.knows_cancel);
+    cress_stream_message_free(&message);
+    message = parse("{\"cress\":1,\"cancel\":true}");
+    assert_true(message.knows_cancel);
     cress_stream_message_free(&message);
 }
 
@@ -242,6 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_a_job_as_one_line),
         cmocka_unit_test(passes_the_trace_on),
+        cmocka_unit_test(tells_of_a_cancellation),
         cmocka_unit_test(leaves_a_full_buffer_as_it_was),
         cmocka_unit_test(reads_greetings),
         cmocka_unit_test(reads_results),

@@ -13,10 +13,19 @@
 // all others busy. What becomes of the jobs in flight when a program ends depends on why:
 //
 //   it died, or wrote nonsense       each of them may be the reason: CRASHED, another attempt
-//   ended: one job had to stop       that one ends; the others are known to be innocent and go back
+//   killed at one job's timeout      that one ends; the others are known to be innocent and go back
 //                                    to the head of `waiting`, within the same attempt
+//   asked to end: a job cancelled    none is left but that one; see below
 //   replaced (recycle_…)             none is left: it gets no new jobs, answers, and only then its
 //                                    stdin ends
+//
+// A cancelled job must not cost its neighbours a second run. A program that has said that it knows
+// {"cancel":id} is told so, and has a moment to answer. Where it does not answer, or does not know,
+// the run ends all the same, and the job is kept as `abandoned`: its answer, should there be one, is
+// dropped. As long as a program has abandoned jobs it gets no others, and a new one may be started
+// in its stead, in one of the spare slots, of which there are as many as instances; when its last
+// neighbour has answered it is asked to end. A job without neighbours needs none of this: its
+// program is asked at once.
 //
 // A slot whose program ended without having been told to waits with full-jitter backoff before the
 // next one. No run is ended before everything here is as it will be: cress_run_done() may start the
@@ -31,6 +40,7 @@
 #include "worker/handler/command.h"
 #include "worker/handler/stream_program.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,13 +62,15 @@ struct slot {
     enum slot_state state;
     struct cress_stream_program *program; /* NULL in EMPTY and PAUSING */
     struct cress_list in_flight;          /* struct work */
+    struct cress_list abandoned;          /* struct abandoned */
     int in_flight_count, concurrency;
-    int64_t given;              /* jobs, to this program */
-    uint64_t memory_checked_ms; /* by the loop's clock */
-    bool told_to_end;           /* its end is no fault of the program */
-    bool ended_for_one;         /* it was killed, or asked to end, because a job has to stop */
-    unsigned failures;          /* in a row */
-    uv_timer_t timer;           /* of the pause, or the time that a job has to stop */
+    bool knows_cancel, was_asked; /* to end */
+    int64_t given;                /* jobs, to this program */
+    uint64_t memory_checked_ms;   /* by the loop's clock */
+    bool told_to_end;             /* its end is no fault of the program */
+    bool ended_for_one;           /* it was killed, or asked to end, because a job has to stop */
+    unsigned failures;            /* in a row */
+    uv_timer_t timer;             /* of the pause, or the time that a job has to stop */
 };
 
 /* What a task keeps: task->state. */
@@ -67,7 +79,7 @@ struct stream {
     struct cress_list waiting; /* struct work */
     struct cress_ids ids;      /* of those in flight */
     struct slot *slots;
-    size_t slot_count;
+    size_t slot_count; /* twice `instances`: see DESIGN */
     struct cress_wardens *wardens;
     size_t open; /* when closing: programs and timers that are left, and the wardens */
     bool closing;
@@ -82,9 +94,18 @@ struct work {
     struct cress_id_node by_id;
     int64_t deadline_ms; /* wall clock */
     bool stopping;
+    bool timed_out;    /* that is why */
+    uint64_t asked_ms; /* by a line, when, by the loop's clock; 0: not */
+};
+
+/* A job whose run has ended and which its program may still be busy with. */
+struct abandoned {
+    struct cress_list node;
+    char id[CRESS_ID_MAX + 1];
 };
 
 static void pump(struct stream *stream);
+static void grace_over_cb(uv_timer_t *timer);
 
 static struct work *work_at(struct cress_list *node)
 {
@@ -125,11 +146,55 @@ static void end_stopped(struct work *work)
     end_run_with_error(work, CRESS_OUTCOME_CANCELLED, &err);
 }
 
+static void abandon(struct work *work)
+{
+    struct slot *slot = work->slot;
+    struct abandoned *abandoned = CRESS_NEW(struct abandoned);
+    snprintf(abandoned->id, sizeof abandoned->id, "%s", work->run->job.id);
+    cress_list_append(&slot->abandoned, &abandoned->node);
+    leave_slot(slot->stream, work);
+    pump(slot->stream);
+    end_stopped(work);
+}
+
+static void forget_abandoned(struct abandoned *abandoned)
+{
+    cress_list_remove(&abandoned->node);
+    free(abandoned);
+}
+
+static struct abandoned *find_abandoned(const struct slot *slot, const char *id)
+{
+    for (struct cress_list *at = slot->abandoned.next; at != &slot->abandoned; at = at->next) {
+        struct abandoned *abandoned = CRESS_CONTAINER(at, struct abandoned, node);
+        if (strcmp(abandoned->id, id) == 0) {
+            return abandoned;
+        }
+    }
+    return NULL;
+}
+
 /* --- replacing a program --- */
+
+/* It gets no further jobs: the signal may still be on its way when this one has been answered. */
+static void ask_program(struct slot *slot)
+{
+    if (slot->state == SLOT_RUNNING) {
+        slot->state = SLOT_DRAINING;
+    }
+    slot->ended_for_one = true;
+    if (!slot->was_asked) {
+        slot->was_asked = true;
+        cress_stream_program_ask(slot->program);
+        uv_timer_start(&slot->timer, grace_over_cb, CRESS_STOP_GRACE_MS, 0);
+    }
+}
 
 static void finish_when_drained(struct slot *slot)
 {
-    if (slot->state == SLOT_DRAINING && slot->in_flight_count == 0) {
+    if (slot->in_flight_count == 0 && !cress_list_is_empty(&slot->abandoned)) {
+        ask_program(slot);
+    } else if (slot->state == SLOT_DRAINING && slot->in_flight_count == 0) {
         slot->state = SLOT_ENDING;
         slot->told_to_end = true;
         cress_stream_program_finish(slot->program);
@@ -190,8 +255,26 @@ static void answered(struct work *work, const struct cress_stream_message *messa
 
 static void greeted(struct slot *slot, const struct cress_stream_message *hello)
 {
+    slot->knows_cancel = hello->knows_cancel;
     if (hello->concurrency > 0) {
         slot->concurrency = hello->concurrency;
+        pump(slot->stream);
+    }
+}
+
+/* Of one that nobody waits for any more, or of none that it has. */
+static void spoke_of_another(struct slot *slot, const struct cress_stream_message *message)
+{
+    struct abandoned *abandoned = find_abandoned(slot, message->id);
+    if (!abandoned) {
+        struct cress_error err;
+        cress_error_set(&err, CRESS_MALFORMED, "unknown_id",
+                        "the program wrote about job %.128s, which it does not have (any more)",
+                        message->id);
+        kill_program(slot, &err);
+    } else if (message->kind == CRESS_STREAM_RESULT || message->kind == CRESS_STREAM_ERROR) {
+        forget_abandoned(abandoned);
+        finish_when_drained(slot);
         pump(slot->stream);
     }
 }
@@ -206,11 +289,7 @@ static void message_cb(const struct cress_stream_message *message, void *arg)
     struct cress_id_node *node = cress_ids_find(&slot->stream->ids, message->id);
     struct work *work = node ? CRESS_CONTAINER(node, struct work, by_id) : NULL;
     if (!work || work->slot != slot) {
-        struct cress_error err;
-        cress_error_set(&err, CRESS_MALFORMED, "unknown_id",
-                        "the program wrote about job %.128s, which it does not have (any more)",
-                        message->id);
-        kill_program(slot, &err);
+        spoke_of_another(slot, message);
     } else if (message->kind == CRESS_STREAM_PROGRESS) {
         cress_run_progress(work->run, message->percent, message->text);
     } else if (message->kind == CRESS_STREAM_LOG) {
@@ -312,6 +391,9 @@ static void ended_cb(const struct cress_error *reason, void *arg)
     struct stream *stream = slot->stream;
     slot->program = NULL;
     uv_timer_stop(&slot->timer);
+    while (!cress_list_is_empty(&slot->abandoned)) {
+        forget_abandoned(CRESS_CONTAINER(slot->abandoned.next, struct abandoned, node));
+    }
     if (stream->closing) {
         close_one(stream);
         return;
@@ -349,6 +431,7 @@ static void start_program(struct slot *slot)
     slot->concurrency = (int)task->config->in_flight;
     slot->given = 0;
     slot->told_to_end = slot->ended_for_one = false;
+    slot->knows_cancel = slot->was_asked = false;
     slot->program = cress_stream_program_start(task->services->loop, &options);
 }
 
@@ -368,18 +451,31 @@ static void give(struct slot *slot, struct work *work)
     }
 }
 
+/* Of the slots that count as instances: those with a program that takes jobs, or soon will. */
+static int64_t count_active(const struct stream *stream)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < stream->slot_count; i++) {
+        const struct slot *slot = &stream->slots[i];
+        count += slot->state != SLOT_EMPTY && cress_list_is_empty(&slot->abandoned);
+    }
+    return count;
+}
+
 /* An idle program before a new one, and a new one before a second job for a busy one. NULL: all are
  * busy. */
 static struct slot *choose_slot(struct stream *stream)
 {
+    const bool may_start = count_active(stream) < stream->task->config->instances;
     struct slot *best = NULL;
     int least = 0;
     for (size_t i = 0; i < stream->slot_count; i++) {
         struct slot *slot = &stream->slots[i];
-        const bool has_room =
-            slot->state == SLOT_RUNNING && slot->in_flight_count < slot->concurrency;
+        const bool has_room = slot->state == SLOT_RUNNING &&
+                              slot->in_flight_count < slot->concurrency &&
+                              cress_list_is_empty(&slot->abandoned);
         const int load = slot->state == SLOT_EMPTY ? 1 : 2 * slot->in_flight_count;
-        if ((has_room || slot->state == SLOT_EMPTY) && (!best || load < least)) {
+        if ((has_room || (may_start && slot->state == SLOT_EMPTY)) && (!best || load < least)) {
             best = slot;
             least = load;
         }
@@ -408,58 +504,97 @@ static void stream_start(struct cress_run *run)
     pump(stream);
 }
 
-static bool has_stopping(const struct slot *slot)
+static void kill_because_of(struct slot *slot, const struct work *work)
 {
+    struct cress_error err;
+    slot->ended_for_one = true;
+    cress_error_set(&err, CRESS_CANCELLED, NULL, "killed: job %s had to stop%s", work->run->job.id,
+                    work->timed_out ? " (timeout)" : "");
+    kill_program(slot, &err);
+}
+
+/* It was told that the job is cancelled, and has not answered; or it would not know what that means.
+ */
+static void give_up_on(struct work *work)
+{
+    if (work->timed_out) {
+        kill_because_of(work->slot, work);
+    } else if (work->slot->in_flight_count > 1) {
+        abandon(work);
+    } else {
+        ask_program(work->slot);
+    }
+}
+
+static void kill_if_still_busy(struct slot *slot)
+{
+    struct cress_error err;
     for (struct cress_list *at = slot->in_flight.next; at != &slot->in_flight; at = at->next) {
         if (work_at(at)->stopping) {
-            return true;
+            kill_because_of(slot, work_at(at));
+            return;
         }
     }
-    return false;
+    if (!cress_list_is_empty(&slot->abandoned)) {
+        cress_error_set(&err, CRESS_CANCELLED, NULL,
+                        "killed: it was asked to end, because a job was cancelled, and did not");
+        kill_program(slot, &err);
+    }
 }
 
 static void grace_over_cb(uv_timer_t *timer)
 {
     struct slot *slot = timer->data;
-    if (has_stopping(slot)) {
-        struct cress_error err;
-        cress_error_set(&err, CRESS_CANCELLED, NULL,
-                        "killed: it was asked to end, because a job had to stop, and did not");
-        kill_program(slot, &err);
+    if (slot->was_asked) {
+        kill_if_still_busy(slot);
+        return;
+    }
+    const uint64_t now_ms = uv_now(timer->loop);
+    uint64_t wait_ms = 0;
+    struct cress_list *next;
+    for (struct cress_list *at = slot->in_flight.next;
+         at != &slot->in_flight && slot->state != SLOT_ENDING; at = next) {
+        struct work *work = work_at(at);
+        next = at->next;
+        const uint64_t waited_ms = now_ms - work->asked_ms;
+        if (work->asked_ms && waited_ms >= CRESS_STOP_GRACE_MS) {
+            give_up_on(work);
+        } else if (work->asked_ms && wait_ms < CRESS_STOP_GRACE_MS - waited_ms) {
+            wait_ms = CRESS_STOP_GRACE_MS - waited_ms;
+        }
+    }
+    if (wait_ms > 0 && !uv_is_active((uv_handle_t *)timer)) {
+        uv_timer_start(timer, grace_over_cb, wait_ms, 0);
     }
 }
 
-/* It gets no further jobs: the signal may still be on its way when this one has been answered. */
-static void ask_program(struct slot *slot)
+static void tell_of_cancel(struct work *work)
 {
-    if (slot->state == SLOT_RUNNING) {
-        slot->state = SLOT_DRAINING;
-    }
+    struct slot *slot = work->slot;
+    uv_loop_t *loop = slot->stream->task->services->loop;
+    cress_stream_program_cancel(slot->program, work->run->job.id);
+    uv_update_time(loop);
+    work->asked_ms = uv_now(loop);
     if (!uv_is_active((uv_handle_t *)&slot->timer)) {
-        cress_stream_program_ask(slot->program);
         uv_timer_start(&slot->timer, grace_over_cb, CRESS_STOP_GRACE_MS, 0);
     }
 }
 
-/* Nothing in the protocol stops a single job: its program ends. */
 static void stream_stop(struct cress_run *run, enum cress_stop_reason reason)
 {
     struct work *work = run->state;
     work->stopping = true;
+    work->timed_out = reason == CRESS_STOP_TIMED_OUT;
     if (!work->slot) {
         cress_list_remove(&work->node);
         end_stopped(work);
-        return;
+    } else if (reason == CRESS_STOP_SHUTDOWN) {
+        ask_program(work->slot); /* all that it has is stopped, and none may go on meanwhile */
+    } else if (work->slot->knows_cancel && work->slot->state <= SLOT_DRAINING) {
+        tell_of_cancel(work);
+    } else {
+        give_up_on(work);
     }
-    work->slot->ended_for_one = true;
-    if (reason != CRESS_STOP_TIMED_OUT) {
-        ask_program(work->slot);
-        return;
-    }
-    struct cress_error err;
-    cress_error_set(&err, CRESS_CANCELLED, NULL, "killed: job %s had to stop (timeout)",
-                    run->job.id);
-    kill_program(work->slot, &err);
 }
 
 static enum cress_status stream_check(const struct cress_task_config *config,
@@ -478,7 +613,7 @@ static void stream_open(struct cress_task *task)
     struct stream *stream = CRESS_NEW(struct stream);
     stream->task = task;
     stream->wardens = cress_wardens_open(task->services->loop);
-    stream->slot_count = (size_t)task->config->instances;
+    stream->slot_count = 2 * (size_t)task->config->instances;
     stream->slots = cress_alloc(stream->slot_count * sizeof *stream->slots);
     cress_list_init(&stream->waiting);
     cress_ids_init(&stream->ids, EXPECTED_IDS);
@@ -486,6 +621,7 @@ static void stream_open(struct cress_task *task)
         struct slot *slot = &stream->slots[i];
         slot->stream = stream;
         cress_list_init(&slot->in_flight);
+        cress_list_init(&slot->abandoned);
         uv_timer_init(task->services->loop, &slot->timer);
         slot->timer.data = slot;
     }
@@ -495,7 +631,7 @@ static void stream_open(struct cress_task *task)
 void cress_stream_prefork(struct cress_task *task)
 {
     struct stream *stream = task->state;
-    for (size_t i = 0; i < stream->slot_count; i++) {
+    for (size_t i = 0; i < stream->slot_count / 2; i++) {
         if (stream->slots[i].state == SLOT_EMPTY) {
             start_program(&stream->slots[i]);
         }
@@ -522,7 +658,7 @@ static void stream_close(struct cress_task *task)
         struct slot *slot = &stream->slots[i];
         stream->open += slot->program ? 2 : 1;
         uv_close((uv_handle_t *)&slot->timer, pause_closed_cb);
-        if (slot->state == SLOT_RUNNING) {
+        if (slot->state == SLOT_RUNNING || slot->state == SLOT_DRAINING) {
             cress_stream_program_finish(slot->program);
         }
     }

@@ -215,6 +215,14 @@ void cress_stream_program_send(struct cress_stream_program *program, const struc
     }
 }
 
+void cress_stream_program_cancel(struct cress_stream_program *program, const char *id)
+{
+    if (program->state == RUNNING) {
+        cress_stream_add_cancel(&program->pending, id);
+        uv_prepare_start(&program->flusher, flush_cb);
+    }
+}
+
 void cress_stream_program_finish(struct cress_stream_program *program)
 {
     leave(program);

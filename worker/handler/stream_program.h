@@ -38,6 +38,9 @@ cress_stream_program_start(uv_loop_t *loop, const struct cress_stream_program_op
 void cress_stream_program_send(struct cress_stream_program *program, const struct cress_job *job,
                                const char *after, int64_t deadline_ms);
 
+/* Tells it that a job is to stop; not after a finish or a kill. */
+void cress_stream_program_cancel(struct cress_stream_program *program, const char *id);
+
 /* No more jobs: its stdin ends, and it is killed if it has not exited after 5 s. */
 void cress_stream_program_finish(struct cress_stream_program *program);
 

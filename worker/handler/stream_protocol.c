@@ -50,6 +50,13 @@ bool cress_stream_add_job(struct cress_buf *out, const struct cress_job *job, co
     return true;
 }
 
+void cress_stream_add_cancel(struct cress_buf *out, const char *id)
+{
+    cress_buf_add_text(out, "{\"cancel\":");
+    cress_buf_add_json(out, id, strlen(id));
+    cress_buf_add_text(out, "}\n");
+}
+
 /* --- messages --- */
 
 /* `line` as far as it can be shown: its beginning, when it is text. */
@@ -108,7 +115,7 @@ static bool copy_text(struct cress_json object, const char *name, char *out, siz
 static const char *read_hello(struct cress_json line, struct cress_json version,
                               struct cress_stream_message *message)
 {
-    struct cress_json concurrency;
+    struct cress_json concurrency, cancel;
     int64_t number = 0;
     if (!cress_json_int(version, &number) || number != CRESS_STREAM_VERSION) {
         return "it asks for a version of the protocol that this worker does not speak";
@@ -120,6 +127,7 @@ static const char *read_hello(struct cress_json line, struct cress_json version,
         return "`concurrency` is not a number from 1 to 10000";
     }
     message->kind = CRESS_STREAM_HELLO;
+    message->knows_cancel = cress_json_member(line, "cancel", &cancel) && cancel.text[0] == 't';
     message->concurrency = (int)number;
     return NULL;
 }

@@ -6,10 +6,12 @@
 //      "traceparent":"…","after":[…],"payload":…}
 //                                           one job; `traceparent` only when the job has one, `after`
 //                                           only when it waited for others: their ends
+//     {"cancel":"…"}                        that job is to stop: answer it soon, however. Only to a
+//                                           program whose greeting says that it knows this
 //     end of file                           no more jobs: answer what is in flight, and exit
 //
 //   program -> worker (stdout)
-//     {"cress":1,"concurrency":8}           at most once, before anything else, if at all
+//     {"cress":1,"concurrency":8,"cancel":true}  at most once, before anything else, if at all
 //     {"id":"…","progress":40,"message":"…"}  any number of times; `message` may be left out
 //     {"id":"…","log":"…"}                  any number of times: a line of the job's own log
 //     {"id":"…","result":…}                 the end of the job: done
@@ -41,6 +43,9 @@ enum { CRESS_STREAM_VERSION = 1, CRESS_STREAM_CONCURRENCY_MAX = 10000 };
 bool cress_stream_add_job(struct cress_buf *out, const struct cress_job *job, const char *after,
                           int64_t deadline_ms);
 
+/* Appends the line that tells of a job's cancellation. */
+void cress_stream_add_cancel(struct cress_buf *out, const char *id);
+
 enum cress_stream_kind {
     CRESS_STREAM_HELLO,
     CRESS_STREAM_PROGRESS,
@@ -54,6 +59,7 @@ struct cress_stream_message {
     enum cress_stream_kind kind;
     char id[CRESS_ID_MAX + 1];       /* not in HELLO */
     int concurrency;                 /* HELLO; 0: not said */
+    bool knows_cancel;               /* HELLO */
     int percent;                     /* PROGRESS: 0 to 100 */
     struct cress_json result;        /* RESULT: its bytes, as the program wrote them */
     char code[CRESS_ERROR_CODE_MAX]; /* ERROR; never empty */

@@ -386,14 +386,14 @@ pid_t cress_process_pid(const struct cress_process *process)
 
 void cress_process_ask(const struct cress_process *process)
 {
-    if (process->warden) {
+    if (process->warden) { /* one that does not hear it is killed soon */
         (void)send_order(process->warden, CRESS_WARDEN_ASK, NULL, 0);
     }
 }
 
 void cress_process_kill(const struct cress_process *process)
 {
-    if (process->warden) {
-        (void)send_order(process->warden, CRESS_WARDEN_KILL, NULL, 0);
+    if (process->warden && !send_order(process->warden, CRESS_WARDEN_KILL, NULL, 0)) {
+        kill(process->warden->pid, SIGTERM); /* as when the worker dies: all of it, and the warden */
     }
 }
