@@ -266,7 +266,11 @@ static enum cress_status submit_line(struct slot *slot, const char *line, size_t
                      slot);
         free(texts);
     } else if (status == CRESS_MALFORMED) {
-        cress_error_prefix(err, "not a JSON object");
+        /* "line 1, column 5": which line it is the caller says */
+        const struct cress_error why = *err;
+        const char *column = strstr(why.message, "column");
+        cress_error_set(err, CRESS_MALFORMED, why.code, "not a JSON object: %s",
+                        column ? column : why.message);
     }
     return status;
 }
