@@ -398,12 +398,11 @@ TESTS := $(UNIT) $(CLIENTS) $(CORPUS) $(BENCH) $(FUZZ)
 $(TESTS): LIBS = $(LIBS_TESTS)
 $(CLIENTS): $(BUILD)/libsupport.a
 $(TESTS): | $(BUILD)/.test-packages
+# Archives give what is missing: a test that defines all that it needs of a file links its own in that file's place.
 # These show that what runs jobs can be linked without the worker.
 $(HANDLER_TESTS): $(BUILD)/libhandler.a
 $(filter-out $(HANDLER_TESTS),$(TESTS)): $(BUILD)/libprograms.a
 $(FUZZ): LINK_FLAGS = -fsanitize=fuzzer
-# A test may put a function of its own in the place of a room's: the first definition counts.
-$(UNIT) $(BENCH): LINK_FLAGS = -Wl,--allow-multiple-definition
 $(EXAMPLES) $(filter-out $(CORPUS),$(TESTS)): $(BUILD)/%: $(BUILD)/obj/%.o
 $(filter $(BUILD)/examples/tutorials/%,$(EXAMPLES)): $(BUILD)/obj/examples/tutorials/tutorial.o
 $(CORPUS): $(BUILD)/tests/corpus/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/standalone.o

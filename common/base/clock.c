@@ -11,23 +11,6 @@
 
 #define YEAR_MS (INT64_C(365) * 86400000)
 
-static int64_t read_clock(clockid_t id)
-{
-    struct timespec t;
-    clock_gettime(id, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-int64_t cress_clock_wall_ms(void)
-{
-    return read_clock(CLOCK_REALTIME);
-}
-
-int64_t cress_clock_mono_ms(void)
-{
-    return read_clock(CLOCK_MONOTONIC);
-}
-
 const char *cress_time_format(int64_t wall_ms, char text[CRESS_TIME_TEXT_MAX])
 {
     const time_t seconds = (time_t)(wall_ms / 1000);

@@ -44,6 +44,11 @@ int64_t cress_clock_wall_ms(void)
     return now_ms;
 }
 
+int64_t cress_clock_mono_ms(void)
+{
+    return (int64_t)(uv_hrtime() / 1000000);
+}
+
 bool cress_store_is_ready(const struct cress_store *store, struct cress_error *why)
 {
     (void)store;
