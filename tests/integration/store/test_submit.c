@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/id.h"
 #include "common/base/mem.h"
+#include "common/broker/topology.h"
 #include "common/metrics/metrics.h"
 #include "common/submit/submit.h"
 
@@ -198,6 +199,7 @@ static void test_accepted(void **state)
 static void test_scheduled(void **state)
 {
     struct cress_job job = make_job(NULL);
+    char delay[CRESS_DELAY_NAME_MAX];
     const int64_t before = waiting_in("default");
 
     (void)state;
@@ -206,7 +208,9 @@ static void test_scheduled(void **state)
     assert_int_equal(last.err.status, CRESS_OK);
     assert_int_equal(last.record->state, CRESS_STATE_SCHEDULED);
     assert_true(last.record->run_at_ms == job.not_before_ms);
-    assert_true(waiting_in("cress.later.57344") > 0);
+    const int steps = cress_delay_steps(config->broker_delay_steps);
+    cress_delay_queue_name(cress_delay_for(steps, 59999), 1, delay);
+    assert_true(waiting_in(delay) > 0);
     assert_int_equal(waiting_in("default"), before);
 }
 
