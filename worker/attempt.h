@@ -55,6 +55,7 @@ struct cress_attempt {
     bool adopted;             /* its record was made here, because it ends without having started */
     char *limits;             /* of its task, see common/store/limits.h; NULL: none */
     bool is_limited;          /* a limit forbids it for now; its timer brings it back */
+    bool is_foreign;          /* it is not of the job that has its id: nothing is recorded */
     bool is_suspect;          /* it may be what kills workers; see suspect.h */
 
     int64_t arrived_ms;             /* the delivery, by the monotonic clock */

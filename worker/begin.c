@@ -237,6 +237,9 @@ static void started_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
     case CRESS_VERDICT_DUPLICATE:
         cress_settle_duplicate(attempt);
         break;
+    case CRESS_VERDICT_FOREIGN:
+        cress_settle_foreign(attempt);
+        break;
     case CRESS_VERDICT_TERMINAL:
     case CRESS_VERDICT_STALE:
     case CRESS_VERDICT_MISSING:

@@ -16,16 +16,18 @@ enum {
 
 struct cress_job_log {
     const struct cress_run *run;
+    const char *worker;
     uv_timer_t timer;         /* until the next piece is sent */
     struct cress_buf pending; /* kept, and not sent yet */
     int64_t total_bytes;
     int64_t kept_bytes; /* from the beginning */
 };
 
-struct cress_job_log *cress_job_log_new(const struct cress_run *run)
+struct cress_job_log *cress_job_log_new(const struct cress_run *run, const char *worker)
 {
     struct cress_job_log *log = CRESS_NEW(struct cress_job_log);
     log->run = run;
+    log->worker = worker;
     log->pending = cress_buf_make(SIZE_MAX / 2); /* max_log bounds it */
     uv_timer_init(run->services->loop, &log->timer);
     log->timer.data = log;
@@ -80,6 +82,7 @@ static void send_piece(struct cress_job_log *log, size_t size)
     const struct cress_log_piece piece = {
         .id = log->run->job.id,
         .attempt = log->run->job.attempt,
+        .worker = log->worker,
         .text = text,
         .size = strlen(text),
         .full_bytes = max_bytes(log) + CRESS_RUN_LOG_MAX,

@@ -18,8 +18,8 @@
 
 struct cress_job_log;
 
-/* Of `run`, which outlives it. */
-struct cress_job_log *cress_job_log_new(const struct cress_run *run);
+/* Of `run`, which worker `worker` runs; both outlive it. */
+struct cress_job_log *cress_job_log_new(const struct cress_run *run, const char *worker);
 
 /* cress_run_log() of handler.h. */
 void cress_job_log_add(struct cress_job_log *log, const char *text, size_t size);

@@ -12,6 +12,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/job/promise.h"
 #include "worker/pass_on.h"
 #include "worker/retry.h"
 
@@ -251,12 +252,15 @@ static void run_after_all(struct cress_attempt *attempt)
     cress_attempt_enqueue(attempt);
 }
 
-/* "Ended already" is also what a repeated call hears whose first answer was lost, so after a failure
- * it counts as ours: the reply may be sent twice, rather than never. */
+/* One that never ran here owns nothing, so when it ends the store cannot tell a repeated call, whose
+ * first answer was lost, from another copy's: after a failure "ended already" counts as ours, for a
+ * reply may be sent twice, rather than never. */
 static bool is_our_end(const struct cress_attempt *attempt, enum cress_verdict verdict)
 {
+    const bool is_repeat =
+        verdict == CRESS_VERDICT_TERMINAL && !attempt->recorded && attempt->failures > 0;
     return verdict == CRESS_VERDICT_APPLIED || verdict == CRESS_VERDICT_CANCELLED ||
-           verdict == CRESS_VERDICT_MISSING || attempt->failures > 0;
+           verdict == CRESS_VERDICT_MISSING || is_repeat;
 }
 
 /* Ends without having started, which is when the record of a foreign client's job is made. */
@@ -298,6 +302,8 @@ static void record_end(struct cress_attempt *attempt)
         .id = attempt->run.job.id,
         .to = attempt->end,
         .attempt = attempt->run.job.attempt,
+        .worker = worker->id,
+        .promise = attempt->run.job.promise,
         .result = succeeded ? attempt->text : NULL,
         .result_size = succeeded ? strlen(attempt->text) : 0,
         .error = succeeded ? NULL : attempt->text,
@@ -313,7 +319,7 @@ static void record_end(struct cress_attempt *attempt)
  * whoever waits for one. */
 static void record_failed(struct cress_attempt *attempt)
 {
-    if (attempt->run.job.id) {
+    if (attempt->run.job.id && !attempt->is_foreign) {
         record_end(attempt);
     } else {
         count_end(attempt);
@@ -339,6 +345,7 @@ void cress_settle_undecodable(struct cress_attempt *attempt, const struct cress_
     attempt->run.job = (struct cress_job){
         .id = id && cress_id_is_valid(id) ? id : NULL,
         .reply_to = message->reply_to && *message->reply_to ? message->reply_to : NULL,
+        .promise = cress_promise_of(message),
         .attempt = 1,
     };
     cress_settle_fail(attempt, reason);
@@ -351,6 +358,17 @@ void cress_settle_refuse(struct cress_attempt *attempt, const struct cress_error
     attempt->run.job.payload = NULL;
     attempt->run.job.payload_size = 0;
     cress_settle_fail(attempt, reason);
+}
+
+/* The record is somebody else's job. */
+void cress_settle_foreign(struct cress_attempt *attempt)
+{
+    struct cress_error err;
+    cress_error_set(&err, CRESS_CONFLICT, "foreign_message",
+                    "job %s was promised to another message: give yours an id of its own",
+                    attempt->run.job.id);
+    attempt->is_foreign = true;
+    cress_settle_fail(attempt, &err);
 }
 
 void cress_settle_expire(struct cress_attempt *attempt)
@@ -381,15 +399,17 @@ void cress_settle_duplicate(struct cress_attempt *attempt)
     record_end(attempt);
 }
 
-/* Whatever the record says, and even when it could not be asked: the message goes back, and is
- * judged when it is delivered again. */
+/* Who has lost the job to another worker - the connection broke, and its message was delivered there -
+ * lets go of what it has left of it: that one has a message of its own. Else the message goes back,
+ * even when the record could not be asked, and is judged when it is delivered again. */
 static void handed_back_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,
                            void *arg)
 {
-    (void)verdict;
-    (void)follow;
-    (void)err;
-    cress_give_back(arg);
+    if (!err && (verdict == CRESS_VERDICT_STALE || verdict == CRESS_VERDICT_TERMINAL)) {
+        cress_settle_drop(arg, follow);
+    } else {
+        cress_give_back(arg);
+    }
 }
 
 /* Recorded first: a message that is back before the record says `queued` looks to the next worker
@@ -402,6 +422,7 @@ void cress_settle_hand_back(struct cress_attempt *attempt)
         .id = attempt->run.job.id,
         .to = CRESS_STATE_QUEUED,
         .attempt = attempt->run.job.attempt,
+        .worker = worker->id,
         .now_ms = cress_clock_wall_ms(),
     };
     worker->effects->change(worker->services.store, &change, handed_back_cb, attempt);
@@ -531,7 +552,7 @@ static void run_logged(struct cress_run *run, const char *text, size_t size)
 {
     struct cress_attempt *attempt = attempt_of(run);
     if (!attempt->log) {
-        attempt->log = cress_job_log_new(run);
+        attempt->log = cress_job_log_new(run, attempt->worker->id);
     }
     cress_job_log_add(attempt->log, text, size);
 }

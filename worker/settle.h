@@ -26,6 +26,10 @@
 /* Hears of an attempt's run. */
 extern const struct cress_run_sink cress_settle_sink;
 
+/* It has the id of a job that another message was promised to: it becomes a dead letter, and the
+ * record says nothing of it. */
+void cress_settle_foreign(struct cress_attempt *attempt);
+
 /* No job, or none that can be read: to the dead-letter queue with the reason; the record, if its id
  * is known, fails. */
 void cress_settle_undecodable(struct cress_attempt *attempt, const struct cress_error *reason);

@@ -42,6 +42,17 @@ static const char *write_uuid(unsigned char uuid[UUID_SIZE], int version,
     return text;
 }
 
+const char *cress_token_new(char *text, size_t size)
+{
+    static const char hex[] = "0123456789abcdef";
+    take_random(text, size - 1);
+    for (size_t i = 0; i < size - 1; i++) {
+        text[i] = hex[(unsigned char)text[i] % 16];
+    }
+    text[size - 1] = '\0';
+    return text;
+}
+
 const char *cress_id_new(char text[CRESS_UUID_TEXT_SIZE])
 {
     static _Thread_local uint64_t last; /* 48 bits of milliseconds, 12 bits of counter */

@@ -20,6 +20,9 @@ const char *cress_id_new(char text[CRESS_UUID_TEXT_SIZE]);
  * that runs twice names the same children. Returns `text`. */
 const char *cress_id_derive(const char *parent, const char *name, char text[CRESS_UUID_TEXT_SIZE]);
 
+/* `size` - 1 random hexadecimal digits, which nobody guesses. Returns `text`. */
+const char *cress_token_new(char *text, size_t size);
+
 /* Whether `text` may be a job id: see the top of this file. */
 bool cress_id_is_valid(const char *text);
 

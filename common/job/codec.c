@@ -15,6 +15,7 @@
 //                                               backoff          absent: the worker's default
 //                                               backoff_base_ms  0 or absent: the worker's default
 //                                               backoff_cap_ms   0 or absent: the worker's default
+//                                               promise          see promise.h
 //
 // Anyone may publish, so reading is liberal where nothing can go wrong: an empty property counts as
 // absent, an integer may be of any AMQP type or be text, headers that are not in this picture are
@@ -28,6 +29,7 @@
 #include "common/base/mem.h"
 #include "common/base/text.h"
 #include "common/job/after.h"
+#include "common/job/promise.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -60,8 +62,8 @@ static const struct {
 #undef NUMBER
 };
 
-/* Those that hold texts: backoff, traceparent, key, unique, after. */
-enum { TEXT_HEADERS = 5 };
+/* Those that hold texts: backoff, traceparent, key, unique, after, promise. */
+enum { TEXT_HEADERS = 6 };
 
 static_assert(CRESS_COUNT(number_headers) + TEXT_HEADERS <= CRESS_JOB_HEADER_MAX,
               "all that a job has fits into the headers that callers bring");
@@ -107,6 +109,7 @@ void cress_job_to_message(const struct cress_job *job,
     add_text(headers, &count, "key", job->key);
     add_text(headers, &count, "unique", job->unique);
     add_text(headers, &count, "after", job->after);
+    add_text(headers, &count, CRESS_HEADER_PROMISE, job->promise);
     *message = (struct cress_message){
         .exchange = "",
         .routing_key = job->queue,
@@ -326,6 +329,7 @@ enum cress_status cress_job_from_message(const struct cress_message *message, co
         .batch = or_null(message->correlation_id),
         .reply_to = or_null(message->reply_to),
         .traceparent = read_traceparent(message),
+        .promise = cress_promise_of(message),
     };
     /* Some clients send milliseconds or garbage here; a time after year 9999 tells nothing. */
     if (message->timestamp_s > 0 && message->timestamp_s <= CRESS_JOB_TIME_MAX_MS / 1000) {

@@ -302,6 +302,7 @@ void cress_job_from_record(const struct cress_record *record, struct cress_job *
         .batch = record->batch,
         .reply_to = record->reply_to,
         .traceparent = record->traceparent,
+        .promise = record->promise,
     };
     job->payload_size = strlen(job->payload);
     if (record->priority) {

@@ -69,6 +69,7 @@ struct cress_job {
     const char *batch;       /* id of the batch it belongs to; NULL: none */
     const char *reply_to;    /* queue that wants the result too; NULL: none */
     const char *traceparent; /* W3C trace context; NULL: none */
+    const char *promise;     /* see promise.h; NULL: none */
 };
 
 /* Reads the JSON text of a request {"task", "payload", "queue", "priority", "id", "delay_ms",

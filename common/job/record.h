@@ -41,6 +41,7 @@ struct cress_record {
     bool is_duplicate;   /* only in the answer to a submission: this is an earlier job, which stands
                           for it */
     const char *cancel;  /* JSON text: why it was asked to stop while it ran */
+    const char *promise; /* what its messages must carry, see promise.h; shown to nobody */
     int64_t created_ms, run_at_ms, started_ms, finished_ms, expires_ms;
 };
 

@@ -13,7 +13,7 @@ struct cress_record *cress_record_clone(const struct cress_record *record)
         &view.batch,    &view.progress, &view.log,      &view.backoff,
         &view.attempts, &view.key,      &view.unique,   &view.idempotency_key,
         &view.cancel,   &view.after,    &view.reply_to, &view.traceparent,
-        &view.blocked};
+        &view.blocked,  &view.promise};
     size_t size = sizeof(view);
     for (size_t i = 0; i < CRESS_COUNT(texts); i++) {
         size += cress_pack_size(*texts[i]);

@@ -70,6 +70,7 @@ static const struct field {
     FIELD(reply_to, TEXT),
     FIELD(traceparent, TEXT),
     FIELD(blocked, TEXT),
+    FIELD(promise, TEXT),
 #undef FIELD
 };
 

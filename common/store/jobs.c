@@ -33,6 +33,7 @@ void cress_store_record(const struct cress_store *store, const struct cress_job 
         .created_ms = job->created_ms,
         .run_at_ms = job->not_before_ms,
         .expires_ms = job->expires_ms,
+        .promise = job->promise,
         .after = job->after,
         .after_any = job->after_any,
         /* only of those whose message is made from the record, once they need not wait any more */

@@ -16,15 +16,18 @@ void cress_store_log_add(struct cress_store *store, const struct cress_log_piece
 {
     struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
     struct cress_redis_args args;
-    char key[CRESS_KEY_MAX];
+    char key[CRESS_KEY_MAX], job_key[CRESS_KEY_MAX];
 
     cress_redis_args_init(&args);
     call->then.done = done;
-    cress_call_script(call, CRESS_SCRIPT_LOG, 1, &args);
+    cress_call_script(call, CRESS_SCRIPT_LOG, 2, &args);
     cress_redis_add(&args, log_key(piece->id, piece->attempt, key));
+    cress_redis_add(&args, cress_key(CRESS_KEY_JOB, piece->id, job_key));
     cress_redis_add_bytes(&args, piece->text, piece->size);
     cress_redis_add_int(&args, piece->full_bytes);
     cress_redis_add_int(&args, piece->ttl_ms);
+    cress_redis_add_int(&args, piece->attempt);
+    cress_redis_add(&args, piece->worker);
     cress_call_send(call, &args);
 }
 

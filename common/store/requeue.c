@@ -15,8 +15,8 @@ static void on_requeue(struct cress_redis_request *request, const redisReply *re
     cress_call_free(call);
 }
 
-void cress_store_requeue(struct cress_store *store, const char *id, cress_store_requeue_cb done,
-                         void *arg)
+void cress_store_requeue(struct cress_store *store, const char *id, const char *promise,
+                         cress_store_requeue_cb done, void *arg)
 {
     struct cress_call *call = cress_call_new(store, on_requeue, arg);
     struct cress_redis_args args;
@@ -26,6 +26,7 @@ void cress_store_requeue(struct cress_store *store, const char *id, cress_store_
     call->then.requeue = done;
     cress_call_script(call, CRESS_SCRIPT_REQUEUE, 1, &args);
     cress_redis_add(&args, cress_key(CRESS_KEY_JOB, id, key));
+    cress_redis_add(&args, promise ? promise : "");
     cress_call_send(call, &args);
 }
 

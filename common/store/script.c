@@ -43,7 +43,8 @@ static void add_constants(struct cress_buf *text)
                      CRESS_VERDICT_APPLIED, CRESS_VERDICT_TERMINAL, CRESS_VERDICT_STALE,
                      CRESS_VERDICT_POISON, CRESS_VERDICT_MISSING, CRESS_VERDICT_LEASED,
                      CRESS_VERDICT_CANCELLED);
-    cress_buf_printf(text, "local SUSPECT = %d\n", CRESS_VERDICT_SUSPECT);
+    cress_buf_printf(text, "local SUSPECT, FOREIGN = %d, %d\n", CRESS_VERDICT_SUSPECT,
+                     CRESS_VERDICT_FOREIGN);
     cress_buf_printf(text, "local ATTEMPTS_KEPT = %d\n", CRESS_ATTEMPTS_KEPT);
     cress_buf_printf(text, "local FOLLOW = %d\n", CRESS_SCRIPT_FOLLOW);
     cress_buf_printf(

@@ -66,17 +66,19 @@ typedef void (*cress_store_close_cb)(bool follow, const struct cress_error *err,
 /* What the store says about a change. */
 enum cress_verdict {
     CRESS_VERDICT_APPLIED,
-    CRESS_VERDICT_TERMINAL, /* the job has ended already: drop the message */
-    CRESS_VERDICT_STALE,    /* a later attempt exists, or another copy of the message runs: drop the
-                               message */
-    CRESS_VERDICT_POISON,   /* start only: its workers died too often; it must be failed */
-    CRESS_VERDICT_MISSING,  /* change and cancel only: there is no record */
+    CRESS_VERDICT_TERMINAL,  /* the job has ended already: drop the message */
+    CRESS_VERDICT_STALE,     /* a later attempt exists, another copy of the message runs, or the
+                               caller has no say in it: drop the message */
+    CRESS_VERDICT_POISON,    /* start only: its workers died too often; it must be failed */
+    CRESS_VERDICT_MISSING,   /* change and cancel only: there is no record */
     CRESS_VERDICT_DUPLICATE, /* start only: another job has its unique key; the record is queued */
     CRESS_VERDICT_LEASED,    /* start only: a worker that lives runs it: ask again later */
     CRESS_VERDICT_LIMITED,   /* start only: a limit forbids it for now */
     CRESS_VERDICT_SUSPECT,   /* start only: applied, but its workers died more than once: it should
                               run beside no other such job */
     CRESS_VERDICT_CANCELLED, /* it was cancelled: it must not run, or has ended as that instead */
+    CRESS_VERDICT_FOREIGN,   /* start only: the message has the id of a job that another one was
+                              promised to: it must neither run nor be recorded */
 };
 
 /* For what is answered by texts; they end with NULL. */
@@ -128,11 +130,12 @@ void cress_store_sent(struct cress_store *store, const char *id, cress_store_don
 
 /* Before a dead letter is sent again: the record of a failed job becomes queued, at attempt 0, and
  * is open again in its batch; any other record stays as it is. `was` is the state before; it means
- * nothing when there is no record. */
+ * nothing when there is no record, or the letter, of which `promise` (may be NULL) is, is none of
+ * this job. */
 typedef void (*cress_store_requeue_cb)(bool exists, enum cress_state was,
                                        const struct cress_error *err, void *arg);
-void cress_store_requeue(struct cress_store *store, const char *id, cress_store_requeue_cb done,
-                         void *arg);
+void cress_store_requeue(struct cress_store *store, const char *id, const char *promise,
+                         cress_store_requeue_cb done, void *arg);
 
 /* `record` is NULL when there is none. */
 typedef void (*cress_store_get_cb)(const struct cress_record *record, const struct cress_error *err,
@@ -188,11 +191,16 @@ void cress_store_start(struct cress_store *store, const struct cress_start *star
 void cress_store_adopt(struct cress_store *store, const struct cress_job *job,
                        cress_store_done_cb done, void *arg);
 
+/* Who speaks: a running job is changed by the worker that runs this attempt of it, or that the store
+ * has told, by POISON or CANCELLED, to end it in the place of one that is gone; a job that does not
+ * run, by whoever holds the message that was promised to it. What anybody else says is STALE. */
 struct cress_change {
     const char *id;
     enum cress_state to;
     int attempt; /* the attempt that this is the outcome of: a later one in the record wins */
-    const char *result; /* JSON text or NULL */
+    const char *worker;  /* see worker_id.h; NULL: not a worker */
+    const char *promise; /* of the message, or the record, that this is about; see promise.h */
+    const char *result;  /* JSON text or NULL */
     size_t result_size;
     const char *error; /* JSON text or NULL */
     int64_t run_at_ms; /* retrying: when it is due */
@@ -226,7 +234,8 @@ void cress_store_note(struct cress_store *store, const struct cress_note *note,
 struct cress_log_piece {
     const char *id;
     int attempt;
-    const char *text; /* UTF-8 */
+    const char *worker; /* who runs it: nothing is kept of one that has lost it to another */
+    const char *text;   /* UTF-8 */
     size_t size;
     int64_t full_bytes; /* a log of this size takes no more */
     int64_t ttl_ms;     /* how long it is kept from now on; 0: for ever */

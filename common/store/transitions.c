@@ -157,12 +157,15 @@ static void add_start_words(struct cress_redis_args *args, const struct cress_st
     cress_redis_add(args, start->lease ? start->lease : "");
     cress_redis_add_int(args, start->max_crashes);
     cress_redis_add(args, start->limits ? start->limits : "");
+    cress_redis_add(args, start->job->promise ? start->job->promise : "");
 }
 
 static void add_change_words(struct cress_redis_args *args, const struct cress_change *change)
 {
     cress_redis_add(args, cress_state_word(change->to));
     cress_redis_add_int(args, change->attempt);
+    cress_redis_add(args, change->worker ? change->worker : "");
+    cress_redis_add(args, change->promise ? change->promise : "");
     if (change->result) {
         cress_redis_add(args, "result");
         cress_redis_add_bytes(args, change->result, change->result_size);
@@ -174,7 +177,7 @@ static void add_change_words(struct cress_redis_args *args, const struct cress_c
     cress_redis_add_int(args, change->now_ms);
 }
 
-enum { SCRIPT_WORDS = 5, JOB_WORDS = 8 }; /* EVALSHA and what is common; key and arguments */
+enum { SCRIPT_WORDS = 5, JOB_WORDS = 9 }; /* EVALSHA and what is common; key and arguments */
 static_assert(SCRIPT_WORDS + BULK_MAX * JOB_WORDS <= CRESS_REDIS_ARGS_MAX,
               "a bulk fits into one command");
 
@@ -284,7 +287,9 @@ void cress_store_change(struct cress_store *store, const struct cress_change *ch
     const size_t id_size = strlen(change->id);
     const size_t result_size = change->result ? change->result_size : 0;
     const size_t error_size = change->error ? strlen(change->error) : 0;
-    const size_t bytes = id_size + result_size + error_size + 3;
+    const size_t worker_size = change->worker ? strlen(change->worker) : 0;
+    const size_t promise_size = change->promise ? strlen(change->promise) : 0;
+    const size_t bytes = id_size + result_size + error_size + worker_size + promise_size + 5;
     struct transition *transition = cress_alloc(sizeof(*transition) + bytes);
     char *room = transition->texts;
 
@@ -295,6 +300,8 @@ void cress_store_change(struct cress_store *store, const struct cress_change *ch
     transition->change.id = keep(&room, change->id, id_size);
     transition->change.result = keep(&room, change->result, result_size);
     transition->change.error = keep(&room, change->error, error_size);
+    transition->change.worker = keep(&room, change->worker, worker_size);
+    transition->change.promise = keep(&room, change->promise, promise_size);
     collect(store->transitions, &store->transitions->changes, CRESS_SCRIPT_CHANGE, transition,
             bytes);
 }

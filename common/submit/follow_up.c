@@ -14,9 +14,11 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/job/promise.h"
 #include "common/submit/completion.h"
 #include "common/submit/republish.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,9 +35,10 @@ struct follow_up {
 /* One entry. */
 struct step {
     struct follow_up *follow_up;
-    char *entry;    /* as the store gave it */
-    char *id;       /* of the job or batch that it is about */
-    bool is_undone; /* it is to be asked for again */
+    char *entry;                      /* as the store gave it */
+    char *id;                         /* of the job or batch that it is about */
+    char promise[CRESS_PROMISE_SIZE]; /* of the job */
+    bool is_undone;                   /* it is to be asked for again */
 };
 
 static void ask(struct follow_up *follow_up);
@@ -98,6 +101,7 @@ static void fail(struct step *step, const struct cress_error *why)
     const struct cress_change change = {
         .id = step->id,
         .to = CRESS_STATE_FAILED,
+        .promise = step->promise,
         .error = cress_buf_text(&error),
         .now_ms = cress_clock_wall_ms(),
     };
@@ -124,6 +128,7 @@ static void record_cb(const struct cress_record *record, const struct cress_erro
         finish_step(step, err);
         return;
     }
+    snprintf(step->promise, sizeof step->promise, "%s", record->promise ? record->promise : "");
     cress_republish(step->follow_up->door, record, published_cb, step);
 }
 

@@ -24,6 +24,7 @@
 #include "common/base/id.h"
 #include "common/base/mem.h"
 #include "common/broker/topology.h"
+#include "common/job/promise.h"
 #include "common/metrics/metrics.h"
 
 #include <stdlib.h>
@@ -185,6 +186,9 @@ static bool take_over(struct submission *submission, const struct cress_existing
     free(submission->record);
     submission->record = record;
     submission->message->message_id = record->id;
+    if (record->promise) {
+        cress_promise_replace(submission->message, record->promise);
+    }
     submission->is_repetition = true;
     switch (existing->why) {
     case CRESS_SAME_UNIQUE:
@@ -288,7 +292,7 @@ void cress_submit(struct cress_door door, const struct cress_job *request, cress
     struct submission *submission = CRESS_NEW(struct submission);
     struct cress_job job = *request;
     const int64_t now_ms = cress_clock_wall_ms();
-    char id[CRESS_UUID_TEXT_SIZE];
+    char id[CRESS_UUID_TEXT_SIZE], promise[CRESS_PROMISE_SIZE];
 
     submission->door = door;
     submission->started_ms = cress_clock_mono_ms();
@@ -298,6 +302,7 @@ void cress_submit(struct cress_door door, const struct cress_job *request, cress
     job.id = job.id ? job.id : cress_id_new(id);
     job.created_ms = job.created_ms > 0 ? job.created_ms : now_ms;
     job.attempt = 1;
+    job.promise = cress_promise_new(promise);
     if (cress_job_check(&job, door.config->job_max_payload_bytes, &submission->err)) {
         refuse_later(submission);
         return;

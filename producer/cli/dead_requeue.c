@@ -13,6 +13,7 @@
 // again.
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/job/promise.h"
 #include "common/submit/follow_up.h"
 #include "producer/cli/dead.h"
 
@@ -87,6 +88,7 @@ static void fail_again(struct cress_dead_item *item)
         .id = letter->id,
         .to = CRESS_STATE_FAILED,
         .attempt = letter->attempt,
+        .promise = cress_promise_of(letter->message),
         .error = text,
         .now_ms = cress_clock_wall_ms(),
     };
@@ -182,7 +184,8 @@ static void begin_one(struct cress_dead_item *item)
     } else if (dead->dry_run) {
         cress_store_get(dead->cli->store, item->letter.id, looked_cb, item);
     } else {
-        cress_store_requeue(dead->cli->store, item->letter.id, reopened_cb, item);
+        cress_store_requeue(dead->cli->store, item->letter.id,
+                            cress_promise_of(item->letter.message), reopened_cb, item);
     }
 }
 

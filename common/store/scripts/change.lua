@@ -1,18 +1,28 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Outcomes of attempts. Returns a verdict for each, see script.c.
 -- KEYS: jobs. ARGV: the TTL of ended jobs in ms (0: for ever), that of a cancelled job's note, then for each job its new
--- state, its attempt, a field for the outcome (`result`, `error` or empty), its value, when the next attempt is due
--- (0: at once or never), and now.
+-- state, its attempt, the worker that says so or '', the promise of its message or '', a field for the outcome (`result`,
+-- `error` or empty), its value, when the next attempt is due (0: at once or never), and now.
 local ttl, keep = ARGV[1], ARGV[2]
 
 -- The message of a cancelled job has come, or an earlier copy of it. Returns whether there was a note.
-local function take_note(job, attempt)
-    local note = CANCELLED_NOTE .. id_of(job)
-    local awaited = redis.call('GET', note)
+local function take_note(job, attempt, promise)
+    local awaited = read_note(job, promise)
     if awaited and tonumber(attempt) >= tonumber(awaited) then
-        redis.call('DEL', note)
+        redis.call('DEL', CANCELLED_NOTE .. id_of(job))
     end
-    return awaited ~= false
+    return awaited ~= nil
+end
+
+-- A job that runs belongs to the worker that runs this attempt of it. One whose connection to the broker broke goes on,
+-- while its message is delivered to another, which may have begun: then the first has no say any more, or it would call
+-- `queued` what runs, and the end of that would be refused. start.lua may have given somebody the warrant to end it in the
+-- place of a worker that is gone. A job that does not run belongs to whoever holds the message that it was promised.
+local function may_speak(job, state, last, runner, attempt, worker, promise)
+    if state ~= 'running' then
+        return is_promised(job, promise)
+    end
+    return runner == worker and last == attempt or redis.call('HGET', job, 'warrant') == worker
 end
 
 -- It was asked to stop, and would go on another day: it ends instead.
@@ -32,21 +42,25 @@ local function end_attempt(job, to, attempt, worker, started, now, problem)
     end
 end
 
-local function change(job, to, attempt, field, value, due, now)
+local function change(job, to, attempt, speaker, promise, field, value, due, now)
     local from, version, last, crashes, flags, started, worker = read_status(job)
     if not from then
-        return take_note(job, attempt) and CANCELLED or MISSING
+        return take_note(job, attempt, promise) and CANCELLED or MISSING
     end
     if from == 'cancelled' then
-        take_note(job, attempt)
+        take_note(job, attempt, promise)
         return CANCELLED + follow(job, flags)
     end
+    -- The same call again, whose answer was lost on the way, has nothing left to do.
+    local is_repeat = from == to and last == attempt and worker == speaker and worker ~= ''
     if is_terminal(from) then
-        return TERMINAL + follow(job, flags)
+        return (is_repeat and APPLIED or TERMINAL) + follow(job, flags)
     end
-    if not may_become(from, to) then
-        -- The same call again, whose answer was lost on the way, has nothing left to do.
-        return from == to and last == attempt and APPLIED or STALE
+    if is_repeat then
+        return APPLIED
+    end
+    if not may_speak(job, from, last, worker, attempt, speaker, promise) or not may_become(from, to) then
+        return STALE
     end
     if tonumber(last) > tonumber(attempt) then
         return STALE
@@ -76,6 +90,6 @@ end
 
 local verdicts = {}
 for i, job in ipairs(KEYS) do
-    verdicts[i] = change(job, unpack(ARGV, 6 * i - 3, 6 * i + 2))
+    verdicts[i] = change(job, unpack(ARGV, 8 * i - 5, 8 * i + 2))
 end
 return verdicts

@@ -51,6 +51,19 @@ local function wait_for(open)
     return 'waiting'
 end
 
+-- The message that this record is made from names a batch, which anybody may do: the job counts there if its submitter has
+-- counted it, and its record was lost since.
+local function leave_batch_unless_member()
+    local named = redis.call('HGET', job, 'batch')
+    if named and not redis.call('LPOS', MEMBERS .. named, id) then
+        local state, version, attempt, crashes, flags, started, worker = read_status(job)
+        if has(flags, FLAG_BATCHED) then
+            redis.call('HSET', job, 'status', state .. ' ' .. version .. ' ' .. attempt .. ' ' .. crashes .. ' ' ..
+                flags - FLAG_BATCHED .. ' ' .. started .. ' ' .. worker)
+        end
+    end
+end
+
 -- A claim whose job has no record is void.
 for i = 3, #KEYS do
     local claim = redis.call('HMGET', KEYS[i], 'id', 'fingerprint', 'sent')
@@ -63,6 +76,8 @@ for i = 3, #KEYS do
     end
 end
 if redis.call('HEXISTS', job, 'status') == 1 then
+    -- Two may be submitting it at once: the one whose message is refused must not take away the other's record.
+    redis.call('HSETNX', job, 'repeated', 1)
     return existing(SAME_ID, 0, id)
 end
 local open, failed, failed_state
@@ -85,6 +100,9 @@ if batch and batch ~= '' then
 end
 -- Before the claims: a Redis that is full refuses a script at its first write only, and lets a DEL pass.
 redis.call('HSET', job, unpack(ARGV, first_field))
+if not batch or batch == '' then
+    leave_batch_unless_member()
+end
 for i = 3, #KEYS do
     redis.call('DEL', KEYS[i])
     redis.call('HSET', KEYS[i], 'id', id, 'fingerprint', ARGV[2 * i - 5])

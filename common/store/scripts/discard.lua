@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Takes back a record whose message was refused. KEYS: job.
--- One that others wait for stays: submitting it again publishes it.
+-- One that others wait for stays: submitting it again publishes it. So does one that was submitted again meanwhile.
 local job = KEYS[1]
 local state, _, attempt, _, flags = read_status(job)
-if (state == 'queued' or state == 'scheduled') and attempt == '0' and not is_awaited(job, flags) then
+if (state == 'queued' or state == 'scheduled') and attempt == '0' and not is_awaited(job, flags) and
+    redis.call('HEXISTS', job, 'repeated') == 0 then
     local batch = batch_of(job, flags)
     if batch then
         redis.call('HINCRBY', BATCH .. batch, 'total', -1)

@@ -25,6 +25,12 @@ local function read_status(job)
         '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)')
 end
 
+-- Whether a message with this promise may speak for the job; see common/job/promise.h.
+local function is_promised(job, promise)
+    local expected = redis.call('HGET', job, 'promise')
+    return not expected or expected == promise
+end
+
 -- The one way a record changes: `version` grows, waiters wake. Further fields and values may follow.
 local function set_status(job, state, version, attempt, crashes, flags, started, worker, ...)
     redis.call('HSET', job, 'status', state .. ' ' .. version + 1 .. ' ' .. attempt .. ' ' .. crashes .. ' ' ..
@@ -187,11 +193,19 @@ local function cancel_for(job, other, how, now, ttl)
 end
 
 -- A job that is cancelled while its message is on its way leaves a note that outlives its record: else the message,
--- when it is due at last, would be taken for a new job. The note holds the attempt that the message is for, and ends
--- `keep` ms after the message is due, or when that has come.
+-- when it is due at last, would be taken for a new job. The note holds the attempt that the message is for and its
+-- promise, and ends `keep` ms after the message is due, or when that has come.
 local function note_cancelled(job, attempt, due, now, keep)
     local wait = due - now
-    redis.call('SET', CANCELLED_NOTE .. id_of(job), attempt, 'PX', (wait > 0 and wait or 0) + keep)
+    local note = attempt .. ' ' .. (redis.call('HGET', job, 'promise') or '')
+    redis.call('SET', CANCELLED_NOTE .. id_of(job), note, 'PX', (wait > 0 and wait or 0) + keep)
+end
+
+-- The attempt that the note of a cancelled job is about; nil when there is none, or it is not about a message with this
+-- promise. Notes of earlier versions are about any.
+local function read_note(job, promise)
+    local attempt, expected = string.match(redis.call('GET', CANCELLED_NOTE .. id_of(job)) or '', '^(%d+) ?(.*)$')
+    return attempt and (expected == '' or expected == promise) and attempt or nil
 end
 
 -- Cancels a job, or asks the worker that runs it to do so; see cancel.lua. What follows is also left to the workers, which

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
--- A dead letter is about to be sent again. KEYS: job.
+-- A dead letter is about to be sent again. KEYS: job. ARGV: the promise of the letter or ''.
 -- A failed record is queued from now on, as if no attempt had been made; any other stays as it is. Returns the state
--- before, '' when there is no record.
+-- before, '' when there is no record, or the letter is of no message of this job.
 
 -- An explicit retry of a failed job: it begins anew, is open again in its batch, and has its unique key again unless
 -- another job has it now. Returns its flags.
@@ -29,6 +29,9 @@ end
 
 local job = KEYS[1]
 local state, version, attempt, _, flags, started, worker = read_status(job)
+if state and not is_promised(job, ARGV[1]) then
+    return ''
+end
 if state == 'failed' then
     flags = reopen(job, state, flags, attempt, started, worker)
     set_status(job, 'queued', version, 0, 0, flags, started, worker)

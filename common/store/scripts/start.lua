@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Deliveries become `running`. Returns a verdict for each, see script.c.
 -- KEYS: jobs. ARGV: for each its attempt, worker, now, redelivered (0, or the age in ms from which a run is left alone
--- while its worker lives), the worker that its lease names or '', the most crashes, its limits or ''.
+-- while its worker lives), the worker that its lease names or '', the most crashes, its limits or '', the promise of its
+-- message or ''.
 
 -- A limit forbids it: it goes on waiting. One whose worker died waits from now on.
 local function hold_back(l, limit, job, state, version, last, crashes, flags, started, runner)
@@ -32,16 +33,27 @@ local function is_suspect(crashes, max_crashes)
     return tonumber(crashes) >= math.min(2, max_crashes)
 end
 
-local function start(job, attempt, worker, now, redelivered, lease, max_crashes, limits)
+-- Whoever runs it is gone, or has been told to stop: this worker may end it in its place, see change.lua.
+local function give_warrant(job, state, worker)
+    if state == 'running' then
+        redis.call('HSET', job, 'warrant', worker)
+    end
+end
+
+local function start(job, attempt, worker, now, redelivered, lease, max_crashes, limits, promise)
     local state, version, last, crashes, flags, started, runner = read_status(job)
     if not state then
-        return redis.call('EXISTS', CANCELLED_NOTE .. id_of(job)) == 1 and CANCELLED or MISSING
+        return read_note(job, promise) and CANCELLED or MISSING
     end
     if state == 'cancelled' then
         return CANCELLED
     end
     if is_terminal(state) then
         return TERMINAL + follow(job, flags)
+    end
+    -- Whoever knows an id could run a delayed job today, and with a payload of their own.
+    if not is_promised(job, promise) then
+        return FOREIGN
     end
     if tonumber(last) > tonumber(attempt) then
         return STALE
@@ -69,6 +81,7 @@ local function start(job, attempt, worker, now, redelivered, lease, max_crashes,
     end
     -- Asked to stop while it ran, and whoever ran it is gone, or has not got that far.
     if has(flags, FLAG_CANCEL) then
+        give_warrant(job, state, worker)
         return CANCELLED
     end
     if is_repeat then
@@ -78,8 +91,10 @@ local function start(job, attempt, worker, now, redelivered, lease, max_crashes,
         crashes = crashes + 1
         add_attempt(job, last, runner, started, now, 'crashed', '')
         if crashes > tonumber(max_crashes) then
+            give_warrant(job, state, worker)
             return POISON
         end
+        redis.call('HDEL', job, 'warrant')
     end
     -- Its successor is on the way: the worker died between recording that and acknowledging this one.
     if state == 'retrying' and last == attempt then
@@ -107,6 +122,6 @@ end
 
 local verdicts = {}
 for i, job in ipairs(KEYS) do
-    verdicts[i] = start(job, unpack(ARGV, 7 * i - 6, 7 * i))
+    verdicts[i] = start(job, unpack(ARGV, 8 * i - 7, 8 * i))
 end
 return verdicts
