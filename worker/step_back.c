@@ -36,6 +36,7 @@ static void record_waiting(struct cress_attempt *attempt)
         .id = attempt->run.job.id,
         .to = CRESS_STATE_QUEUED,
         .attempt = attempt->run.job.attempt,
+        .worker = worker->id,
         .now_ms = cress_clock_wall_ms(),
     };
     worker->effects->change(worker->services.store, &change, stepped_back_cb, attempt);
