@@ -15,8 +15,7 @@ static const struct status_info {
     int http;
 } infos[] = {
 #define CRESS_STATUS(name, word_, class_, exit_, http_, title_) \
-    [CRESS_##name] = {                                          \
-        .word = word_, .class = class_, .exit_code = exit_, .http = http_},
+    [CRESS_##name] = {.word = word_, .class = class_, .exit_code = exit_, .http = http_},
 #include "common/base/status.def"
 #undef CRESS_STATUS
 };

@@ -104,7 +104,7 @@ static void set_connected(const struct cress_gateway *gateway)
 
 /* Without the store there are still the gateway's own. */
 static void on_limit_metrics(const char *const *usages, size_t count, const struct cress_error *err,
-                      void *arg)
+                             void *arg)
 {
     struct cress_server_request *request = arg;
     struct cress_buf *page = cress_gateway_page(cress_gateway_of(request));

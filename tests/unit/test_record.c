@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of common/job/record.h.
-#include "common/job/record.h"
 #include "common/base/mem.h"
+#include "common/job/record.h"
 #include "tests/unit/unit.h"
 
 #include <jansson.h>

@@ -394,6 +394,7 @@ void cress_process_ask(const struct cress_process *process)
 void cress_process_kill(const struct cress_process *process)
 {
     if (process->warden && !send_order(process->warden, CRESS_WARDEN_KILL, NULL, 0)) {
-        kill(process->warden->pid, SIGTERM); /* as when the worker dies: all of it, and the warden */
+        kill(process->warden->pid,
+             SIGTERM); /* as when the worker dies: all of it, and the warden */
     }
 }

@@ -126,7 +126,8 @@ static void on_counted(const struct cress_batch *batch, const struct cress_error
         return;
     }
     site->pages = batch ? batch->total : 0; /* when it is gone, closing it says so */
-    cress_store_batch_close(site->run->services->store, site->run->job.id, on_site_batch_closed, site);
+    cress_store_batch_close(site->run->services->store, site->run->job.id, on_site_batch_closed,
+                            site);
 }
 
 /* A batch that takes no more pages may have been cancelled, and with it this job. */
