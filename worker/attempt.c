@@ -147,7 +147,8 @@ void cress_attempt_leave_suspicion(struct cress_attempt *attempt)
 
 bool cress_must_go_back(const struct cress_attempt *attempt)
 {
-    return attempt->worker->phase != CRESS_WORKER_RUNNING || attempt->queue->paused;
+    const struct cress_worker_queue *queue = attempt->queue;
+    return attempt->worker->phase != CRESS_WORKER_RUNNING || queue->paused || queue->withdrawn;
 }
 
 bool cress_was_delivered(const struct cress_attempt *attempt)
@@ -203,7 +204,11 @@ void cress_attempt_again(struct cress_attempt *attempt, void (*step)(struct cres
                          const char *what, const struct cress_error *err)
 {
     struct cress_worker *worker = attempt->worker;
-    if (worker->phase >= CRESS_WORKER_HANDING_BACK) {
+    if (worker->phase == CRESS_WORKER_CLOSING) { /* the connection that closes takes it along */
+        cress_attempt_end(attempt, CRESS_REQUEUE);
+        return;
+    }
+    if (worker->phase == CRESS_WORKER_HANDING_BACK) {
         cress_list_remove(&attempt->node);
         cress_list_append(&worker->going_back, &attempt->node);
         cress_pump_want(&worker->pump);

@@ -56,6 +56,8 @@ struct cress_attempt {
     char *limits;             /* of its task, see common/store/limits.h; NULL: none */
     bool is_limited;          /* a limit forbids it for now; its timer brings it back */
     bool is_foreign;          /* it is not of the job that has its id: nothing is recorded */
+    bool lacks_task;          /* it is asked who has its task; see no_task.h */
+    int64_t no_task_ms;       /* so long it has waited for a worker that has it */
     bool is_suspect;          /* it may be what kills workers; see suspect.h */
 
     int64_t arrived_ms;             /* the delivery, by the monotonic clock */

@@ -63,7 +63,9 @@ static void resume_queue(struct cress_worker *worker, struct cress_worker_queue 
 {
     cress_log(CRESS_LOG_INFO, "queue is resumed", CRESS_KV("queue", queue->name));
     queue->paused = false;
-    cress_broker_resume(worker->services.broker, queue->name);
+    if (!queue->withdrawn) {
+        cress_broker_resume(worker->services.broker, queue->name);
+    }
 }
 
 static bool is_among(const struct cress_paused_queue *queues, size_t count, const char *name)

@@ -7,6 +7,7 @@
 #include "common/store/limits.h"
 #include "worker/begin.h"
 #include "worker/lease.h"
+#include "worker/no_task.h"
 #include "worker/settle.h"
 #include "worker/suspect.h"
 
@@ -98,6 +99,7 @@ static void take_in(struct cress_worker *worker, struct cress_delivery *delivery
         cress_settle_refuse(attempt, &err);
         return;
     }
+    attempt->no_task_ms = cress_no_task_ms(delivery->message);
     trust_delay_queue(attempt);
     if (due_in_ms(attempt) > 0) {
         delay(attempt);
@@ -129,27 +131,51 @@ static void hold_duplicate(struct cress_attempt *first, struct cress_attempt *at
     }
 }
 
+static bool has_task(const struct cress_attempt *attempt)
+{
+    struct cress_task *task;
+    return cress_tasks_find(attempt->worker->tasks, attempt->run.job.task, &task) != NULL;
+}
+
+static bool is_expired(const struct cress_attempt *attempt)
+{
+    const int64_t expires_ms = attempt->run.job.expires_ms;
+    return !attempt->had_begun && expires_ms && expires_ms <= cress_clock_wall_ms();
+}
+
+/* It is in worker->active. */
+static void decide_turn(struct cress_attempt *attempt)
+{
+    struct cress_ids *ids = &attempt->worker->ids;
+    if (is_expired(attempt)) {
+        cress_ids_add(ids, &attempt->by_id, attempt->run.job.id);
+        cress_settle_expire(attempt);
+    } else if (!has_task(attempt)) {
+        cress_attempt_leave_suspicion(attempt);
+        cress_no_task_take(attempt);
+    } else if (attempt->no_task_ms > 0) {
+        cress_no_task_found(attempt);
+    } else {
+        cress_ids_add(ids, &attempt->by_id, attempt->run.job.id);
+        cress_begin(attempt);
+    }
+}
+
 static void take_turn(struct cress_attempt *attempt)
 {
     struct cress_worker *worker = attempt->worker;
-    const struct cress_job *job = &attempt->run.job;
     const struct cress_delivery *delivery = attempt->delivery;
     if (delivery->epoch < attempt->queue->epochs[delivery->priority]) {
         cress_attempt_end(attempt, CRESS_REQUEUE); /* its channel is gone: it was redelivered */
         return;
     }
-    struct cress_id_node *same = cress_ids_find(&worker->ids, job->id);
+    struct cress_id_node *same = cress_ids_find(&worker->ids, attempt->run.job.id);
     if (same) {
         hold_duplicate(CRESS_CONTAINER(same, struct cress_attempt, by_id), attempt);
         return;
     }
     cress_list_append(&worker->active, &attempt->node);
-    cress_ids_add(&worker->ids, &attempt->by_id, job->id);
-    if (!attempt->had_begun && job->expires_ms && job->expires_ms <= cress_clock_wall_ms()) {
-        cress_settle_expire(attempt);
-    } else {
-        cress_begin(attempt);
-    }
+    decide_turn(attempt);
 }
 
 static void start_next(struct cress_worker *worker)

@@ -11,6 +11,8 @@ const struct cress_effects cress_effects = {
     .start = cress_store_start,
     .change = cress_store_change,
     .adopt = cress_store_adopt,
+    .block = cress_store_block,
+    .workers = cress_store_workers,
     .outcomes = cress_store_outcomes,
     .follow_up = cress_follow_up,
 };

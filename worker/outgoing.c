@@ -12,8 +12,8 @@ static bool is_of_the_message(const char *name)
 {
     return strcmp(name, CRESS_HEADER_REDELIVERED) == 0 || strcmp(name, CRESS_HEADER_LEASE) == 0 ||
            strcmp(name, CRESS_HEADER_DUE_FROM) == 0 || strcmp(name, CRESS_HEADER_DUE_QUEUE) == 0 ||
-           strcmp(name, "x-death") == 0 || strcmp(name, "x-delivery-count") == 0 ||
-           strcmp(name, "x-acquired-count") == 0 ||
+           strcmp(name, CRESS_HEADER_NO_TASK_MS) == 0 || strcmp(name, "x-death") == 0 ||
+           strcmp(name, "x-delivery-count") == 0 || strcmp(name, "x-acquired-count") == 0 ||
            cress_text_starts_with(name, "x-first-death-") ||
            cress_text_starts_with(name, "x-last-death-");
 }
@@ -150,6 +150,18 @@ const char *cress_lease_of(const struct cress_message *message)
 {
     const struct cress_header *header = cress_message_header(message, CRESS_HEADER_LEASE);
     return header && header->kind == CRESS_HEADER_TEXT && header->text[0] ? header->text : NULL;
+}
+
+int64_t cress_no_task_ms(const struct cress_message *message)
+{
+    const struct cress_header *header = cress_message_header(message, CRESS_HEADER_NO_TASK_MS);
+    return header && header->kind == CRESS_HEADER_INT && header->number > 0 ? header->number : 0;
+}
+
+void cress_outgoing_add_int(struct cress_outgoing *out, const char *name, int64_t number)
+{
+    add_header(out,
+               (struct cress_header){.name = name, .kind = CRESS_HEADER_INT, .number = number});
 }
 
 bool cress_is_copy_of_delivered(const struct cress_message *message)

@@ -14,9 +14,11 @@
 #include "worker/codec.h"
 
 /* Headers that say something about a message and not about its job: what it is a copy of had been
- * delivered before (give_back.h); the worker that runs the job without a delivery (lease.h). */
+ * delivered before (give_back.h); the worker that runs the job without a delivery (lease.h). They are not carried over. */
 #define CRESS_HEADER_REDELIVERED "redelivered"
 #define CRESS_HEADER_LEASE       "lease"
+/* How long, in ms, its job has waited for a worker that has its task (no_task.h). */
+#define CRESS_HEADER_NO_TASK_MS "no_task_ms"
 
 /* Headers beyond this are not carried over. */
 enum { CRESS_OUTGOING_HEADER_MAX = 64 };
@@ -62,6 +64,12 @@ void cress_outgoing_cut(struct cress_outgoing *out);
 
 /* The worker that a guard names; NULL when the message is no guard. */
 const char *cress_lease_of(const struct cress_message *message);
+
+/* How long its job has waited for a worker that has its task. */
+int64_t cress_no_task_ms(const struct cress_message *message);
+
+/* To an outgoing message, another header. */
+void cress_outgoing_add_int(struct cress_outgoing *out, const char *name, int64_t number);
 
 /* Whether it is a copy of a message that had been delivered before. */
 bool cress_is_copy_of_delivered(const struct cress_message *message);

@@ -96,7 +96,10 @@ void cress_pass_on_later(struct cress_attempt *attempt, cress_refused_fn refused
 static void write_waiting(const struct cress_attempt *attempt, struct cress_outgoing *out)
 {
     cress_outgoing_later(out, attempt->codec, &attempt->run.job, attempt->delivery->message,
-                         attempt->start.redelivered, attempt->wait_ms, cress_clock_wall_ms());
+                         cress_was_delivered(attempt), attempt->wait_ms, cress_clock_wall_ms());
+    if (attempt->no_task_ms > 0) {
+        cress_outgoing_add_int(out, CRESS_HEADER_NO_TASK_MS, attempt->no_task_ms);
+    }
 }
 
 void cress_pass_on_wait(struct cress_attempt *attempt, int64_t wait_ms, cress_refused_fn refused)

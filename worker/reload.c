@@ -18,6 +18,7 @@ static const char *const live[] = {
     "worker.drain",
     "worker.lease",
     "worker.max_crashes",
+    "worker.unknown_task_wait",
     "render.timeout",
     "render.max_bytes",
     "render.max_redirects",

@@ -190,8 +190,8 @@ static void adopted_cb(const struct cress_error *err, void *arg)
     record_end(attempt);
 }
 
-/* A foreign client's job that expires, or whose payload is refused, has no record: nobody has made
- * one, and a start, which would, never comes. It gets one all the same, to say what became of it. */
+/* A foreign client's job that expires, or cannot be run at all, has no record: nobody has made one,
+ * and a start, which would, never comes. It gets one all the same, to say what became of it. */
 static void adopt(struct cress_attempt *attempt)
 {
     const struct cress_worker *worker = attempt->worker;
@@ -263,11 +263,12 @@ static bool is_our_end(const struct cress_attempt *attempt, enum cress_verdict v
            verdict == CRESS_VERDICT_MISSING || is_repeat;
 }
 
-/* Ends without having started, which is when the record of a foreign client's job is made. */
+/* Ends without having started, which is when the record of a foreign client's job is made. What was no
+ * job at all has no task. */
 static bool is_unheard_of(const struct cress_attempt *attempt)
 {
-    const bool is_refused = attempt->run.job.task && !attempt->run.job.payload;
-    return (attempt->end == CRESS_STATE_EXPIRED || is_refused) && !attempt->adopted;
+    const bool is_end = attempt->end == CRESS_STATE_EXPIRED || attempt->end == CRESS_STATE_FAILED;
+    return is_end && attempt->run.job.task && !attempt->adopted;
 }
 
 static void ended_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err,

@@ -9,6 +9,7 @@
 //   control, presence, reload       what is heard from outside, and said
 //   fetch, share       how much is taken from the broker, and what others can have of it
 //   dispatch    deliveries -> lanes -> a free place; stopping, cancelling
+//   no_task     jobs whose task this worker does not have
 //   begin       record running -> what it waited for -> handler
 //   suspect     those that may kill workers: one at a time
 //   step_back   recorded as running, and to wait after all
@@ -16,6 +17,7 @@
 //   lease       deliveries that are held for long
 //   pass_on     published, confirmed, then let go: the next delay, the next attempt, back
 //   attempt     one delivery in hand: its fields, its timer, its tries
+//   peers       what the other workers report
 //   state       this
 //   pump, lanes, pace, effects, codec, outgoing, retry, notes, job_log, after   what these are made of
 //
@@ -47,6 +49,8 @@ enum cress_worker_phase {
     CRESS_WORKER_CLOSING,      /* connections close */
 };
 
+struct cress_worker;
+
 struct cress_worker_queue {
     const char *name;
     const char *default_task; /* NULL: none */
@@ -57,6 +61,17 @@ struct cress_worker_queue {
     struct cress_pace pace;
     int window; /* deliveries of a priority that the broker sends ahead; 0: as configured */
     uint64_t epochs[CRESS_PRIORITY_COUNT]; /* of the newest delivery: each has a channel */
+};
+
+enum { CRESS_PEERS_ASKERS = 2 }; /* no_task.c, share.c */
+
+/* See peers.h. */
+struct cress_peers {
+    json_t *reports; /* an array; NULL: not asked for yet */
+    int64_t read_ms; /* by the monotonic clock */
+    bool asking;
+    /* who waits for the answer: each once */
+    void (*done[CRESS_PEERS_ASKERS])(struct cress_worker *worker, const struct cress_error *err);
 };
 
 struct cress_worker {
@@ -92,6 +107,8 @@ struct cress_worker {
     struct cress_list freed_limits; /* for the pump: struct cress_freed_limit */
     struct cress_list going_back;   /* for the pump: attempts that are not tried again */
 
+    struct cress_peers peers;
+    size_t withdrawn;            /* queues */
     struct cress_watch *control; /* control.c */
     void (*on_pauses_known)(struct cress_worker *worker);
 

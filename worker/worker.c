@@ -8,7 +8,9 @@
 #include "worker/due.h"
 #include "worker/fetch.h"
 #include "worker/lease.h"
+#include "worker/peers.h"
 #include "worker/presence.h"
+#include "worker/share.h"
 #include "worker/state.h"
 #include "worker/ticker.h"
 
@@ -201,15 +203,16 @@ static bool leave_store(struct cress_worker *worker)
     return worker->services.store;
 }
 
-/* Attempts that are given up would be waited for; the processes of their tasks end with this
- * one. */
+/* Attempts that are given up would be waited for, and the processes of their tasks end with this one.
+ * Those that only waited for a server end when its connection closes: so this is tried again then,
+ * for the processes of tasks keep the loop alive. */
 static bool close_tasks(struct cress_worker *worker)
 {
     struct cress_tasks *tasks = worker->tasks;
-    worker->tasks = NULL;
     if (!tasks || worker->in_hand > 0) {
         return false;
     }
+    worker->tasks = NULL;
     cress_tasks_close(tasks, close_next, worker);
     return true;
 }
@@ -261,7 +264,7 @@ static bool close_limit(struct cress_worker *worker)
 
 static bool (*const closing_steps[])(struct cress_worker *) = {
     close_ticker, close_due,    flush_broker, leave_store, close_tasks, close_http,
-    close_store,  close_broker, close_beat,   close_limit, close_pump,
+    close_store,  close_broker, close_tasks,  close_beat,  close_limit, close_pump,
 };
 
 static void close_next(void *arg)
@@ -361,6 +364,7 @@ static void worker_turn_cb(void *arg)
 {
     struct cress_worker *worker = arg;
     cress_dispatch_turn(worker);
+    cress_share_turn(worker);
     const uint64_t now_ms = uv_now(worker->services.loop);
     if (now_ms - worker->adapted_ms >= ADAPT_INTERVAL_MS) {
         worker->adapted_ms = now_ms;
@@ -373,6 +377,7 @@ static void worker_beat_cb(uv_timer_t *timer)
 {
     cress_lease_check(timer->data);
     cress_fetch_adapt(timer->data);
+    cress_share_check(timer->data);
     cress_presence_report(timer->data);
 }
 
@@ -431,6 +436,7 @@ void cress_worker_free(struct cress_worker *worker)
 {
     cress_guard_free(worker->services.guard);
     cress_ids_free(&worker->ids);
+    cress_peers_free(worker);
     free(worker->queues);
     free(worker);
 }

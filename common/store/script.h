@@ -16,6 +16,7 @@
     X(CANCEL, cancel)                       \
     X(LIMITS, limits)                       \
     X(NOTE, note)                           \
+    X(BLOCK, block)                         \
     X(LOG, log)                             \
     X(DISCARD, discard)                     \
     X(SENT, sent)                           \

@@ -228,6 +228,11 @@ struct cress_note {
 void cress_store_note(struct cress_store *store, const struct cress_note *note,
                       cress_store_done_cb done, void *arg);
 
+/* Says in the record of job `id`, as long as it waits, what it waits for: JSON; NULL: nothing any
+ * more. */
+void cress_store_block(struct cress_store *store, const char *id, const char *blocked,
+                       cress_store_done_cb done, void *arg);
+
 /* --- logs of attempts --- */
 
 /* What one attempt has further written to its log. */

@@ -11,10 +11,11 @@
 #include "common/broker/topology.h"
 #include "worker/dispatch.h"
 #include "worker/lease.h"
+#include "worker/peers.h"
 
 #include <stdio.h>
 
-enum rig_call_kind { RIG_DONE, RIG_START, RIG_CHANGE, RIG_OUTCOMES };
+enum rig_call_kind { RIG_DONE, RIG_START, RIG_CHANGE, RIG_OUTCOMES, RIG_WORKERS };
 
 /* An effect whose answer is due. */
 struct rig_call {
@@ -46,6 +47,7 @@ struct rig {
     enum cress_verdict start_verdict, change_verdict;
     int64_t wait_ms; /* of a start that a limit forbids */
     bool follow;
+    const char *peer; /* the report of another worker; NULL: there is none */
 
     int64_t delivery_count; /* of the next that arrives */
 };
@@ -136,6 +138,22 @@ static inline void rig_adopt(struct cress_store *store, const struct cress_job *
     rig_remember(RIG_DONE, (void (*)(void))done, arg);
 }
 
+static inline void rig_block(struct cress_store *store, const char *id, const char *blocked,
+                             cress_store_done_cb done, void *arg)
+{
+    (void)store;
+    (void)id;
+    rig_note("block:%s", blocked ? blocked : "");
+    rig_remember(RIG_DONE, (void (*)(void))done, arg);
+}
+
+static inline void rig_workers(struct cress_store *store, cress_store_results_cb done, void *arg)
+{
+    (void)store;
+    rig_note("workers");
+    rig_remember(RIG_WORKERS, (void (*)(void))done, arg);
+}
+
 static inline void rig_outcomes(struct cress_store *store, const char *const *ids, size_t count,
                                 cress_store_results_cb done, void *arg)
 {
@@ -159,6 +177,8 @@ static const struct cress_effects rig_effects = {
     .start = rig_start,
     .change = rig_change,
     .adopt = rig_adopt,
+    .block = rig_block,
+    .workers = rig_workers,
     .outcomes = rig_outcomes,
     .follow_up = rig_follow_up,
 };
@@ -179,6 +199,9 @@ static inline void rig_answer(const struct rig_call *call, const struct cress_er
         break;
     case RIG_OUTCOMES:
         ((cress_store_results_cb)call->done)(outcomes, 2, err, call->arg);
+        break;
+    case RIG_WORKERS:
+        ((cress_store_results_cb)call->done)(&rig.peer, rig.peer ? 1 : 0, err, call->arg);
         break;
     }
 }
@@ -320,6 +343,7 @@ static inline int rig_tear_down(void **state)
     cress_pump_close(&rig.worker.pump, rig_closed_cb);
     uv_run(&rig.loop, UV_RUN_DEFAULT);
     cress_ids_free(&rig.worker.ids);
+    cress_peers_free(&rig.worker);
     cress_buf_free(&rig.trace);
     cress_buf_free(&rig.last_body);
     return uv_loop_close(&rig.loop);

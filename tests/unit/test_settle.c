@@ -72,7 +72,6 @@ static void what_cannot_run_is_buried_with_its_reason(void **state)
     static const struct {
         const char *task, *body, *code;
     } table[] = {
-        {"my.task", "{}", "unknown_task"},
         {"cress.sleep", "[]", "invalid_payload"},
         {"cress.echo",
          "\"12345678901234567890123456789012345678901234567890"
@@ -239,7 +238,7 @@ static void store_away_is_waited_for(void **state)
 static void dead_letter_is_confirmed_before_the_record_fails(void **state)
 {
     (void)state;
-    const struct cress_message message = message_of("my.task", "{}");
+    const struct cress_message message = message_of("cress.fail", "{\"permanent\": true}");
     arrive(&message);
     answer_one();
     rig.failing = 1; /* the publish */

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of worker/no_task.h. Jobs whose task this worker does not have.
+#include "tests/unit/attempt_rig.h"
+
+static struct cress_message message_that_waited(const char *task, int64_t ms)
+{
+    static struct cress_header header = {.name = "no_task_ms", .kind = CRESS_HEADER_INT};
+    struct cress_message message = message_of(task, "{}");
+    header.number = ms;
+    message.headers = &header;
+    message.header_count = ms > 0;
+    return message;
+}
+
+static void it_is_left_to_a_worker_that_has_it(void **state)
+{
+    (void)state;
+    const struct cress_message message = message_that_waited("my.task", 0);
+    rig.peer =
+        "{\"id\": \"there:2\", \"draining\": false, \"queues\": [\"q\"], \"tasks\": [\"my.task\"]}";
+    deliver(&message);
+    expect("workers publish:delay>q ack");
+    assert_int_equal(rig.worker.processed, 0);
+}
+
+static void it_waits_visibly_when_nobody_has_it(void **state)
+{
+    (void)state;
+    static const char *const peers[] = {
+        NULL,
+        "{\"id\": \"there:2\", \"queues\": [\"q\"], \"tasks\": [\"other\"]}",
+        "{\"id\": \"there:2\", \"queues\": [\"other\"], \"tasks\": [\"my.task\"]}",
+        "{\"id\": \"there:2\", \"draining\": true, \"queues\": [\"q\"], \"tasks\": [\"my.task\"]}",
+        "{\"id\": \"here:1\", \"queues\": [\"q\"], \"tasks\": [\"my.task\"]}",
+        "no report",
+    };
+    const struct cress_message message = message_that_waited("my.task", 0);
+    rig.config.worker_unknown_task_wait_ms = 300000;
+    for (size_t i = 0; i < CRESS_COUNT(peers); i++) {
+        rig.peer = peers[i];
+        rig.worker.peers.read_ms = 0;
+        cress_buf_clear(&rig.trace);
+        deliver(&message);
+        expect("workers adopt:x block:{\"no_task\":\"my.task\"} publish:delay>q ack");
+    }
+}
+
+static void it_fails_when_it_has_waited_long_enough(void **state)
+{
+    (void)state;
+    const struct cress_message message = message_that_waited("my.task", 300000);
+    rig.config.worker_unknown_task_wait_ms = 300000;
+    deliver(&message);
+    expect("workers publish:q.dead record:failed ack");
+    assert_string_equal(rig.last_error_code, "unknown_task");
+}
+
+static void its_record_says_no_more_that_it_waits_when_it_begins(void **state)
+{
+    (void)state;
+    const struct cress_message message = message_that_waited("cress.noop", 1000);
+    deliver(&message);
+    expect("block: start record:succeeded ack");
+}
+
+static void reports_are_asked_for_once(void **state)
+{
+    (void)state;
+    struct cress_message message = message_that_waited("my.task", 300000);
+    arrive(&message);
+    message.message_id = "y";
+    arrive(&message);
+    expect("workers");
+    settle_down();
+    message.message_id = "z";
+    cress_buf_clear(&rig.trace);
+    deliver(&message);
+    expect("publish:q.dead record:failed ack");
+}
+
+static void a_store_that_is_away_is_waited_for(void **state)
+{
+    (void)state;
+    const struct cress_message message = message_that_waited("my.task", 300000);
+    rig.failing = 1;
+    deliver(&message);
+    expect("workers workers publish:q.dead record:failed ack");
+}
+
+static void a_worker_that_stops_gives_it_back(void **state)
+{
+    (void)state;
+    const struct cress_message message = message_that_waited("my.task", 0);
+    arrive(&message);
+    rig.worker.phase = CRESS_WORKER_DRAINING;
+    cress_dispatch_return_waiting(&rig.worker);
+    settle_down();
+    expect("workers requeue");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RIG_TEST(it_is_left_to_a_worker_that_has_it),
+        RIG_TEST(it_waits_visibly_when_nobody_has_it),
+        RIG_TEST(it_fails_when_it_has_waited_long_enough),
+        RIG_TEST(its_record_says_no_more_that_it_waits_when_it_begins),
+        RIG_TEST(reports_are_asked_for_once),
+        RIG_TEST(a_store_that_is_away_is_waited_for),
+        RIG_TEST(a_worker_that_stops_gives_it_back),
+    };
+    return cmocka_run_group_tests_name("no_task", tests, NULL, NULL);
+}
