@@ -52,7 +52,6 @@ struct cress_call {
         cress_store_schedules_cb schedules;
         cress_store_follow_up_cb follow_up;
         cress_store_batch_cancel_cb batch_cancel;
-        void (*server)(const char *version, const struct cress_error *err, void *arg);
     } then;
     void *arg;
     char *id;               /* owned: what the reply does not repeat; or NULL */

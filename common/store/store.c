@@ -204,36 +204,3 @@ uv_loop_t *cress_store_loop(const struct cress_store *store)
 {
     return store->loop;
 }
-
-/* --- the server --- */
-
-static void on_info(struct cress_redis_request *request, const redisReply *reply,
-                    const struct cress_error *err)
-{
-    static const char label[] = "redis_version:";
-    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
-    char *version = NULL;
-
-    if (!err && reply->type == REDIS_REPLY_STRING) {
-        const char *at = strstr(reply->str, label);
-        at = at ? at + strlen(label) : "";
-        version = cress_strndup(at, strcspn(at, "\r\n"));
-    }
-    call->then.server(version, err, call->arg);
-    free(version);
-    cress_call_free(call);
-}
-
-void cress_store_server(struct cress_store *store,
-                        void (*done)(const char *version, const struct cress_error *err, void *arg),
-                        void *arg)
-{
-    struct cress_call *call = cress_call_new(store, on_info, arg);
-    struct cress_redis_args args;
-
-    cress_redis_args_init(&args);
-    call->then.server = done;
-    cress_redis_add(&args, "INFO");
-    cress_redis_add(&args, "server");
-    cress_call_send(call, &args);
-}

@@ -433,9 +433,4 @@ typedef void (*cress_store_mend_cb)(bool mended, const struct cress_error *err, 
 void cress_store_mend(struct cress_store *store, const char *id, int64_t version, int64_t now_ms,
                       cress_store_mend_cb done, void *arg);
 
-/* Version text of the server, for `cress doctor`. */
-void cress_store_server(struct cress_store *store,
-                        void (*done)(const char *version, const struct cress_error *err, void *arg),
-                        void *arg);
-
 #endif

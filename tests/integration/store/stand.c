@@ -159,11 +159,11 @@ void log_cb(const char *text, size_t size, const struct cress_error *err, void *
     snprintf(last.texts[0], sizeof(last.texts[0]), "%.*s", (int)size, text ? text : "");
 }
 
-void version_cb(const char *version, const struct cress_error *err, void *arg)
+void health_cb(const struct cress_store_health *health, const struct cress_error *err, void *arg)
 {
     (void)arg;
     note(err);
-    snprintf(last.texts[0], sizeof(last.texts[0]), "%s", version ? version : "");
+    snprintf(last.texts[0], sizeof(last.texts[0]), "%s", health ? health->version : "");
 }
 
 /* Never from within the call; then no error. */

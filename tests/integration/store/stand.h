@@ -12,6 +12,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/store/health.h"
 #include "common/store/internal.h"
 
 #include <stdio.h>
@@ -76,7 +77,7 @@ void texts_cb(const char *const *texts, size_t count, const struct cress_error *
 
 void log_cb(const char *text, size_t size, const struct cress_error *err, void *arg);
 
-void version_cb(const char *version, const struct cress_error *err, void *arg);
+void health_cb(const struct cress_store_health *health, const struct cress_error *err, void *arg);
 
 /* Never from within the call; then no error. */
 void wait_for_call(void);

@@ -50,7 +50,7 @@ static void test_queues_and_server(void **state)
     assert_string_equal(last.texts[1], "default");
     assert_string_equal(last.texts[2], "pages");
     expect_call();
-    cress_store_server(store, version_cb, NULL);
+    cress_store_health(store, health_cb, NULL);
     wait_for_success();
     assert_true(last.texts[0][0] >= '1' && last.texts[0][0] <= '9');
 }
