@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -129,9 +130,10 @@ static void part_closed_cb(uv_handle_t *handle)
     part_ended(handle->data);
 }
 
+/* One that was never opened is all zero. */
 static void close_part(uv_handle_t *handle)
 {
-    if (!uv_is_closing(handle)) {
+    if (handle->type != UV_UNKNOWN_HANDLE && !uv_is_closing(handle)) {
         uv_close(handle, part_closed_cb);
     }
 }
@@ -293,15 +295,14 @@ static void free_environment(char **list, size_t own)
     free(list);
 }
 
-/* Pipes for the program's descriptors; `ours` does not block. Of stdin we have the writing end. */
+/* Pipes for the program's descriptors. Of stdin we have the writing end. */
 static enum cress_status make_pipes(int ours[PIPE_COUNT], int theirs[PIPE_COUNT],
                                     struct cress_error *err)
 {
     for (int i = 0; i < PIPE_COUNT; i++) {
         uv_file ends[2];
         const bool is_input = i == STDIN_FILENO;
-        const int fault =
-            uv_pipe(ends, is_input ? 0 : UV_NONBLOCK_PIPE, is_input ? UV_NONBLOCK_PIPE : 0);
+        const int fault = uv_pipe(ends, 0, 0);
         if (fault != 0) {
             while (i-- > 0) {
                 close(ours[i]);
@@ -410,19 +411,29 @@ static void soft_timeout_cb(uv_timer_t *timer)
     cress_process_ask(&exec->process);
 }
 
-/* Most payloads fit into the pipe, and need nobody who waits until they do. */
-static void give_payload(struct exec *exec)
+static void open_part(struct exec *exec, int fd_of_program, int fd)
+{
+    uv_pipe_t *pipe = &exec->pipes[fd_of_program];
+    uv_pipe_init(exec->run->services->loop, pipe, 0);
+    pipe->data = exec;
+    uv_pipe_open(pipe, fd); /* does not block from now on */
+    exec->open++;
+}
+
+/* A new pipe takes so much without blocking (pipe(7)), and most payloads are smaller: they need
+ * nobody who waits. */
+static void give_payload(struct exec *exec, int fd)
 {
     const struct cress_job *job = &exec->run->job;
-    uv_stream_t *in = (uv_stream_t *)&exec->pipes[STDIN_FILENO];
     uv_buf_t buf = uv_buf_init((char *)job->payload, (unsigned)job->payload_size);
-    const int written = uv_try_write(in, &buf, 1);
-    if (written >= 0) {
-        buf.base += written;
-        buf.len -= (size_t)written;
+    if (job->payload_size <= PIPE_BUF) {
+        (void)!write(fd, buf.base, buf.len); /* a program need not read it */
+        close(fd);
+        return;
     }
-    if ((written < 0 && written != UV_EAGAIN) || buf.len == 0 ||
-        uv_write(&exec->write, in, &buf, 1, payload_written_cb) != 0) {
+    open_part(exec, STDIN_FILENO, fd);
+    uv_stream_t *in = (uv_stream_t *)&exec->pipes[STDIN_FILENO];
+    if (uv_write(&exec->write, in, &buf, 1, payload_written_cb) != 0) {
         close_part((uv_handle_t *)in);
     }
 }
@@ -430,22 +441,18 @@ static void give_payload(struct exec *exec)
 static void attach_exec(struct exec *exec, const int ours[PIPE_COUNT])
 {
     struct cress_run *run = exec->run;
-    for (int i = 0; i < PIPE_COUNT; i++) {
-        uv_pipe_init(run->services->loop, &exec->pipes[i], 0);
-        exec->pipes[i].data = exec;
-        uv_pipe_open(&exec->pipes[i], ours[i]);
-        if (i != STDIN_FILENO) {
-            uv_read_start((uv_stream_t *)&exec->pipes[i], exec_room_cb, exec_read_cb);
-        }
+    exec->open = 2; /* process and timer */
+    for (int i = STDOUT_FILENO; i < PIPE_COUNT; i++) {
+        open_part(exec, i, ours[i]);
+        uv_read_start((uv_stream_t *)&exec->pipes[i], exec_room_cb, exec_read_cb);
     }
     uv_timer_init(run->services->loop, &exec->timer);
     exec->timer.data = exec;
-    exec->open = PIPE_COUNT + 2;
     if (run->task->config->soft_timeout_ms) {
         uv_timer_start(&exec->timer, soft_timeout_cb, (uint64_t)run->task->config->soft_timeout_ms,
                        0);
     }
-    give_payload(exec);
+    give_payload(exec, ours[STDIN_FILENO]);
 }
 
 static void exec_start(struct cress_run *run)

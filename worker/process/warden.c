@@ -366,7 +366,9 @@ _Noreturn void cress_warden_run(struct cress_warden_page *page, int socket, pid_
 {
     warden.page = page;
     reset_signals();
-    setsid();
+    /* Whoever kills the worker's group does not kill what cleans up after it. A session of its own would
+     * be a group of its own to the scheduler too, which then lets each order wait for its turn. */
+    setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (getppid() == worker && take_descriptors(socket)) { /* else it died before the line above */
