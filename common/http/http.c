@@ -21,22 +21,28 @@
 #include "common/http/pool.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* Of one call, all its responses together; servers commonly allow 8 to 64 kB for each. The number
  * of lines counts too: curl takes quadratic time to read out that many of one name. */
 enum { MAX_HEADER_BYTES = 256 * 1024, MAX_HEADER_LINES = 2000 };
 
+/* Of a body that is sent together with its headers; curl copies it for that. */
+enum { SMALL_BODY_BYTES = 16 * 1024 };
+
 /* A host that does not answer should not use up the time that a second address might need. */
 enum { MAX_CONNECT_MS = 10 * 1000 };
 
 enum { CALL_MAGIC = 0x68747470 };
+
+/* Handles that are kept for the next requests; each has some tens of kilobytes. */
+enum { SPARES_MAX = 64 };
 
 struct guarded_pool {
     const struct cress_guard *guard;
@@ -50,6 +56,8 @@ struct cress_http {
     struct guarded_pool *pools;
     size_t pool_count;
     size_t pools_open;
+    CURL *spares[SPARES_MAX];
+    size_t spare_count;
     void (*closed)(void *arg); /* not NULL: closing */
     void *closed_arg;
 };
@@ -61,6 +69,8 @@ struct cress_http_call {
     struct cress_http_pool *pool; /* NULL: the transfer was not started */
     CURL *easy;
     struct curl_slist *headers;
+    char **values; /* of the response's headers, as far as they were asked for */
+    size_t value_count;
     char curl_error[CURL_ERROR_SIZE];
     uv_timer_t timer;
     int64_t started_ms; /* monotonic, like the deadline */
@@ -106,15 +116,6 @@ static void call_closed_cb(uv_handle_t *handle)
     }
 }
 
-static char *lower_case(const char *text)
-{
-    char *copy = cress_strdup(text);
-    for (char *c = copy; *c; c++) {
-        *c = (char)tolower((unsigned char)*c);
-    }
-    return copy;
-}
-
 /* curl 7.88 leaves the line break on an empty value. */
 static char *trimmed(const char *text)
 {
@@ -125,29 +126,6 @@ static char *trimmed(const char *text)
     return cress_strndup(text, length);
 }
 
-static struct cress_http_header *copy_headers(CURL *easy, size_t *count)
-{
-    struct cress_http_header *headers = NULL;
-    struct curl_header *header = NULL;
-    *count = 0;
-    while ((header = curl_easy_nextheader(easy, CURLH_HEADER, -1, header))) {
-        headers = cress_realloc_array(headers, *count + 1, sizeof *headers);
-        headers[*count].name = lower_case(header->name);
-        headers[*count].value = trimmed(header->value);
-        (*count)++;
-    }
-    return headers;
-}
-
-static void free_headers(struct cress_http_header *headers, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        free((char *)headers[i].name);
-        free((char *)headers[i].value);
-    }
-    free(headers);
-}
-
 static void report_response(struct cress_http_call *call)
 {
     long status = 0;
@@ -156,20 +134,42 @@ static void report_response(struct cress_http_call *call)
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(call->easy, CURLINFO_REDIRECT_COUNT, &redirects);
     curl_easy_getinfo(call->easy, CURLINFO_EFFECTIVE_URL, &url);
-    size_t header_count;
-    struct cress_http_header *headers = copy_headers(call->easy, &header_count);
     const struct cress_http_response response = {
         .status = (int)status,
         .url = url,
         .redirects = (int)redirects,
-        .headers = headers,
-        .header_count = header_count,
+        .call = call,
         .body = cress_buf_text(&call->received),
         .body_size = call->received.size,
         .total_ms = cress_clock_mono_ms() - call->started_ms,
     };
     call->done(&response, NULL, call->arg);
-    free_headers(headers, header_count);
+}
+
+/* --- handles of curl --- */
+
+/* One that has done its work is used again: it holds buffers that cost more than all the rest of a
+ * small request. */
+static CURL *take_easy(struct cress_http *http)
+{
+    if (http->spare_count > 0) {
+        return http->spares[--http->spare_count];
+    }
+    CURL *easy = curl_easy_init();
+    if (!easy) {
+        abort(); /* out of memory, as in cress_alloc() */
+    }
+    return easy;
+}
+
+static void give_back_easy(struct cress_http *http, CURL *easy, bool is_sound)
+{
+    if (is_sound && !http->closed && http->spare_count < SPARES_MAX) {
+        curl_easy_reset(easy);
+        http->spares[http->spare_count++] = easy;
+    } else {
+        curl_easy_cleanup(easy);
+    }
 }
 
 /* On the loop, outside of curl. */
@@ -184,9 +184,13 @@ static void call_finish(struct cress_http_call *call)
     } else {
         call->done(NULL, &call->failure, call->arg);
     }
-    curl_easy_cleanup(call->easy);
+    give_back_easy(call->http, call->easy, call->failure.status == CRESS_OK);
     curl_slist_free_all(call->headers);
     cress_buf_free(&call->received);
+    for (size_t i = 0; i < call->value_count; i++) {
+        free(call->values[i]);
+    }
+    free(call->values);
 }
 
 static void set_refused(struct cress_http_call *call)
@@ -470,6 +474,39 @@ static void set_url(CURL *easy, const char *text)
     cress_buf_free(&url);
 }
 
+/* curl then sends both in one piece, and needs no room of its own for the body. Redirects would make
+ * a GET of it. */
+static bool leaves_with_its_headers(const struct cress_http_request *request)
+{
+    return request->body && request->max_redirects == 0 && strcmp(request->method, "POST") == 0 &&
+           request->body_size <= SMALL_BODY_BYTES;
+}
+
+static bool has_content_type(const struct cress_http_request *request)
+{
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (strcasecmp(request->headers[i].name, "content-type") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void set_body(struct cress_http_call *call, const struct cress_http_request *request)
+{
+    CURL *easy = call->easy;
+    if (leaves_with_its_headers(request)) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
+    } else if (request->body_size > 0 || strcmp(request->method, "PUT") == 0 ||
+               strcmp(request->method, "POST") == 0) {
+        /* PUT and POST have a body, if an empty one, and say Content-Length */
+        curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+        curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_size);
+    }
+}
+
 static void set_request(struct cress_http_call *call, const struct cress_http_request *request)
 {
     CURL *easy = call->easy;
@@ -482,13 +519,7 @@ static void set_request(struct cress_http_call *call, const struct cress_http_re
     } else if (!is_get) {
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
     }
-    /* PUT and POST have a body, if an empty one, and say Content-Length. */
-    if (request->body_size > 0 || strcmp(request->method, "PUT") == 0 ||
-        strcmp(request->method, "POST") == 0) {
-        curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
-        curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_size);
-    }
+    set_body(call, request);
     if (request->user_agent) {
         curl_easy_setopt(easy, CURLOPT_USERAGENT, request->user_agent);
     }
@@ -497,6 +528,10 @@ static void set_request(struct cress_http_call *call, const struct cress_http_re
     }
     for (size_t i = 0; i < request->header_count; i++) {
         add_header(call, request->headers[i].name, request->headers[i].value);
+    }
+    if (leaves_with_its_headers(request) && !has_content_type(request)) {
+        call->headers =
+            curl_slist_append(call->headers, "Content-Type:"); /* else it makes one up */
     }
     /* curl would ask "Expect: 100-continue" and lose a second at servers that do not know it. */
     call->headers = curl_slist_append(call->headers, "Expect:");
@@ -527,10 +562,7 @@ static struct cress_http_call *call_make(struct cress_http *http,
     struct cress_http_call *call = CRESS_NEW(struct cress_http_call);
     call->magic = CALL_MAGIC;
     call->http = http;
-    call->easy = curl_easy_init();
-    if (!call->easy) {
-        abort(); /* out of memory, as in cress_alloc() */
-    }
+    call->easy = take_easy(http);
     call->started_ms = cress_clock_mono_ms();
     call->deadline_ms = call->started_ms + request->timeout_ms;
     call->body = request->body;
@@ -629,12 +661,13 @@ void cress_http_pause(struct cress_http_call *call, bool paused)
 
 const char *cress_http_header_value(const struct cress_http_response *response, const char *name)
 {
-    for (size_t i = 0; i < response->header_count; i++) {
-        if (strcmp(response->headers[i].name, name) == 0) {
-            return response->headers[i].value;
-        }
+    struct cress_http_call *call = response->call;
+    struct curl_header *header;
+    if (curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK) {
+        return NULL;
     }
-    return NULL;
+    call->values = cress_realloc_array(call->values, call->value_count + 1, sizeof *call->values);
+    return call->values[call->value_count++] = trimmed(header->value);
 }
 
 /* --- opening and closing --- */
@@ -666,6 +699,9 @@ static void pool_closed(void *arg)
 
 static void shut_down(struct cress_http *http)
 {
+    while (http->spare_count > 0) {
+        curl_easy_cleanup(http->spares[--http->spare_count]);
+    }
     for (size_t i = 0; i < http->pool_count; i++) {
         cress_http_pool_close(http->pools[i].pool, pool_closed, http);
     }

@@ -24,7 +24,7 @@ struct cress_http *cress_http_open(uv_loop_t *loop, int per_host);
 void cress_http_close(struct cress_http *http, void (*closed)(void *arg), void *arg);
 
 struct cress_http_header {
-    const char *name; /* lower case in responses */
+    const char *name;
     const char *value;
 };
 
@@ -56,9 +56,8 @@ struct cress_http_response {
     int status;
     const char *url; /* the last one, after redirects */
     int redirects;
-    const struct cress_http_header *headers; /* of the last response */
-    size_t header_count;
-    const char *body; /* "" with on_data */
+    struct cress_http_call *call; /* for cress_http_header_value() */
+    const char *body;             /* "" with on_data */
     size_t body_size;
     int64_t total_ms;
 };
@@ -90,7 +89,7 @@ void cress_http_pause(struct cress_http_call *call, bool paused);
 #define CRESS_HTTP_RETRY_AFTER_MAX_MS (INT64_C(24) * 3600 * 1000)
 int64_t cress_http_retry_after_ms(const char *value, int64_t now_ms);
 
-/* The value of header `name` (lower case), or NULL. */
+/* The value of header `name` of the last response, or NULL. Until `done` has returned. */
 const char *cress_http_header_value(const struct cress_http_response *response, const char *name);
 
 #endif
