@@ -210,6 +210,15 @@ static void explain_limit(struct cress_explanation *explanation)
     const char *limit = json_string_value(json_object_get(blocked, "limit"));
     const char *task = json_string_value(json_object_get(blocked, "task"));
     const char *key = json_string_value(json_object_get(blocked, "key"));
+    const char *no_task = json_string_value(json_object_get(blocked, "no_task"));
+    if (no_task) {
+        say(explanation, CRESS_REASON_NO_TASK,
+            "no worker of its queue had task %s when it came; one has it now, and takes it within "
+            "10 s",
+            no_task);
+        json_decref(blocked);
+        return;
+    }
     say(explanation, CRESS_REASON_LIMITED,
         "it waits its turn within the limit %s of task %s%s%s; see cress limits",
         limit ? limit : "", task ? task : "", key ? ", key " : "", key ? key : "");
@@ -242,7 +251,8 @@ static void explain_waiting(const struct cress_explain_facts *facts,
     } else if (crew.count > 0 && crew.able == 0) {
         say(explanation, CRESS_REASON_NO_TASK,
             "none of the %" PRId64
-            " workers of queue %s has task %s: it will fail when it is taken",
+            " workers of queue %s has task %s: it waits for one that has it, for "
+            "worker.unknown_task_wait, and then fails",
             crew.count, record->queue, record->task);
     } else if (record->blocked) {
         explain_limit(explanation);

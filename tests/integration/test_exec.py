@@ -383,7 +383,8 @@ class Worker(ExecTest):
         self.assertEqual(worker.wait(), 0)
 
     def test_inline_task_of_one_name(self):
-        self.worker("--queues", self.queue, "--exec=cat", "--task", "mine", TMPDIR=self.tmp)
+        self.worker("--queues", self.queue, "--exec=cat", "--task", "mine", TMPDIR=self.tmp,
+                    CRESS_WORKER_UNKNOWN_TASK_WAIT="0")
         self.assertEqual(self.once("mine", 7)["state"], "succeeded")
         self.assertEqual(self.verdict(self.once("other", 7)), "unknown_task")
 

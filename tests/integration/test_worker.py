@@ -165,7 +165,7 @@ class DeadLetters(WorkerTest):
         self.assertEqual(json.loads(record["error"])["code"], "payload_not_json")
 
     def test_unknown_task_names_those_that_there_are(self):
-        self.run_worker()
+        self.run_worker(CRESS_WORKER_UNKNOWN_TASK_WAIT="0")
         job = self.publish("no.such.task", {})
         error = json.loads(self.wait_state(job, "failed")["error"])
         self.assertEqual(error["code"], "unknown_task")
