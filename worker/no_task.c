@@ -2,6 +2,7 @@
 // Jobs whose task this worker does not have; see no_task.h.
 #include "worker/no_task.h"
 
+#include "common/base/backoff.h"
 #include "common/broker/topology.h"
 #include "worker/pass_on.h"
 #include "worker/peers.h"
@@ -11,7 +12,7 @@
 
 enum {
     /* The wait grows with the time waited already, up to these. */
-    ELSEWHERE_MAX_MS = 1000, /* somebody has it: soon */
+    ELSEWHERE_MAX_MS = 1000, /* somebody has it */
     NOWHERE_MIN_MS = 250,
     NOWHERE_MAX_MS = 10000, /* a worker that has it may come: it is seen after so long */
 };
@@ -33,11 +34,15 @@ static int64_t within(int64_t value, int64_t least, int64_t most)
     return value < least ? least : value > most ? most : value;
 }
 
-/* Somebody has it. The time counts only for how long the next wait is. */
+/* Somebody has it. The time counts only for how long the next wait is. RabbitMQ deals out in turn: two
+ * jobs that came back at the same time, always in the same order, might each meet the wrong worker
+ * for ever, so the wait is a part left to chance. */
 static void leave_to_others(struct cress_attempt *attempt)
 {
-    const int64_t wait_ms = within(attempt->no_task_ms, CRESS_DELAY_MIN_MS, ELSEWHERE_MAX_MS);
-    attempt->no_task_ms = within(attempt->no_task_ms + wait_ms, 0, ELSEWHERE_MAX_MS);
+    const int64_t most_ms =
+        within(2 * attempt->no_task_ms, 2 * CRESS_DELAY_MIN_MS, ELSEWHERE_MAX_MS);
+    const int64_t wait_ms = most_ms - (int64_t)(cress_random() % (uint64_t)(most_ms / 2));
+    attempt->no_task_ms = most_ms;
     cress_pass_on_wait(attempt, wait_ms, cress_settle_fail);
 }
 
