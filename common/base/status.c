@@ -2,6 +2,8 @@
 // Status codes and error values; see status.h.
 #include "common/base/status.h"
 
+#include "common/base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +43,20 @@ static void trim_partial_character(char *text)
     }
 }
 
+/* Messages quote what foreign clients write, and go into JSON and headers, which are UTF-8. */
+static void replace_stray_bytes(char *text)
+{
+    for (size_t left = strlen(text); left > 0;) {
+        size_t length = cress_text_utf8_length(text, left);
+        if (length == 0) {
+            *text = '?';
+            length = 1;
+        }
+        text += length;
+        left -= length;
+    }
+}
+
 enum cress_status cress_error_set(struct cress_error *err, enum cress_status status,
                                   const char *code, const char *format, ...)
 {
@@ -56,6 +72,7 @@ enum cress_status cress_error_set(struct cress_error *err, enum cress_status sta
     if (n >= (int)sizeof err->message) {
         trim_partial_character(err->message);
     }
+    replace_stray_bytes(err->message);
     return status;
 }
 

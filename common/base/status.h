@@ -15,7 +15,8 @@
 
 /* Fills `*err` (may be NULL) and returns `status`, so that a failing function ends in `return
  * cress_error_set(err, CRESS_NOT_FOUND, "unknown_queue", "queue %s does not exist", name);` `code`
- * NULL takes the status's own word. Text that does not fit is cut at a character boundary. */
+ * NULL takes the status's own word. Text that does not fit is cut at a character boundary, and bytes that
+ * are not UTF-8 become question marks. */
 enum cress_status cress_error_set(struct cress_error *err, enum cress_status status,
                                   const char *code, const char *format, ...) CRESS_PRINTF(4, 5);
 

@@ -3,8 +3,11 @@
 wherever it goes out; what is not is refused before anything of it is stored. And what foreign
 clients write reaches no terminal and no log as it is."""
 
+import contextlib
 import json
 import os
+import pty
+import subprocess
 import tempfile
 import unittest
 
@@ -283,6 +286,31 @@ class Eyes(BytesTest):
     """Terminals and logs."""
 
     TRICKS = "\x1b[31m\u009b31m\u202e\u2066\x07"
+
+    def on_a_terminal(self, *words):
+        """What `cress` shows there, and what it shows in a pipe."""
+        ours, theirs = pty.openpty()
+        shown = b""
+        with subprocess.Popen([os.path.join(cresstest.BUILD, "cress"), *words], stdin=subprocess.DEVNULL,
+                              stdout=theirs, stderr=theirs) as program:
+            os.close(theirs)
+            with contextlib.suppress(OSError):  # EIO: its end
+                while part := os.read(ours, 65536):
+                    shown += part
+            os.close(ours)
+            self.assertEqual(program.wait(cresstest.DEADLINE), 0, shown)
+        return shown.decode(), self.cress(*words)
+
+    def test_a_result_is_itself_in_a_pipe_and_harmless_on_a_terminal(self):
+        self.worker("--queues", self.queue)
+        value = '"\u009b31m\u202e\x7f é"'
+        job = self.cress("enqueue", "cress.echo", value, "--queue", self.queue).strip()
+        self.wait_state(job, "succeeded")
+        shown, piped = self.on_a_terminal("result", job)
+        self.assertEqual((shown, piped), (r'"\u009b31m\u202e\u007f é"' + "\r\n", value + "\n"))
+        for words in (("status", job), ("status", job, "--json"), ("explain", job)):
+            for trick in "\u009b\u202e":
+                self.assertNotIn(trick, self.on_a_terminal(*words)[0], words)
 
     def test_foreign_texts_reach_logs_and_terminals_tamed(self):
         worker = self.worker("--queues", self.queue)

@@ -37,6 +37,16 @@ static void test_prefix_goes_in_front(void **state)
     assert_string_equal(err.code, "bad");
 }
 
+static void test_messages_are_utf8_whatever_they_quote(void **state)
+{
+    (void)state;
+    struct cress_error err;
+    cress_error_set(&err, CRESS_INVALID, NULL, "type \"%s\" is none", "\xFF\xC3\xA9\xED\xA0\x80");
+    assert_string_equal(err.message, "type \"?\xC3\xA9?"
+                                     "?"
+                                     "?\" is none");
+}
+
 static void test_long_text_is_cut_between_characters(void **state)
 {
     (void)state;
@@ -67,6 +77,7 @@ int main(void)
         cmocka_unit_test(test_error_takes_the_status_word_as_code),
         cmocka_unit_test(test_prefix_goes_in_front),
         cmocka_unit_test(test_long_text_is_cut_between_characters),
+        cmocka_unit_test(test_messages_are_utf8_whatever_they_quote),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
