@@ -18,7 +18,7 @@ static void fail_shape(struct cress_run *run, const char *expected, const char *
 }
 
 /* NULL: it cannot be read, and the run has failed. */
-static json_t *read_payload(struct cress_run *run)
+static json_t *builtin_payload(struct cress_run *run)
 {
     struct cress_error err;
     json_t *payload = cress_run_payload(run, &err);
@@ -68,7 +68,7 @@ static void sleep_start(struct cress_run *run)
 {
     json_int_t ms = 0;
     json_error_t problem;
-    json_t *payload = read_payload(run);
+    json_t *payload = builtin_payload(run);
     if (!payload) {
         return;
     }
@@ -106,7 +106,7 @@ static void fail_start(struct cress_run *run)
     int permanent = 0;
     json_int_t times = INT64_MAX;
     json_error_t problem;
-    json_t *payload = read_payload(run);
+    json_t *payload = builtin_payload(run);
     if (!payload) {
         return;
     }

@@ -29,7 +29,7 @@ static bool take_quoted(const char **text, char quote, struct cress_buf *word)
 }
 
 /* Takes the word that begins at `*text`; false when a quote in it is not closed. */
-static bool take_word(const char **text, struct cress_buf *word)
+static bool take_command_word(const char **text, struct cress_buf *word)
 {
     while (**text != '\0' && !strchr(" \t\n", **text)) {
         const char c = *(*text)++;
@@ -59,7 +59,7 @@ enum cress_status cress_command_split(const char *text, char ***words, struct cr
     size_t count = 0;
     for (const char *at = text + strspn(text, " \t\n"); *at != '\0'; at += strspn(at, " \t\n")) {
         struct cress_buf word = cress_buf_make(SIZE_MAX);
-        const bool good = take_word(&at, &word);
+        const bool good = take_command_word(&at, &word);
         append(&list, &count, cress_buf_take(&word));
         if (!good) {
             cress_text_list_free(list);

@@ -171,7 +171,7 @@ static void take_progress(struct exec *exec, const char *text, size_t size)
     }
 }
 
-static void take(struct exec *exec, ptrdiff_t fd, const char *text, size_t size)
+static void take_output(struct exec *exec, ptrdiff_t fd, const char *text, size_t size)
 {
     if (fd == PROGRESS_FD) {
         take_progress(exec, text, size);
@@ -195,7 +195,7 @@ static void exec_read_cb(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
     if (size < 0) {
         close_part((uv_handle_t *)stream);
     } else {
-        take(exec, (uv_pipe_t *)stream - exec->pipes, buf->base, (size_t)size);
+        take_output(exec, (uv_pipe_t *)stream - exec->pipes, buf->base, (size_t)size);
     }
 }
 
@@ -210,7 +210,7 @@ static void read_what_is_left(struct exec *exec, int fd_of_program)
     while (size > 0 || (size < 0 && errno == EINTR)) {
         size = read(fd, read_room, sizeof read_room);
         if (size > 0) {
-            take(exec, fd_of_program, read_room, (size_t)size);
+            take_output(exec, fd_of_program, read_room, (size_t)size);
         }
     }
 }
@@ -246,7 +246,7 @@ static const char *const own_names[] = {"CRESS_JOB_ID=",      "CRESS_TASK=",  "C
 /* In the job's folder: how the jobs ended that it waited for. */
 #define AFTER_FILE "after.json"
 
-static bool is_own(const char *variable)
+static bool is_own_variable(const char *variable)
 {
     for (size_t i = 0; i < CRESS_COUNT(own_names); i++) {
         if (cress_text_starts_with(variable, own_names[i])) {
@@ -280,7 +280,7 @@ static char **make_environment(const struct exec *exec, size_t *own)
     }
     *own = (size_t)(next - list);
     for (char **at = environ; *at; at++) {
-        if (!is_own(*at)) {
+        if (!is_own_variable(*at)) {
             *next++ = *at;
         }
     }
@@ -317,15 +317,15 @@ static enum cress_status make_pipes(int ours[PIPE_COUNT], int theirs[PIPE_COUNT]
     return CRESS_OK;
 }
 
-static void close_all(const int fds[PIPE_COUNT])
+static void close_pipe_ends(const int fds[PIPE_COUNT])
 {
     for (int i = 0; i < PIPE_COUNT; i++) {
         close(fds[i]);
     }
 }
 
-static enum cress_status start_process(struct exec *exec, char **argv, int ours[PIPE_COUNT],
-                                       struct cress_error *err)
+static enum cress_status start_exec_process(struct exec *exec, char **argv, int ours[PIPE_COUNT],
+                                            struct cress_error *err)
 {
     int theirs[PIPE_COUNT] = {-1, -1, -1, -1};
     const enum cress_status status = make_pipes(ours, theirs, err);
@@ -347,9 +347,9 @@ static enum cress_status start_process(struct exec *exec, char **argv, int ours[
     const enum cress_status started =
         cress_process_start(state->wardens, &spec, process_over_cb, exec, &exec->process, err);
     free_environment(env, own);
-    close_all(theirs);
+    close_pipe_ends(theirs);
     if (started != CRESS_OK) {
-        close_all(ours);
+        close_pipe_ends(ours);
     }
     return started;
 }
@@ -394,7 +394,7 @@ static enum cress_status prepare_exec(struct exec *exec, int ours[PIPE_COUNT],
         status = write_after(exec, err);
     }
     if (status == CRESS_OK) {
-        status = start_process(exec, argv, ours, err);
+        status = start_exec_process(exec, argv, ours, err);
     }
     if (status != CRESS_OK && exec->folder.path) {
         struct cress_error ignored; /* the first error says more */

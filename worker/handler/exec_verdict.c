@@ -17,7 +17,7 @@ enum { EXIT_DATAERR = 65, EXIT_TEMPFAIL = 75 };
 
 enum { LINE_MAX_BYTES = 200 };
 
-static void last_line(const struct cress_exec_facts *facts, const char **line, int *size)
+static void last_log_line(const struct cress_exec_facts *facts, const char **line, int *size)
 {
     const char *end = facts->log + facts->log_size;
     while (end > facts->log && (end[-1] == '\n' || end[-1] == '\r' || end[-1] == ' ')) {
@@ -31,13 +31,13 @@ static void last_line(const struct cress_exec_facts *facts, const char **line, i
     *size = (int)(end - start);
 }
 
-static void set(struct cress_outcome *outcome, enum cress_outcome_kind kind, const char *code,
-                const struct cress_exec_facts *facts, const char *what)
+static void set_verdict(struct cress_outcome *outcome, enum cress_outcome_kind kind,
+                        const char *code, const struct cress_exec_facts *facts, const char *what)
 {
     const char *line = "";
     int size = 0;
     if (facts->log_size > 0) {
-        last_line(facts, &line, &size);
+        last_log_line(facts, &line, &size);
     }
     outcome->kind = kind;
     cress_error_set(&outcome->error, CRESS_TEMPORARY, code, "%s%s%.*s", what, size ? ": " : "",
@@ -92,22 +92,22 @@ static void judge_signal(const struct cress_exec_facts *facts, int number,
     char code[CRESS_ERROR_CODE_MAX];
     char what[128];
     if (facts->stop == CRESS_EXEC_ASKED && number == SIGTERM) {
-        set(outcome, CRESS_OUTCOME_TIMED_OUT, "soft_timeout", facts,
-            "the program ended when it was asked to, at the soft timeout");
+        set_verdict(outcome, CRESS_OUTCOME_TIMED_OUT, "soft_timeout", facts,
+                    "the program ended when it was asked to, at the soft timeout");
     } else if (used_up_cpu(facts, number)) {
-        set(outcome, CRESS_OUTCOME_CRASHED, "cpu", facts,
-            "the program used more processor time than cpu_max");
+        set_verdict(outcome, CRESS_OUTCOME_CRASHED, "cpu", facts,
+                    "the program used more processor time than cpu_max");
     } else if (number == SIGXFSZ) {
-        set(outcome, CRESS_OUTCOME_CRASHED, "file_size", facts,
-            "the program wrote a file larger than file_size_max");
+        set_verdict(outcome, CRESS_OUTCOME_CRASHED, "file_size", facts,
+                    "the program wrote a file larger than file_size_max");
     } else if (complained_of_memory(facts) || filled_memory(facts)) {
-        set(outcome, CRESS_OUTCOME_CRASHED, "oom", facts,
-            "the program needed more memory than memory_max");
+        set_verdict(outcome, CRESS_OUTCOME_CRASHED, "oom", facts,
+                    "the program needed more memory than memory_max");
     } else {
         snprintf(code, sizeof code, "signal %d", number);
         snprintf(what, sizeof what, "the program was ended by signal %d (%s)", number,
                  strsignal(number));
-        set(outcome, CRESS_OUTCOME_CRASHED, code, facts, what);
+        set_verdict(outcome, CRESS_OUTCOME_CRASHED, code, facts, what);
     }
 }
 
@@ -118,20 +118,20 @@ static void judge_exit(const struct cress_exec_facts *facts, int status,
     char what[128];
     const bool has_said = status == EXIT_TEMPFAIL || status == EXIT_DATAERR;
     if (!has_said && facts->stop == CRESS_EXEC_ASKED) {
-        set(outcome, CRESS_OUTCOME_TIMED_OUT, "soft_timeout", facts,
-            "the program failed after it was asked to end, at the soft timeout");
+        set_verdict(outcome, CRESS_OUTCOME_TIMED_OUT, "soft_timeout", facts,
+                    "the program failed after it was asked to end, at the soft timeout");
         return;
     }
     if (!has_said && complained_of_memory(facts)) {
-        set(outcome, CRESS_OUTCOME_CRASHED, "oom", facts,
-            "the program needed more memory than memory_max");
+        set_verdict(outcome, CRESS_OUTCOME_CRASHED, "oom", facts,
+                    "the program needed more memory than memory_max");
         return;
     }
     const bool never =
         has_said ? status == EXIT_DATAERR : strcmp(facts->task->other_exit, "fail") == 0;
     snprintf(code, sizeof code, "exit %d", status);
     snprintf(what, sizeof what, "the program ended with exit status %d", status);
-    set(outcome, never ? CRESS_OUTCOME_FAILED : CRESS_OUTCOME_RETRY, code, facts, what);
+    set_verdict(outcome, never ? CRESS_OUTCOME_FAILED : CRESS_OUTCOME_RETRY, code, facts, what);
 }
 
 void cress_exec_judge(const struct cress_exec_facts *facts, struct cress_outcome *outcome)
@@ -140,17 +140,17 @@ void cress_exec_judge(const struct cress_exec_facts *facts, struct cress_outcome
     const struct cress_exec_facts silent = {.task = facts->task};
     *outcome = (struct cress_outcome){.kind = CRESS_OUTCOME_SUCCEEDED};
     if (facts->stop == CRESS_EXEC_TIMED_OUT) {
-        set(outcome, CRESS_OUTCOME_TIMED_OUT, "hard_timeout", facts,
-            "the program ran longer than the job's timeout and was killed");
+        set_verdict(outcome, CRESS_OUTCOME_TIMED_OUT, "hard_timeout", facts,
+                    "the program ran longer than the job's timeout and was killed");
     } else if (facts->stop == CRESS_EXEC_OVERFLOWED) {
-        set(outcome, CRESS_OUTCOME_FAILED, "too_large", &silent,
-            "the program wrote more than output_max and was killed");
+        set_verdict(outcome, CRESS_OUTCOME_FAILED, "too_large", &silent,
+                    "the program wrote more than output_max and was killed");
     } else if (end->exec_errno) {
-        set(outcome, CRESS_OUTCOME_RETRY, "no_program", &silent, strerror(end->exec_errno));
+        set_verdict(outcome, CRESS_OUTCOME_RETRY, "no_program", &silent, strerror(end->exec_errno));
         cress_error_prefix(&outcome->error, "the program cannot be started");
     } else if (end->lost) {
-        set(outcome, CRESS_OUTCOME_CRASHED, "lost", facts,
-            "the process that watches the program was killed");
+        set_verdict(outcome, CRESS_OUTCOME_CRASHED, "lost", facts,
+                    "the process that watches the program was killed");
     } else if (WIFSIGNALED(end->status)) {
         judge_signal(facts, WTERMSIG(end->status), outcome);
     } else if (WEXITSTATUS(end->status) != 0) {

@@ -54,8 +54,8 @@ static enum cress_status read_secret_file(const char *path, struct cress_buf *te
 }
 
 /* From secret_file, or the variable that secret_env names; none leave `keys` empty. */
-static enum cress_status read_keys(const struct cress_task_config *config,
-                                   struct cress_webhook_keys *keys, struct cress_error *err)
+static enum cress_status read_secret_keys(const struct cress_task_config *config,
+                                          struct cress_webhook_keys *keys, struct cress_error *err)
 {
     *keys = (struct cress_webhook_keys){.count = 0};
     if (config->secret_env[0]) {
@@ -152,7 +152,7 @@ struct headers {
     struct cress_buf signature;
 };
 
-static void add_header(struct headers *headers, const char *name, const char *value)
+static void add_push_header(struct headers *headers, const char *name, const char *value)
 {
     headers->list[headers->count++] = (struct cress_http_header){name, value};
 }
@@ -168,23 +168,23 @@ static void make_headers(const struct cress_run *run, const struct cress_webhook
     snprintf(headers->deadline, sizeof headers->deadline, "%lld",
              (long long)cress_run_deadline_ms(run));
     snprintf(headers->timestamp, sizeof headers->timestamp, "%lld", (long long)now_s);
-    add_header(headers, "Content-Type", "application/json");
-    add_header(headers, "Cress-Job-Id", job->id);
-    add_header(headers, "Cress-Task", job->task);
-    add_header(headers, "Cress-Attempt", headers->attempt);
-    add_header(headers, "Cress-Deadline-Ms", headers->deadline);
-    add_header(headers, "webhook-id", job->id);
-    add_header(headers, "webhook-timestamp", headers->timestamp);
+    add_push_header(headers, "Content-Type", "application/json");
+    add_push_header(headers, "Cress-Job-Id", job->id);
+    add_push_header(headers, "Cress-Task", job->task);
+    add_push_header(headers, "Cress-Attempt", headers->attempt);
+    add_push_header(headers, "Cress-Deadline-Ms", headers->deadline);
+    add_push_header(headers, "webhook-id", job->id);
+    add_push_header(headers, "webhook-timestamp", headers->timestamp);
     if (keys->count > 0) {
         cress_webhook_sign(keys, job->id, now_s, job->payload, job->payload_size,
                            &headers->signature);
-        add_header(headers, "webhook-signature", cress_buf_text(&headers->signature));
+        add_push_header(headers, "webhook-signature", cress_buf_text(&headers->signature));
     }
     if (job->traceparent) {
-        add_header(headers, "traceparent", job->traceparent);
+        add_push_header(headers, "traceparent", job->traceparent);
     }
     if (job->after && strlen(job->after) <= AFTER_MAX) {
-        add_header(headers, "Cress-After", job->after);
+        add_push_header(headers, "Cress-After", job->after);
     }
 }
 
@@ -241,7 +241,7 @@ static enum cress_status http_check(const struct cress_task_config *config, stru
     }
     cress_url_free(&url);
     struct cress_webhook_keys keys;
-    return read_keys(config, &keys, err);
+    return read_secret_keys(config, &keys, err);
 }
 
 static void http_open(struct cress_task *task)
@@ -249,7 +249,7 @@ static void http_open(struct cress_task *task)
     struct push *push = CRESS_NEW(struct push);
     push->client = cress_http_open(task->services->loop, (int)task->config->per_host);
     cress_text_redact_url(task->config->url, push->shown_url, sizeof push->shown_url);
-    if (read_keys(task->config, &push->keys, &push->failure) != CRESS_OK) {
+    if (read_secret_keys(task->config, &push->keys, &push->failure) != CRESS_OK) {
         cress_log(CRESS_LOG_ERROR, "http task cannot run", CRESS_KV("task", task->config->name),
                   CRESS_KV_ERROR(&push->failure));
     }

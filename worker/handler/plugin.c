@@ -102,7 +102,7 @@ static void run_check(struct check *check, const struct cress_task_config *task)
     uv_loop_close(&check->loop);
 }
 
-static bool has_task(const json_t *tasks, const char *name)
+static bool says_task(const json_t *tasks, const char *name)
 {
     size_t i;
     json_t *task;
@@ -120,7 +120,7 @@ static enum cress_status judge_tasks(const struct cress_task_config *task, const
                                      struct cress_error *err)
 {
     const json_t *tasks = json_object_get(hello, "tasks");
-    if (has_task(tasks, task->name)) {
+    if (says_task(tasks, task->name)) {
         return CRESS_OK;
     }
     char *names = json_dumps(tasks, JSON_COMPACT);
@@ -130,8 +130,8 @@ static enum cress_status judge_tasks(const struct cress_task_config *task, const
     return CRESS_CONFIG;
 }
 
-static enum cress_status judge(const struct cress_task_config *task, const struct check *check,
-                               struct cress_error *err)
+static enum cress_status judge_check(const struct cress_task_config *task,
+                                     const struct check *check, struct cress_error *err)
 {
     if (check->too_late) {
         return cress_error_set(err, CRESS_CONFIG, "bad_plugin", "loading %s took longer than %d s",
@@ -166,7 +166,7 @@ static enum cress_status plugin_check(const struct cress_task_config *task, stru
     struct check check = {.said = cress_buf_make(OUTPUT_MAX_BYTES),
                           .complaint = cress_buf_make(OUTPUT_MAX_BYTES)};
     run_check(&check, task);
-    const enum cress_status status = judge(task, &check, err);
+    const enum cress_status status = judge_check(task, &check, err);
     cress_buf_free(&check.said);
     cress_buf_free(&check.complaint);
     return status;

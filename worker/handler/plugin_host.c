@@ -92,7 +92,7 @@ static void write_line(struct cress_buf *line)
     cress_buf_free(line);
 }
 
-static void add_text(struct cress_buf *line, const char *text)
+static void add_line_text(struct cress_buf *line, const char *text)
 {
     cress_buf_add_json(line, text, strlen(text));
 }
@@ -102,7 +102,7 @@ static struct cress_buf begin_line(const struct hosted *job, const char *member)
 {
     struct cress_buf line = cress_buf_make(LINE_MAX_BYTES);
     cress_buf_add_text(&line, "{\"id\":");
-    add_text(&line, job->id);
+    add_line_text(&line, job->id);
     cress_buf_printf(&line, ",\"%s\":", member);
     return line;
 }
@@ -203,7 +203,7 @@ CRESS_API void cress_job_progress(struct cress_job *job, int percent, const char
     va_end(args);
     struct cress_buf line = begin_line(hosted(job), "progress");
     cress_buf_printf(&line, "%d,\"message\":", percent);
-    add_text(&line, text);
+    add_line_text(&line, text);
     end_line(&line);
 }
 
@@ -215,13 +215,13 @@ CRESS_API void cress_job_log(struct cress_job *job, const char *format, ...)
     cress_buf_vprintf(&text, format, args);
     va_end(args);
     struct cress_buf line = begin_line(hosted(job), "log");
-    add_text(&line, cress_buf_text(&text));
+    add_line_text(&line, cress_buf_text(&text));
     end_line(&line);
     cress_buf_free(&text);
 }
 
 /* Numbers that jansson writes with 17 digits, 0.29999999999999999, in as few as read back the same. */
-static void add_number(struct cress_buf *out, const char *text, size_t size)
+static void add_shortest_number(struct cress_buf *out, const char *text, size_t size)
 {
     char shorter[64] = "";
     const double value = strtod(text, NULL); /* another character ends it */
@@ -244,7 +244,7 @@ static char *write_value(const json_t *value)
     for (const char *at = text; at && *at;) {
         const size_t digits = in_string ? 0 : strspn(at, "-+.0123456789eE");
         if (digits > 0 && (*at == '-' || (*at >= '0' && *at <= '9'))) {
-            add_number(&out, at, digits);
+            add_shortest_number(&out, at, digits);
             at += digits;
             continue;
         }
@@ -282,7 +282,7 @@ CRESS_API int cress_job_done_text(struct cress_job *job, const char *result, siz
 }
 
 CRESS_PRINTF(3, 0)
-static void set_error(struct hosted *job, const char *code, const char *format, va_list args)
+static void set_task_error(struct hosted *job, const char *code, const char *format, va_list args)
 {
     char message[CRESS_ERROR_MESSAGE_MAX];
     vsnprintf(message, sizeof message, format, args);
@@ -293,7 +293,7 @@ CRESS_API int cress_job_fail(struct cress_job *job, const char *code, const char
 {
     va_list args;
     va_start(args, format);
-    set_error(hosted(job), code, format, args);
+    set_task_error(hosted(job), code, format, args);
     va_end(args);
     return EXIT_NEVER;
 }
@@ -303,7 +303,7 @@ CRESS_API int cress_job_retry(struct cress_job *job, int64_t after_ms, const cha
 {
     va_list args;
     va_start(args, format);
-    set_error(hosted(job), code, format, args);
+    set_task_error(hosted(job), code, format, args);
     va_end(args);
     hosted(job)->retry_after_ms = after_ms;
     return EXIT_RETRY;
@@ -330,9 +330,9 @@ static void write_error(struct hosted *job, int verdict)
     }
     struct cress_buf line = begin_line(job, "error");
     cress_buf_add_text(&line, "{\"code\":");
-    add_text(&line, job->error.code);
+    add_line_text(&line, job->error.code);
     cress_buf_add_text(&line, ",\"message\":");
-    add_text(&line, job->error.message);
+    add_line_text(&line, job->error.message);
     cress_buf_printf(&line, ",\"retry\":%s,\"retry_after_ms\":%lld}",
                      verdict == EXIT_NEVER ? "false" : "true", (long long)job->retry_after_ms);
     end_line(&line);
@@ -452,7 +452,7 @@ static void write_hello(void)
     cress_buf_add_text(&line, "{\"cress\":1,\"concurrency\":1,\"tasks\":[");
     for (size_t i = 0; i < host.task_count; i++) {
         cress_buf_add_text(&line, i ? "," : "");
-        add_text(&line, host.tasks[i].name);
+        add_line_text(&line, host.tasks[i].name);
     }
     cress_buf_add_char(&line, ']');
     end_line(&line);
@@ -460,7 +460,7 @@ static void write_hello(void)
 
 /* --- the process --- */
 
-static bool load(const char *file)
+static bool load_plugin(const char *file)
 {
     if (!dlopen(file, RTLD_NOW | RTLD_LOCAL) && !host.is_foreign) {
         fprintf(stderr, "cannot load the plug-in: %s\n", dlerror());
@@ -500,7 +500,7 @@ int cress_plugin_host(const char *file, int64_t soft_timeout_ms)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     FILE *in = take_streams();
     host.soft_timeout_ms = soft_timeout_ms;
-    if (!in || timer_create(CLOCK_REALTIME, &on_alarm, &host.alarm) != 0 || !load(file)) {
+    if (!in || timer_create(CLOCK_REALTIME, &on_alarm, &host.alarm) != 0 || !load_plugin(file)) {
         return cress_status_exit_code(CRESS_CONFIG);
     }
     listen_to_term(false);

@@ -385,7 +385,7 @@ static void end_all(struct cress_list *ended, const struct cress_error *reason)
     }
 }
 
-static void ended_cb(const struct cress_error *reason, void *arg)
+static void program_ended_cb(const struct cress_error *reason, void *arg)
 {
     struct slot *slot = arg;
     struct stream *stream = slot->stream;
@@ -415,7 +415,7 @@ static void ended_cb(const struct cress_error *reason, void *arg)
 
 /* --- giving jobs to programs --- */
 
-static void start_program(struct slot *slot)
+static void start_slot_program(struct slot *slot)
 {
     const struct cress_task *task = slot->stream->task;
     const struct cress_stream_program_options options = {
@@ -424,7 +424,7 @@ static void start_program(struct slot *slot)
         .wardens = slot->stream->wardens,
         .on_message = message_cb,
         .on_leaving = leaving_cb,
-        .on_ended = ended_cb,
+        .on_ended = program_ended_cb,
         .arg = slot,
     };
     slot->state = SLOT_RUNNING;
@@ -438,7 +438,7 @@ static void start_program(struct slot *slot)
 static void give(struct slot *slot, struct work *work)
 {
     if (slot->state == SLOT_EMPTY) {
-        start_program(slot);
+        start_slot_program(slot);
     }
     work->slot = slot;
     cress_list_append(&slot->in_flight, &work->node);
@@ -633,7 +633,7 @@ void cress_stream_prefork(struct cress_task *task)
     struct stream *stream = task->state;
     for (size_t i = 0; i < stream->slot_count / 2; i++) {
         if (stream->slots[i].state == SLOT_EMPTY) {
-            start_program(&stream->slots[i]);
+            start_slot_program(&stream->slots[i]);
         }
     }
 }
@@ -644,7 +644,7 @@ static void pause_closed_cb(uv_handle_t *timer)
     close_one(slot->stream);
 }
 
-static void wardens_closed_cb(void *arg)
+static void stream_wardens_closed_cb(void *arg)
 {
     close_one(arg);
 }
@@ -662,7 +662,7 @@ static void stream_close(struct cress_task *task)
             cress_stream_program_finish(slot->program);
         }
     }
-    cress_wardens_close(stream->wardens, wardens_closed_cb, stream);
+    cress_wardens_close(stream->wardens, stream_wardens_closed_cb, stream);
 }
 
 const struct cress_handler cress_stream_handler = {

@@ -76,21 +76,21 @@ static void freed_cb(uv_handle_t *handle)
     options.on_ended(&reason, options.arg);
 }
 
-static void close_handle(uv_handle_t *handle)
+static void close_program_handle(uv_handle_t *handle)
 {
     if (!uv_is_closing(handle)) {
         uv_close(handle, freed_cb);
     }
 }
 
-static void close_all(struct cress_stream_program *program)
+static void close_program(struct cress_stream_program *program)
 {
     program->state = ENDED;
-    close_handle((uv_handle_t *)&program->in);
-    close_handle((uv_handle_t *)&program->out);
-    close_handle((uv_handle_t *)&program->err);
-    close_handle((uv_handle_t *)&program->timer);
-    close_handle((uv_handle_t *)&program->flusher);
+    close_program_handle((uv_handle_t *)&program->in);
+    close_program_handle((uv_handle_t *)&program->out);
+    close_program_handle((uv_handle_t *)&program->err);
+    close_program_handle((uv_handle_t *)&program->timer);
+    close_program_handle((uv_handle_t *)&program->flusher);
 }
 
 void cress_stream_program_kill(struct cress_stream_program *program,
@@ -156,7 +156,7 @@ struct write {
 static void end_stdin_if_done(struct cress_stream_program *program)
 {
     if (program->state == LEAVING && program->writes == 0 && program->pending.size == 0) {
-        close_handle((uv_handle_t *)&program->in);
+        close_program_handle((uv_handle_t *)&program->in);
     }
 }
 
@@ -239,7 +239,7 @@ static void condemn(struct cress_stream_program *program, const struct cress_err
     cress_stream_program_kill(program, err);
 }
 
-static bool answer_cb(const char *line, size_t size, void *arg)
+static bool program_line_cb(const char *line, size_t size, void *arg)
 {
     struct cress_stream_program *program = arg;
     struct cress_stream_message message;
@@ -255,7 +255,8 @@ static bool answer_cb(const char *line, size_t size, void *arg)
 
 static void hear(struct cress_stream_program *program, const char *data, size_t size)
 {
-    if (!program->is_deaf && !cress_lines_feed(&program->answers, data, size, answer_cb, program)) {
+    if (!program->is_deaf &&
+        !cress_lines_feed(&program->answers, data, size, program_line_cb, program)) {
         struct cress_error err;
         cress_error_set(&err, CRESS_TOO_LARGE, "line_too_long",
                         "the program wrote a line of more than the %lld bytes that output_max "
@@ -354,7 +355,7 @@ static void process_ended_cb(struct cress_process *process, const struct cress_p
     read_rest(program, &program->err, overhear);
     cress_said_end(&program->said);
     explain_end(program, end);
-    close_all(program);
+    close_program(program);
 }
 
 /* --- the start --- */
@@ -385,8 +386,8 @@ static int open_pipe(uv_pipe_t *ours, bool we_write, int *theirs)
     return status;
 }
 
-static enum cress_status start_process(struct cress_stream_program *program, char **argv,
-                                       const int fds[3], struct cress_error *err)
+static enum cress_status start_stream_process(struct cress_stream_program *program, char **argv,
+                                              const int fds[3], struct cress_error *err)
 {
     char *const additions[2] = {
         cress_format("CRESS_STREAM_VERSION=%d", CRESS_STREAM_VERSION),
@@ -409,7 +410,8 @@ static enum cress_status start_process(struct cress_stream_program *program, cha
     return status;
 }
 
-static enum cress_status start(struct cress_stream_program *program, struct cress_error *err)
+static enum cress_status start_stream_program(struct cress_stream_program *program,
+                                              struct cress_error *err)
 {
     char **argv;
     enum cress_status status = cress_command_make(program->options.config, &argv, err);
@@ -421,7 +423,7 @@ static enum cress_status start(struct cress_stream_program *program, struct cres
     problem = problem ? problem : open_pipe(&program->out, false, &fds[1]);
     problem = problem ? problem : open_pipe(&program->err, false, &fds[2]);
     if (problem == 0) {
-        status = start_process(program, argv, fds, err);
+        status = start_stream_process(program, argv, fds, err);
     } else {
         status = cress_error_set(err, CRESS_TEMPORARY, "no_pipe", "cannot make a pipe: %s",
                                  uv_strerror(problem));
@@ -435,7 +437,7 @@ static enum cress_status start(struct cress_stream_program *program, struct cres
     return status;
 }
 
-static void init_handles(struct cress_stream_program *program)
+static void init_program_handles(struct cress_stream_program *program)
 {
     uv_pipe_init(program->loop, &program->in, 0);
     uv_pipe_init(program->loop, &program->out, 0);
@@ -456,9 +458,9 @@ cress_stream_program_start(uv_loop_t *loop, const struct cress_stream_program_op
     program->pending = cress_buf_make(SIZE_MAX / 2); /* the jobs in flight bound it */
     program->answers = cress_lines_make((size_t)options->config->output_max_bytes + ENVELOPE_MAX);
     program->said = cress_said_make(options->task);
-    init_handles(program);
-    if (start(program, &program->reason) != CRESS_OK) {
-        close_all(program);
+    init_program_handles(program);
+    if (start_stream_program(program, &program->reason) != CRESS_OK) {
+        close_program(program);
         return program;
     }
     uv_read_start((uv_stream_t *)&program->out, room_cb, out_cb);

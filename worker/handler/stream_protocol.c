@@ -15,7 +15,7 @@ enum { SHOWN_MAX = 80 }; /* of a wrong line, in an error */
 
 /* --- jobs --- */
 
-static void add_text(struct cress_buf *out, const char *name, const char *text)
+static void add_job_text(struct cress_buf *out, const char *name, const char *text)
 {
     cress_buf_printf(out, "\"%s\":", name);
     cress_buf_add_json(out, text, strlen(text));
@@ -27,12 +27,12 @@ bool cress_stream_add_job(struct cress_buf *out, const struct cress_job *job, co
 {
     const size_t start = out->size;
     cress_buf_add_char(out, '{');
-    add_text(out, "id", job->id);
-    add_text(out, "task", job->task);
+    add_job_text(out, "id", job->id);
+    add_job_text(out, "task", job->task);
     cress_buf_printf(out, "\"attempt\":%d,\"max_attempts\":%d,\"deadline_ms\":%lld,", job->attempt,
                      job->max_attempts, (long long)deadline_ms);
     if (job->traceparent) {
-        add_text(out, "traceparent", job->traceparent);
+        add_job_text(out, "traceparent", job->traceparent);
     }
     if (after) {
         cress_buf_add_text(out, "\"after\":");
@@ -60,8 +60,8 @@ void cress_stream_add_cancel(struct cress_buf *out, const char *id)
 /* --- messages --- */
 
 /* `line` as far as it can be shown: its beginning, when it is text. */
-static enum cress_status complain(struct cress_error *err, const char *line, size_t size,
-                                  const char *problem)
+static enum cress_status refuse_line(struct cress_error *err, const char *line, size_t size,
+                                     const char *problem)
 {
     size_t shown = 0;
     while (shown < size && shown < SHOWN_MAX) {
@@ -98,7 +98,7 @@ static bool keep_text(struct cress_stream_message *message, struct cress_json st
 }
 
 /* Copies what a string says if it fits, and has no NUL. */
-static bool copy_text(struct cress_json object, const char *name, char *out, size_t out_size)
+static bool copy_member(struct cress_json object, const char *name, char *out, size_t out_size)
 {
     struct cress_json value;
     struct cress_buf text = cress_buf_make(out_size - 1);
@@ -183,7 +183,7 @@ static const char *read_error(struct cress_json line, struct cress_json error,
         }
         message->retry = value.text[0] == 't';
     }
-    if (!copy_text(error, "code", message->code, sizeof message->code)) {
+    if (!copy_member(error, "code", message->code, sizeof message->code)) {
         snprintf(message->code, sizeof message->code, "task_failed");
     }
     if (!cress_json_member(error, "message", &value) || !is_kind(value, CRESS_JSON_STRING) ||
@@ -211,7 +211,7 @@ static const struct {
 static const char *read_message(struct cress_json line, struct cress_stream_message *message)
 {
     struct cress_json value;
-    const bool has_id = copy_text(line, "id", message->id, sizeof message->id);
+    const bool has_id = copy_member(line, "id", message->id, sizeof message->id);
     for (size_t i = 0; i < CRESS_COUNT(readers); i++) {
         if (cress_json_member(line, readers[i].member, &value)) {
             return has_id || readers[i].read == read_hello ? readers[i].read(line, value, message)
@@ -232,7 +232,7 @@ enum cress_status cress_stream_parse(const char *line, size_t size,
                                                               : "it is not an object";
     if (problem) {
         cress_stream_message_free(&found);
-        return complain(err, line, size, problem);
+        return refuse_line(err, line, size, problem);
     }
     *message = found;
     return CRESS_OK;

@@ -31,7 +31,8 @@ static const struct cress_handler *handler_of(const struct cress_task_config *co
 
 /* --- checking --- */
 
-static enum cress_status check_task(const struct cress_task_config *config, struct cress_error *err)
+static enum cress_status check_section(const struct cress_task_config *config,
+                                       struct cress_error *err)
 {
     const struct cress_handler *handler = handler_of(config);
     if (!handler) {
@@ -49,7 +50,7 @@ static enum cress_status check_task(const struct cress_task_config *config, stru
 enum cress_status cress_tasks_check(const struct cress_config *config, struct cress_error *err)
 {
     for (size_t i = 0; i < config->task_count; i++) {
-        const enum cress_status status = check_task(&config->tasks[i], err);
+        const enum cress_status status = check_section(&config->tasks[i], err);
         if (status != CRESS_OK) {
             cress_error_prefix(err, "[task %s]", config->tasks[i].name);
             return status;
@@ -79,7 +80,7 @@ static void task_closed_cb(struct cress_task *task)
     finish_when_empty(tasks);
 }
 
-static void add(struct cress_tasks *tasks, const struct cress_task_config *config)
+static void open_task(struct cress_tasks *tasks, const struct cress_task_config *config)
 {
     struct cress_task *task = CRESS_NEW(struct cress_task);
     task->services = tasks->services;
@@ -100,7 +101,7 @@ struct cress_tasks *cress_tasks_open(const struct cress_services *services)
     cress_list_init(&tasks->current);
     cress_list_init(&tasks->retired);
     for (size_t i = 0; i < services->config->task_count; i++) {
-        add(tasks, &services->config->tasks[i]);
+        open_task(tasks, &services->config->tasks[i]);
     }
     return tasks;
 }
@@ -200,8 +201,8 @@ struct comparison {
     bool differs;
 };
 
-static void compare_cb(const char *section, const char *key, const char *before, const char *after,
-                       void *arg)
+static void compare_task_cb(const char *section, const char *key, const char *before,
+                            const char *after, void *arg)
 {
     (void)key;
     (void)before;
@@ -218,7 +219,7 @@ static bool differs(const char *name, const struct cress_config *before,
                     const struct cress_config *after)
 {
     struct comparison comparison = {.name = name};
-    cress_config_diff(before, after, compare_cb, &comparison);
+    cress_config_diff(before, after, compare_task_cb, &comparison);
     return comparison.differs;
 }
 
@@ -237,7 +238,7 @@ void cress_tasks_reload(struct cress_tasks *tasks, const struct cress_config *be
         if (!find_section(tasks, after->tasks[i].name)) {
             cress_log(CRESS_LOG_INFO, "task opened", CRESS_KV("task", after->tasks[i].name),
                       CRESS_KV("handler", after->tasks[i].handler));
-            add(tasks, &after->tasks[i]);
+            open_task(tasks, &after->tasks[i]);
         }
     }
 }

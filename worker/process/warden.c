@@ -43,8 +43,8 @@ static struct warden {
 
 /* --- limits --- */
 
-static void add_limit(struct cress_rlimit *limits, size_t *count, int resource, int64_t soft,
-                      int64_t hard)
+static void add_rlimit(struct cress_rlimit *limits, size_t *count, int resource, int64_t soft,
+                       int64_t hard)
 {
     if (soft > 0) {
         limits[(*count)++] = (struct cress_rlimit){resource, {(rlim_t)soft, (rlim_t)hard}};
@@ -57,13 +57,13 @@ size_t cress_rlimits_make(const struct cress_process_limits *wanted,
     const int64_t cpu_s = (wanted->cpu_max_ms + 999) / 1000;
     size_t count = 0;
     limits[count++] = (struct cress_rlimit){RLIMIT_CORE, {0, 0}};
-    add_limit(limits, &count, RLIMIT_AS, wanted->memory_max_bytes, wanted->memory_max_bytes);
+    add_rlimit(limits, &count, RLIMIT_AS, wanted->memory_max_bytes, wanted->memory_max_bytes);
     /* SIGXCPU at the soft limit names the reason; SIGKILL at the hard one, should it be ignored */
-    add_limit(limits, &count, RLIMIT_CPU, cpu_s, cpu_s + 1);
-    add_limit(limits, &count, RLIMIT_NOFILE, wanted->files_max, wanted->files_max);
-    add_limit(limits, &count, RLIMIT_FSIZE, wanted->file_size_max_bytes,
-              wanted->file_size_max_bytes);
-    add_limit(limits, &count, RLIMIT_NPROC, wanted->processes_max, wanted->processes_max);
+    add_rlimit(limits, &count, RLIMIT_CPU, cpu_s, cpu_s + 1);
+    add_rlimit(limits, &count, RLIMIT_NOFILE, wanted->files_max, wanted->files_max);
+    add_rlimit(limits, &count, RLIMIT_FSIZE, wanted->file_size_max_bytes,
+               wanted->file_size_max_bytes);
+    add_rlimit(limits, &count, RLIMIT_NPROC, wanted->processes_max, wanted->processes_max);
     return count;
 }
 
@@ -145,7 +145,7 @@ static void count_use(const struct rusage *used)
 }
 
 /* Reaps what has ended; true when no child is left. */
-static bool reap(void)
+static bool reap_children(void)
 {
     int status;
     pid_t pid;
@@ -168,7 +168,7 @@ static void kill_all(void)
         kill(-warden.program, SIGKILL); /* while it is not reaped, the number is its group's */
     }
     const struct timespec pause = {.tv_nsec = 1000000};
-    while (!reap()) {
+    while (!reap_children()) {
         cress_family_kill();
         nanosleep(&pause, NULL);
     }
@@ -184,7 +184,7 @@ static void close_fds(void)
     warden.fd_count = 0;
 }
 
-static void report(void)
+static void report_end(void)
 {
     const struct cress_warden_report what = {.end = warden.end};
     ssize_t written;
@@ -200,7 +200,7 @@ static void end_program(void)
     warden.end.cpu_ms = warden.cpu_us / 1000;
     warden.page->pid = 0;
     warden.program = 0;
-    report();
+    report_end();
 }
 
 static size_t expected_fds(const struct cress_warden_page *page)
@@ -225,7 +225,7 @@ static void close_all_but_lock(void)
     warden.fd_count = kept;
 }
 
-static void start_program(void)
+static void spawn_program(void)
 {
     warden.end = (struct cress_process_end){.status = 0};
     warden.cpu_us = 0;
@@ -275,7 +275,7 @@ static void take_order(void)
         warden.is_over = true;
     } else if (order == CRESS_WARDEN_START) {
         keep_fds(&message);
-        start_program();
+        spawn_program();
     } else if (warden.program && order == CRESS_WARDEN_ASK) {
         kill(-warden.program, SIGTERM);
     } else if (warden.program) {
@@ -290,11 +290,11 @@ static void take_signal(void)
         warden.is_over |= info.ssi_signo == SIGTERM;
     }
     if (warden.program) {
-        reap();
+        reap_children();
     }
 }
 
-static void serve(void)
+static void serve_worker(void)
 {
     struct pollfd sources[] = {{.fd = SOCKET_FD, .events = POLLIN},
                                {.fd = SIGNALS_FD, .events = POLLIN}};
@@ -372,7 +372,7 @@ _Noreturn void cress_warden_run(struct cress_warden_page *page, int socket, pid_
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (getppid() == worker && take_descriptors(socket)) { /* else it died before the line above */
-        serve();
+        serve_worker();
     }
     _exit(0);
 }
