@@ -11,8 +11,21 @@
 
 #include <stdint.h>
 
-/* Now by the wall clock: for records and messages. It may jump. */
+/* Now by the servers' clock: whatever is compared with a time that was stored or sent, or becomes
+ * one, goes by it, so that no program's own clock makes a job late, early or expired. It is that of
+ * Redis, which the store tells us when it connects and every few seconds; until then, and in programs
+ * without a store, our own. */
 int64_t cress_clock_wall_ms(void);
+
+/* Now by this machine's own wall clock: for what a child process compares with its own. It may be
+ * wrong, and jump. */
+int64_t cress_clock_own_ms(void);
+
+/* A server was asked for its time, and answered `servers_ms`; when, by the monotonic clock. */
+void cress_clock_learn(int64_t servers_ms, int64_t asked_mono_ms, int64_t answered_mono_ms);
+
+/* The servers' time at a moment of the monotonic clock; 0: nobody has told us. */
+int64_t cress_clock_servers_ms(int64_t mono_ms);
 
 /* Now by the monotonic clock: for deadlines and measuring. Its zero is arbitrary. */
 int64_t cress_clock_mono_ms(void);

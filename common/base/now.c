@@ -5,19 +5,15 @@
 
 #include <time.h>
 
-static int64_t read_clock(clockid_t id)
-{
-    struct timespec t;
-    clock_gettime(id, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 int64_t cress_clock_wall_ms(void)
 {
-    return read_clock(CLOCK_REALTIME);
+    const int64_t servers_ms = cress_clock_servers_ms(cress_clock_mono_ms());
+    return servers_ms ? servers_ms : cress_clock_own_ms();
 }
 
 int64_t cress_clock_mono_ms(void)
 {
-    return read_clock(CLOCK_MONOTONIC);
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }

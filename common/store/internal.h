@@ -20,7 +20,11 @@ struct cress_store {
     struct cress_redis *subscriptions; /* NULL until the first watch */
     struct cress_replica *replica;     /* NULL: every read goes to the primary */
     void *channels;                    /* tree of struct channel, see watch.c */
-    int open_parts;                    /* while closing: connections, transitions */
+    uv_timer_t time_timer;             /* this and the next three: time.c */
+    struct cress_redis_request time_request;
+    bool is_asking_time;
+    int64_t asked_time_ms; /* by the monotonic clock */
+    int open_parts;        /* while closing: connections, transitions, the timer */
     void (*closed)(void *arg);
     void *closed_arg;
 };
@@ -100,6 +104,9 @@ void cress_call_on_follow(struct cress_redis_request *request, const redisReply 
 /* For commands that answer an array of texts. */
 void cress_call_on_texts(struct cress_redis_request *request, const redisReply *reply,
                          const struct cress_error *err);
+
+/* Begins to ask for the server's time now and then, by a timer that whoever closes the store closes. */
+void cress_store_time_start(struct cress_store *store);
 
 /* The transitions that are collected during a loop turn. Closing sends them. */
 struct cress_transitions *cress_transitions_open(struct cress_store *store);

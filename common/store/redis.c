@@ -3,7 +3,9 @@
 #include "common/store/redis.h"
 
 #include "common/base/backoff.h"
+#include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/text.h"
 #include "common/store/poll.h"
 #include "common/store/reply_error.h"
 #include "common/store/sentinel.h"
@@ -330,6 +332,7 @@ static void on_reply(redisAsyncContext *context, void *data, void *arg)
 struct login {
     struct cress_redis_request request;
     struct cress_redis_script *script; /* of SCRIPT LOAD */
+    int64_t asked_mono_ms;             /* of TIME, the last one */
     bool last;
 };
 
@@ -337,6 +340,17 @@ static bool is_replica(const redisReply *role)
 {
     return role->type == REDIS_REPLY_ARRAY && role->elements > 0 && role->element[0]->str &&
            strcmp(role->element[0]->str, "slave") == 0;
+}
+
+void cress_redis_learn_time(const redisReply *reply, int64_t asked_mono_ms)
+{
+    int64_t seconds, micros;
+
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[0]->str &&
+        reply->element[1]->str && cress_text_to_int(reply->element[0]->str, &seconds) &&
+        cress_text_to_int(reply->element[1]->str, &micros)) {
+        cress_clock_learn(seconds * 1000 + micros / 1000, asked_mono_ms, cress_clock_mono_ms());
+    }
 }
 
 static void on_login_reply(struct cress_redis_request *request, const redisReply *reply,
@@ -355,6 +369,9 @@ static void on_login_reply(struct cress_redis_request *request, const redisReply
         cress_redis_drop(redis, &why);
     }
     if (!err && login->last) {
+        if (redis->options.role == CRESS_REDIS_PRIMARY) {
+            cress_redis_learn_time(reply, login->asked_mono_ms);
+        }
         redis->state = READY;
         redis->failures = 0;
         redis->options.on_state(true, NULL, redis->options.arg);
@@ -426,14 +443,16 @@ static void ask_role(struct cress_redis *redis)
     send_login(login, &args);
 }
 
-static void ping(struct cress_redis *redis)
+/* What is asked last: whoever is ready knows the time. */
+static void ask_time(struct cress_redis *redis)
 {
     struct login *login = new_login(redis);
     struct cress_redis_args args;
 
     login->last = true;
+    login->asked_mono_ms = cress_clock_mono_ms();
     cress_redis_args_init(&args);
-    cress_redis_add(&args, "PING");
+    cress_redis_add(&args, "TIME");
     send_login(login, &args);
 }
 
@@ -453,7 +472,7 @@ static void log_in(struct cress_redis *redis)
     for (size_t i = 0; i < redis->options.script_count; i++) {
         load_script(redis, &redis->options.scripts[i]);
     }
-    ping(redis);
+    ask_time(redis);
 }
 
 /* --- connecting --- */

@@ -127,6 +127,9 @@ void cress_redis_add_script(struct cress_redis_args *args, struct cress_redis_re
 void cress_redis_send(struct cress_redis *redis, struct cress_redis_request *request,
                       struct cress_redis_args *args);
 
+/* Takes the answer to TIME, which was asked at `asked_mono_ms`, for the servers' clock. */
+void cress_redis_learn_time(const redisReply *reply, int64_t asked_mono_ms);
+
 /* Sends SUBSCRIBE or UNSUBSCRIBE of one channel. While not ready, nothing happens. */
 void cress_redis_subscribe(struct cress_redis *redis, const char *channel);
 void cress_redis_unsubscribe(struct cress_redis *redis, const char *channel);

@@ -160,6 +160,7 @@ enum cress_status cress_store_open(uv_loop_t *loop, const struct cress_store_opt
                                                  .on_state = on_state,
                                                  .arg = store,
                                              });
+    cress_store_time_start(store);
     *out = store;
     return CRESS_OK;
 }
@@ -180,11 +181,17 @@ static void on_part_closed(void *arg)
     closed(closed_arg);
 }
 
+static void on_timer_closed(uv_handle_t *timer)
+{
+    on_part_closed(timer->data);
+}
+
 void cress_store_close(struct cress_store *store, void (*closed)(void *arg), void *arg)
 {
     store->closed = closed;
     store->closed_arg = arg;
-    store->open_parts = 2 + (store->subscriptions != NULL) + (store->replica != NULL);
+    store->open_parts = 3 + (store->subscriptions != NULL) + (store->replica != NULL);
+    uv_close((uv_handle_t *)&store->time_timer, on_timer_closed);
     cress_transitions_close(store->transitions, on_part_closed, store);
     cress_redis_close(store->commands, on_part_closed, store);
     if (store->subscriptions) {

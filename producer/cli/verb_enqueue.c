@@ -262,6 +262,15 @@ static void run_enqueue(struct cress_cli *cli)
         cress_bulk_run(enqueue->bulk);
         return;
     }
+    /* Once more: --delay and --expires count from now, by the servers' clock, which is known now. */
+    struct cress_error err;
+    free(enqueue->texts);
+    enqueue->texts = NULL;
+    if (cress_job_from_request(cress_buf_text(&enqueue->request), enqueue->request.size,
+                               cress_clock_wall_ms(), &enqueue->job, &enqueue->texts, &err)) {
+        cress_cli_fail(cli, &err);
+        return;
+    }
     cress_submit(cress_cli_door(cli, CRESS_CLI_CONFIRM_MS), &enqueue->job, on_enqueued, cli);
 }
 

@@ -324,6 +324,7 @@ static void on_prerender_submitted(const struct cress_record *record, const stru
 static void run_prerender(struct cress_cli *cli)
 {
     struct prerender *prerender = cli->state;
+    prerender->job.created_ms = cress_clock_wall_ms(); /* the servers' clock is known now */
     cress_submit(cress_cli_door(cli, CRESS_CLI_CONFIRM_MS), &prerender->job, on_prerender_submitted,
                  prerender);
 }

@@ -77,12 +77,32 @@ static void test_a_time_as_a_member(void **state)
     cress_buf_free(&out);
 }
 
+/* Whatever our own clock says. Answers come by the monotonic clock of the test. */
+static void test_the_servers_clock(void **state)
+{
+    (void)state;
+    const int64_t year = INT64_C(31536000000);
+    assert_int_equal(cress_clock_servers_ms(1000), 0);
+    cress_clock_learn(year, 1000, 1200); /* it was so at 1100, or 100 ms earlier or later */
+    assert_int_equal(cress_clock_servers_ms(1100), year);
+    assert_int_equal(cress_clock_servers_ms(5100), year + 4000);
+    cress_clock_learn(year + 1090, 1800, 2600); /* less exact: 2200, give or take 400 */
+    assert_int_equal(cress_clock_servers_ms(2100), year + 1000);
+    cress_clock_learn(year + 1950, 3000, 3010); /* more exact */
+    assert_int_equal(cress_clock_servers_ms(3005), year + 1950);
+    cress_clock_learn(year + 900000, 4000, 4400); /* less exact, and the clock was set */
+    assert_int_equal(cress_clock_servers_ms(4200), year + 900000);
+    cress_clock_learn(year + 900000 + 3600000, 3604200, 3605200); /* what is old is not exact */
+    assert_int_equal(cress_clock_servers_ms(3604700), year + 900000 + 3600000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_times_round_trip),
         cmocka_unit_test(test_a_time_as_a_member),
         cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_the_servers_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

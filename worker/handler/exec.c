@@ -271,7 +271,7 @@ static char **make_environment(const struct exec *exec, size_t *own)
     *next++ = cress_format("CRESS_JOB_ID=%s", job->id);
     *next++ = cress_format("CRESS_TASK=%s", job->task);
     *next++ = cress_format("CRESS_ATTEMPT=%d", job->attempt);
-    *next++ = cress_format("CRESS_DEADLINE_MS=%" PRId64, cress_clock_wall_ms() + job->timeout_ms);
+    *next++ = cress_format("CRESS_DEADLINE_MS=%" PRId64, cress_clock_own_ms() + job->timeout_ms);
     if (job->traceparent) {
         *next++ = cress_format("TRACEPARENT=%s", job->traceparent);
     }

@@ -184,7 +184,7 @@ CRESS_API json_t *cress_job_after(const struct cress_job *job)
 
 CRESS_API int64_t cress_job_time_left_ms(const struct cress_job *job)
 {
-    const int64_t left_ms = hosted_const(job)->deadline_ms - cress_clock_wall_ms();
+    const int64_t left_ms = hosted_const(job)->deadline_ms - cress_clock_own_ms();
     return left_ms > 0 ? left_ms : 0;
 }
 
@@ -397,7 +397,7 @@ static bool read_job(const char *line, size_t size, struct hosted *job)
     job->id = text_of(request, "id");
     job->task = text_of(request, "task");
     job->attempt = (int)attempt_number;
-    const int64_t soft_ms = cress_clock_wall_ms() + host.soft_timeout_ms;
+    const int64_t soft_ms = cress_clock_own_ms() + host.soft_timeout_ms;
     job->deadline_ms = host.soft_timeout_ms > 0 && soft_ms < deadline_ms ? soft_ms : deadline_ms;
     return true;
 }

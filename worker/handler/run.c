@@ -29,7 +29,7 @@ int64_t cress_run_deadline_ms(const struct cress_run *run)
 {
     const int64_t hard_ms = run->job.timeout_ms;
     const int64_t soft_ms = run->task ? run->task->config->soft_timeout_ms : 0;
-    return cress_clock_wall_ms() + (soft_ms > 0 && soft_ms < hard_ms ? soft_ms : hard_ms);
+    return cress_clock_own_ms() + (soft_ms > 0 && soft_ms < hard_ms ? soft_ms : hard_ms);
 }
 
 /* --- what it says meanwhile --- */
