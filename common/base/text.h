@@ -3,8 +3,6 @@
 #ifndef CRESS_BASE_TEXT_H
 #define CRESS_BASE_TEXT_H
 
-#include "common/base/status.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
