@@ -4,6 +4,7 @@ records, and nothing run."""
 
 import collections
 import os
+import subprocess
 import tempfile
 
 import bench
@@ -60,6 +61,8 @@ def measure(report, rounds):
         for _ in range(rounds):
             for kind in KINDS:
                 report.add(kind.name, measure_one(folder, kind, nginx.url))
+    print("exec without broker and store, beside a bare loop of posix_spawn:")
+    subprocess.run([os.path.join(bench.BUILD, "tests/bench/exec"), str(rounds), "1000", "8", "/bin/true"], check=True)
     for kind in KINDS:
         report.line(kind.name, kind.title, "noop" if kind.section else None)
         print("    worker %.1f MB, its programs %.1f MB" % (report.median(kind.name, "resident_mb"),
