@@ -54,7 +54,8 @@ struct cress_attempt {
     bool had_begun;           /* elsewhere, before: it does not expire any more */
     bool adopted;             /* its record was made here, because it ends without having started */
     char *limits;             /* of its task, see common/store/limits.h; NULL: none */
-    bool is_limited;          /* a limit forbids it for now; its timer brings it back */
+    bool is_next;             /* it waits here for its turn within a limit, see turns.h */
+    bool turn_came;           /* which was told while it was being started */
     bool is_foreign;          /* it is not of the job that has its id: nothing is recorded */
     bool lacks_task;          /* it is asked who has its task; see no_task.h */
     int64_t no_task_ms;       /* so long it has waited for a worker that has it */
@@ -77,7 +78,7 @@ struct cress_attempt {
     char *text;               /* the result or the error as JSON; owned */
     struct cress_error error; /* for the dead-letter queue and the log */
     int64_t due_ms;           /* retrying: when, by the wall clock */
-    int64_t wait_ms;          /* sent back: for about so long */
+    struct cress_later later; /* how it is sent back */
     enum cress_settlement settlement;
     struct cress_pass pass;
     void (*after_follow_up)(struct cress_attempt *attempt);

@@ -9,6 +9,7 @@
 #include "worker/settle.h"
 #include "worker/step_back.h"
 #include "worker/suspect.h"
+#include "worker/turns.h"
 
 enum {
     /* So many in a row: the next one does so, too. */
@@ -182,13 +183,25 @@ static void hold_back(struct cress_attempt *attempt, int64_t wait_ms)
     cress_attempt_leave_suspicion(attempt);
     attempt->phase = CRESS_ATTEMPT_WAITING;
     if (wait_ms >= CRESS_DELAY_MIN_MS) {
-        cress_pass_on_wait(attempt, wait_ms, cress_settle_fail);
+        cress_pass_on_wait(attempt, wait_ms, true, cress_settle_fail);
     } else if (cress_must_go_back(attempt)) {
         cress_give_back(attempt); /* what waited has been given back already */
     } else {
         cress_ids_remove(&attempt->worker->ids, &attempt->by_id);
-        attempt->is_limited = true;
         cress_attempt_wait(attempt, wait_ms, cress_attempt_enqueue);
+    }
+}
+
+/* A limit forbids it, and its turn is near: it makes way for other jobs, but stays. */
+static void keep_near(struct cress_attempt *attempt, int64_t look_ms)
+{
+    cress_attempt_leave_place(attempt);
+    cress_attempt_leave_suspicion(attempt);
+    attempt->phase = CRESS_ATTEMPT_WAITING;
+    if (cress_must_go_back(attempt)) {
+        cress_give_back(attempt);
+    } else {
+        cress_turns_keep(attempt, look_ms);
     }
 }
 
@@ -199,7 +212,7 @@ static void leave_alone(struct cress_attempt *attempt)
         cress_lease_renew(attempt, cress_settle_fail);
     } else {
         cress_attempt_leave_place(attempt);
-        cress_pass_on_wait(attempt, cress_worker_ttl_ms(attempt->worker->config),
+        cress_pass_on_wait(attempt, cress_worker_ttl_ms(attempt->worker->config), false,
                            cress_settle_fail);
     }
 }
@@ -233,6 +246,9 @@ static void started_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
         break;
     case CRESS_VERDICT_LIMITED:
         hold_back(attempt, wait_ms);
+        break;
+    case CRESS_VERDICT_NEXT:
+        keep_near(attempt, wait_ms);
         break;
     case CRESS_VERDICT_DUPLICATE:
         cress_settle_duplicate(attempt);
@@ -276,7 +292,6 @@ void cress_begin(struct cress_attempt *attempt)
     attempt->has_place = !attempt->is_starting;
     worker->starting += attempt->is_starting;
     worker->running += attempt->has_place;
-    attempt->is_limited = false;
     attempt->phase = CRESS_ATTEMPT_STARTING;
     /* made once: the store knows a repeated call, whose answer was lost, by its time */
     attempt->start = (struct cress_start){
@@ -285,6 +300,7 @@ void cress_begin(struct cress_attempt *attempt)
         .redelivered = cress_was_delivered(attempt),
         .patience_ms = cress_worker_ttl_ms(attempt->worker->config),
         .lease = cress_lease_of(attempt->delivery->message),
+        .is_guard = cress_outgoing_is_guard(attempt->delivery->message),
         .max_crashes = (int)attempt->worker->config->worker_max_crashes,
         .limits = attempt->limits,
         .now_ms = cress_clock_wall_ms(),

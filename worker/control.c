@@ -5,6 +5,7 @@
 #include "common/base/text.h"
 #include "common/broker/broker.h"
 #include "worker/dispatch.h"
+#include "worker/turns.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,8 @@ static void heard_cb(const char *message, void *arg)
         cress_control_refresh(worker);
     } else if (strcmp(message, "queues") == 0) {
         cress_store_paused(worker->services.store, paused_cb, worker);
+    } else if (cress_text_starts_with(message, "start ")) {
+        cress_turns_come(worker, message + strlen("start "));
     } else if (cress_text_starts_with(message, "cancel ")) {
         const char *id = message + strlen("cancel ");
         if (cress_ids_find(&worker->ids, id)) {

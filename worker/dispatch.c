@@ -188,39 +188,6 @@ static void start_next(struct cress_worker *worker)
 
 /* --- the pump --- */
 
-static bool is_limited_here(const struct cress_attempt *attempt, const char *task)
-{
-    return attempt->is_limited && attempt->step && strcmp(attempt->run.job.task, task) == 0;
-}
-
-/* Of the jobs that wait on a timer for a place within the limits of `task`, the next tries at once:
- * without this a free place would stay so for a moment. */
-static void let_limited_in(struct cress_worker *worker, const char *task)
-{
-    struct cress_attempt *next = NULL;
-    for (struct cress_list *at = worker->active.next; at != &worker->active; at = at->next) {
-        struct cress_attempt *attempt = CRESS_CONTAINER(at, struct cress_attempt, node);
-        if (is_limited_here(attempt, task) &&
-            (!next || uv_timer_get_due_in(&attempt->timer) < uv_timer_get_due_in(&next->timer))) {
-            next = attempt;
-        }
-    }
-    if (next) {
-        cress_attempt_stop_waiting(next);
-        cress_attempt_enqueue(next);
-    }
-}
-
-static void let_all_limited_in(struct cress_worker *worker)
-{
-    struct cress_list *node;
-    while ((node = cress_list_shift(&worker->freed_limits))) {
-        struct cress_freed_limit *freed = CRESS_CONTAINER(node, struct cress_freed_limit, node);
-        let_limited_in(worker, freed->task);
-        free(freed);
-    }
-}
-
 static void give_all_back(struct cress_worker *worker)
 {
     struct cress_list *node;
@@ -235,7 +202,6 @@ void cress_dispatch_turn(struct cress_worker *worker)
     if (worker->suspect_left) {
         cress_suspect_next(worker);
     }
-    let_all_limited_in(worker);
     start_next(worker);
 }
 

@@ -12,8 +12,8 @@
 /* Takes over deliveries; `arg` is the worker. For cress_broker_consume(). */
 void cress_dispatch_deliveries_cb(struct cress_list *deliveries, void *arg);
 
-/* The pump's turn: what was given up goes back, the next suspect and those that a limit lets in get
- * into their lanes, and jobs start while there are places. */
+/* The pump's turn: what was given up goes back, the next suspect gets into its lane, and
+ * jobs start while there are places. */
 void cress_dispatch_turn(struct cress_worker *worker);
 
 /* Whether it is recorded as running and has no outcome yet: its handler runs, or is about to. */

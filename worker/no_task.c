@@ -43,7 +43,7 @@ static void leave_to_others(struct cress_attempt *attempt)
         within(2 * attempt->no_task_ms, 2 * CRESS_DELAY_MIN_MS, ELSEWHERE_MAX_MS);
     const int64_t wait_ms = most_ms - (int64_t)(cress_random() % (uint64_t)(most_ms / 2));
     attempt->no_task_ms = most_ms;
-    cress_pass_on_wait(attempt, wait_ms, cress_settle_fail);
+    cress_pass_on_wait(attempt, wait_ms, false, cress_settle_fail);
 }
 
 /* --- nobody has it --- */
@@ -56,7 +56,7 @@ static void wait_for_worker(struct cress_attempt *attempt)
         within(within(attempt->no_task_ms / 2, NOWHERE_MIN_MS, NOWHERE_MAX_MS), CRESS_DELAY_MIN_MS,
                left_ms > CRESS_DELAY_MIN_MS ? left_ms : CRESS_DELAY_MIN_MS);
     attempt->no_task_ms += wait_ms;
-    cress_pass_on_wait(attempt, wait_ms, cress_settle_fail);
+    cress_pass_on_wait(attempt, wait_ms, false, cress_settle_fail);
 }
 
 static void block_step(struct cress_attempt *attempt);

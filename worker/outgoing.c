@@ -12,7 +12,8 @@ static bool is_of_the_message(const char *name)
 {
     return strcmp(name, CRESS_HEADER_REDELIVERED) == 0 || strcmp(name, CRESS_HEADER_LEASE) == 0 ||
            strcmp(name, CRESS_HEADER_DUE_FROM) == 0 || strcmp(name, CRESS_HEADER_DUE_QUEUE) == 0 ||
-           strcmp(name, CRESS_HEADER_NO_TASK_MS) == 0 || strcmp(name, "x-death") == 0 ||
+           strcmp(name, CRESS_HEADER_NO_TASK_MS) == 0 || strcmp(name, CRESS_HEADER_GUARD) == 0 ||
+           strcmp(name, "x-death") == 0 ||
            strcmp(name, "x-delivery-count") == 0 || strcmp(name, "x-acquired-count") == 0 ||
            cress_text_starts_with(name, "x-first-death-") ||
            cress_text_starts_with(name, "x-last-death-");
@@ -29,6 +30,20 @@ static void add_header(struct cress_outgoing *out, struct cress_header header)
         out->carried[out->message.header_count] = false;
         out->headers[out->message.header_count++] = header;
     }
+}
+
+static void add_guard(struct cress_outgoing *out, bool is_guard)
+{
+    if (is_guard) {
+        add_header(out, (struct cress_header){
+                            .name = CRESS_HEADER_GUARD, .kind = CRESS_HEADER_BOOL, .number = 1});
+    }
+}
+
+bool cress_outgoing_is_guard(const struct cress_message *message)
+{
+    const struct cress_header *header = cress_message_header(message, CRESS_HEADER_GUARD);
+    return header && header->number != 0;
 }
 
 static void add_delivered(struct cress_outgoing *out, bool was_delivered)
@@ -67,21 +82,30 @@ static void begin_job(struct cress_outgoing *out, const struct cress_codec *code
     out->message.headers = out->headers;
 }
 
+/* A later attempt has this message alone. */
+static bool is_same_attempt(const struct cress_job *job, const struct cress_message *original)
+{
+    const struct cress_header *attempt = cress_message_header(original, "attempt");
+    return job->attempt == (attempt ? attempt->number : 1);
+}
+
 void cress_outgoing_job(struct cress_outgoing *out, const struct cress_codec *codec,
                         const struct cress_job *job, const struct cress_message *original)
 {
     begin_job(out, codec, job, original);
+    add_guard(out, is_same_attempt(job, original) && cress_outgoing_is_guard(original));
     carry_headers(out, original);
 }
 
 void cress_outgoing_later(struct cress_outgoing *out, const struct cress_codec *codec,
                           const struct cress_job *job, const struct cress_message *original,
-                          bool was_delivered, int64_t wait_ms, int64_t now_ms)
+                          const struct cress_later *later, int64_t now_ms)
 {
-    struct cress_job later = *job;
-    later.not_before_ms = now_ms + wait_ms;
-    begin_job(out, codec, &later, original);
-    add_delivered(out, was_delivered);
+    struct cress_job delayed = *job;
+    delayed.not_before_ms = now_ms + later->wait_ms;
+    begin_job(out, codec, &delayed, original);
+    add_delivered(out, later->was_delivered);
+    add_guard(out, later->is_guard || cress_outgoing_is_guard(original));
     carry_headers(out, original);
 }
 
@@ -91,6 +115,7 @@ void cress_outgoing_guard(struct cress_outgoing *out, const struct cress_codec *
 {
     begin_job(out, codec, job, original);
     add_header(out, (struct cress_header){.name = CRESS_HEADER_LEASE, .text = lease});
+    add_guard(out, cress_outgoing_is_guard(original));
     carry_headers(out, original);
 }
 
@@ -111,6 +136,7 @@ void cress_outgoing_again(struct cress_outgoing *out, const struct cress_message
     cress_route_queue_name(queue, priority, out->routing_key);
     begin_copy(out, original);
     add_delivered(out, true);
+    add_guard(out, cress_outgoing_is_guard(original));
     if (lease) {
         add_header(out, (struct cress_header){.name = CRESS_HEADER_LEASE, .text = lease});
     }

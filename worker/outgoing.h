@@ -14,11 +14,17 @@
 #include "worker/codec.h"
 
 /* Headers that say something about a message and not about its job: what it is a copy of had been
- * delivered before (give_back.h); the worker that runs the job without a delivery (lease.h). They are not carried over. */
+ * delivered before (pass_on.h); the worker that runs the job without a delivery (lease.h); that
+ * another message of the same attempt may exist, published when its turn came (turns.h). They are
+ * not carried over. */
 #define CRESS_HEADER_REDELIVERED "redelivered"
 #define CRESS_HEADER_LEASE       "lease"
+#define CRESS_HEADER_GUARD       "guard"
 /* How long, in ms, its job has waited for a worker that has its task (no_task.h). */
 #define CRESS_HEADER_NO_TASK_MS "no_task_ms"
+
+/* Whether `message` is such a guard. */
+bool cress_outgoing_is_guard(const struct cress_message *message);
 
 /* Headers beyond this are not carried over. */
 enum { CRESS_OUTGOING_HEADER_MAX = 64 };
@@ -37,10 +43,16 @@ struct cress_outgoing {
 void cress_outgoing_job(struct cress_outgoing *out, const struct cress_codec *codec,
                         const struct cress_job *job, const struct cress_message *original);
 
-/* The same, on its way back to its queue after about `wait_ms`. */
+/* The same, on its way back to its queue after about `wait_ms`. `was_delivered` is kept in its
+ * headers; with `is_guard` it may not be the only message of its attempt, as when the original was
+ * that. */
+struct cress_later {
+    int64_t wait_ms;
+    bool was_delivered, is_guard;
+};
 void cress_outgoing_later(struct cress_outgoing *out, const struct cress_codec *codec,
                           const struct cress_job *job, const struct cress_message *original,
-                          bool was_delivered, int64_t wait_ms, int64_t now_ms);
+                          const struct cress_later *later, int64_t now_ms);
 
 /* As cress_outgoing_job(), as the guard of worker `lease`, which runs the job. */
 void cress_outgoing_guard(struct cress_outgoing *out, const struct cress_codec *codec,

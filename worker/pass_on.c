@@ -96,15 +96,20 @@ void cress_pass_on_later(struct cress_attempt *attempt, cress_refused_fn refused
 static void write_waiting(const struct cress_attempt *attempt, struct cress_outgoing *out)
 {
     cress_outgoing_later(out, attempt->codec, &attempt->run.job, attempt->delivery->message,
-                         cress_was_delivered(attempt), attempt->wait_ms, cress_clock_wall_ms());
+                         &attempt->later, cress_clock_wall_ms());
     if (attempt->no_task_ms > 0) {
         cress_outgoing_add_int(out, CRESS_HEADER_NO_TASK_MS, attempt->no_task_ms);
     }
 }
 
-void cress_pass_on_wait(struct cress_attempt *attempt, int64_t wait_ms, cress_refused_fn refused)
+void cress_pass_on_wait(struct cress_attempt *attempt, int64_t wait_ms, bool is_guard,
+                        cress_refused_fn refused)
 {
-    attempt->wait_ms = wait_ms;
+    attempt->later = (struct cress_later){
+        .wait_ms = wait_ms,
+        .was_delivered = cress_was_delivered(attempt),
+        .is_guard = is_guard,
+    };
     start_passing(attempt, (struct cress_pass){.what = "publish to delay",
                                                .write = write_waiting,
                                                .then = end_passed,

@@ -21,8 +21,10 @@ typedef void (*cress_refused_fn)(struct cress_attempt *attempt, const struct cre
 void cress_pass_on_later(struct cress_attempt *attempt, cress_refused_fn refused);
 
 /* It has waited and shall be asked again after about `wait_ms`, at least CRESS_DELAY_MIN_MS: to a
- * delay queue, and acknowledged. */
-void cress_pass_on_wait(struct cress_attempt *attempt, int64_t wait_ms, cress_refused_fn refused);
+ * delay queue, and acknowledged. `is_guard`: another message of the attempt may be published
+ * meanwhile. */
+void cress_pass_on_wait(struct cress_attempt *attempt, int64_t wait_ms, bool is_guard,
+                        cress_refused_fn refused);
 
 /* The next attempt, due at attempt->due_ms; then `then`. */
 void cress_pass_on_next(struct cress_attempt *attempt, void (*then)(struct cress_attempt *attempt),

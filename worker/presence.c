@@ -5,7 +5,9 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/base/version.h"
+#include "common/store/limits.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -89,6 +91,18 @@ static void reported_cb(bool follow, const struct cress_error *err, void *arg)
                                worker);
 }
 
+/* The limits of the tasks that have a section of their own, also of those that have none any more. */
+static size_t list_limits(const struct cress_config *config, char *limits[CRESS_BEAT_LIMITS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < config->task_count && count < CRESS_BEAT_LIMITS_MAX; i++) {
+        if (strcmp(config->tasks[i].name, "*") != 0) {
+            limits[count++] = cress_limits_words(&config->tasks[i]);
+        }
+    }
+    return count;
+}
+
 void cress_presence_report(struct cress_worker *worker)
 {
     /* one that is closing has said goodbye, or is about to, and its tasks are gone */
@@ -98,7 +112,18 @@ void cress_presence_report(struct cress_worker *worker)
     }
     struct cress_buf report = cress_buf_make(REPORT_MAX_BYTES);
     write_report(worker, &report);
-    cress_store_beat(worker->services.store, worker->id, cress_buf_text(&report),
-                     cress_worker_ttl_ms(worker->config), reported_cb, worker);
+    char *limits[CRESS_BEAT_LIMITS_MAX];
+    const size_t limit_count = list_limits(worker->config, limits);
+    const struct cress_beat beat = {
+        .worker = worker->id,
+        .json = cress_buf_text(&report),
+        .ttl_ms = cress_worker_ttl_ms(worker->config),
+        .limits = (const char *const *)limits,
+        .limit_count = limit_count,
+    };
+    cress_store_beat(worker->services.store, &beat, reported_cb, worker);
+    for (size_t i = 0; i < limit_count; i++) {
+        free(limits[i]);
+    }
     cress_buf_free(&report);
 }

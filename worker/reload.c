@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A changed configuration for a running worker (SIGHUP): cress_worker_reload() of worker.h.
 #include "common/base/log.h"
+#include "worker/presence.h"
 #include "worker/state.h"
 #include "worker/ticker.h"
 #include "worker/worker.h"
@@ -65,4 +66,5 @@ void cress_worker_reload(struct cress_worker *worker, const struct cress_config 
     cress_ticker_reload(worker->ticker, config);
     cress_log(CRESS_LOG_INFO, "configuration read again");
     cress_pump_want(&worker->pump); /* there may be more places now */
+    cress_presence_report(worker);  /* and other limits */
 }

@@ -214,23 +214,10 @@ static void count_end(struct cress_attempt *attempt)
     }
 }
 
-/* The store has given its place to nobody: those that wait for it here ask again now, rather than
- * when their timers are up. */
-static void free_limit(struct cress_attempt *attempt)
-{
-    if (attempt->limits && attempt->recorded) {
-        struct cress_freed_limit *freed = CRESS_NEW(struct cress_freed_limit);
-        snprintf(freed->task, sizeof freed->task, "%s", attempt->run.job.task);
-        cress_list_append(&attempt->worker->freed_limits, &freed->node);
-        cress_pump_want(&attempt->worker->pump);
-    }
-}
-
 /* The record has ended: by us, or it is not there at all. */
 static void end_recorded(struct cress_attempt *attempt, bool follow)
 {
     attempt->failures = 0;
-    free_limit(attempt);
     count_end(attempt);
     if (follow) {
         follow_up_then(attempt, reply);

@@ -13,6 +13,7 @@
 //   begin       record running -> what it waited for -> handler
 //   suspect     those that may kill workers: one at a time
 //   step_back   recorded as running, and to wait after all
+//   turns       whose turn it is within a limit
 //   settle      the outcome: store, dead letter, next attempt, batch, reply, ack
 //   lease       deliveries that are held for long
 //   pass_on     published, confirmed, then let go: the next delay, the next attempt, back
@@ -23,7 +24,7 @@
 //
 // What lies below never calls what lies above. It changes the state and wants a turn of the pump;
 // dispatch's turn then looks at everything that may follow, once for all that happened: whose turn
-// it is among suspects, whom a limit lets in, which jobs start, whether a worker that stops has
+// it is among suspects, which jobs start, whether a worker that stops has
 // ended. So no job starts within the end of another.
 //
 // Everything is on the loop's thread.
@@ -102,10 +103,9 @@ struct cress_worker {
     int64_t last_begun_ms;    /* the newest run, by the monotonic clock */
 
     struct cress_pump pump;
-    struct cress_attempt *suspect;  /* that runs, or is about to; NULL: none. See suspect.h */
-    bool suspect_left;              /* for the pump: the next one gets its turn */
-    struct cress_list freed_limits; /* for the pump: struct cress_freed_limit */
-    struct cress_list going_back;   /* for the pump: attempts that are not tried again */
+    struct cress_attempt *suspect; /* that runs, or is about to; NULL: none. See suspect.h */
+    bool suspect_left;             /* for the pump: the next one gets its turn */
+    struct cress_list going_back;  /* for the pump: attempts that are not tried again */
 
     struct cress_peers peers;
     size_t withdrawn;            /* queues */
@@ -126,12 +126,6 @@ struct cress_worker {
     struct cress_log_limit failed_log;
     struct cress_log_limit broker_log; /* attempts to connect */
     struct cress_log_limit store_log;
-};
-
-/* A job that had a place within the limits of `task` has left it. */
-struct cress_freed_limit {
-    struct cress_list node;
-    char task[CRESS_TASK_NAME_MAX + 1];
 };
 
 enum { CRESS_BEATS_UNTIL_GONE = 5 };

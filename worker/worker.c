@@ -13,6 +13,7 @@
 #include "worker/share.h"
 #include "worker/state.h"
 #include "worker/ticker.h"
+#include "worker/turns.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -402,7 +403,6 @@ enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config 
     take_queues(worker);
     cress_lanes_init(&worker->lanes);
     cress_list_init(&worker->active);
-    cress_list_init(&worker->freed_limits);
     cress_list_init(&worker->going_back);
     cress_pump_init(loop, &worker->pump, worker_turn_cb, worker);
     cress_ids_init(&worker->ids, IDS_EXPECTED);
@@ -423,6 +423,7 @@ enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config 
     worker->due = cress_due_open(loop, worker->services.broker, config);
     start_beat(worker);
     cress_control_start(worker, pauses_known_cb);
+    cress_turns_start(worker);
     *out = worker;
     return CRESS_OK;
 }

@@ -116,7 +116,7 @@ void cress_job_to_message(const struct cress_job *job,
         .type = job->task,
         .message_id = job->id,
         .content_type = "application/json",
-        .correlation_id = job->batch,
+        .correlation_id = job->batch ? job->batch : job->correlation_id,
         .reply_to = job->reply_to,
         .app_id = "cress",
         .due_ms = job->not_before_ms,
@@ -337,6 +337,7 @@ enum cress_status cress_job_from_message(const struct cress_message *message, co
     }
     /* Who asks for a reply has an id of their own making here, which need not look like ours. */
     if (made.reply_to && made.batch && !cress_id_is_valid(made.batch)) {
+        made.correlation_id = made.batch;
         made.batch = NULL;
     }
     enum cress_status status = check_properties(message, &made, err);

@@ -301,6 +301,7 @@ void cress_job_from_record(const struct cress_record *record, struct cress_job *
         .after_any = record->after_any,
         .batch = record->batch,
         .reply_to = record->reply_to,
+        .correlation_id = record->correlation_id,
         .traceparent = record->traceparent,
         .promise = record->promise,
     };

@@ -66,10 +66,11 @@ struct cress_job {
                           whose results the handler is given */
     bool after_any;    /* runs even if some of those did not succeed */
 
-    const char *batch;       /* id of the batch it belongs to; NULL: none */
-    const char *reply_to;    /* queue that wants the result too; NULL: none */
-    const char *traceparent; /* W3C trace context; NULL: none */
-    const char *promise;     /* see promise.h; NULL: none */
+    const char *batch;          /* id of the batch it belongs to; NULL: none */
+    const char *reply_to;       /* queue that wants the result too; NULL: none */
+    const char *correlation_id; /* what the reply shall carry; NULL: the batch, or the id */
+    const char *traceparent;    /* W3C trace context; NULL: none */
+    const char *promise;        /* see promise.h; NULL: none */
 };
 
 /* Reads the JSON text of a request {"task", "payload", "queue", "priority", "id", "delay_ms",

@@ -33,10 +33,10 @@ struct cress_record {
     const char *batch;
     const char *after; /* the jobs that it waits or waited for, see after.h */
     bool after_any;
-    const char *reply_to, *traceparent; /* only of a job that waits or waited for others */
-    const char *key;                    /* whom it is for */
-    const char *unique;                 /* its unique key */
-    const char *idempotency_key;        /* of the request that made it */
+    const char *reply_to, *correlation_id, *traceparent; /* as in the job */
+    const char *key;                                     /* whom it is for */
+    const char *unique;                                  /* its unique key */
+    const char *idempotency_key;                         /* of the request that made it */
     const char *blocked; /* JSON text {"limit", "task", "key"}: the limit that it waits for */
     bool is_duplicate;   /* only in the answer to a submission: this is an earlier job, which stands
                           for it */

@@ -68,6 +68,7 @@ static const struct field {
     FIELD(after, TEXT),
     FIELD(after_any, BOOL),
     FIELD(reply_to, TEXT),
+    FIELD(correlation_id, TEXT),
     FIELD(traceparent, TEXT),
     FIELD(blocked, TEXT),
     FIELD(promise, TEXT),

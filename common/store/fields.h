@@ -17,6 +17,7 @@ enum cress_record_flag {
     CRESS_RECORD_LIMITED = 4, /* it waits for a limit, or holds a place that it must leave */
     CRESS_RECORD_CANCEL = 8,  /* field `cancel`: asked to stop while it runs; the reason, as JSON */
     CRESS_RECORD_AWAITED = 16, /* other jobs wait, or waited, for its end */
+    CRESS_RECORD_GUARD = 32,   /* the message that began its run is a guard, see start.lua */
 };
 
 /* Adds "field value" for all that is known in `record`. `status` is room that must live until the

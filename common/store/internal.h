@@ -4,6 +4,7 @@
 #define CRESS_STORE_INTERNAL_H
 
 #include "common/store/keys.h"
+#include "common/store/limits.h"
 #include "common/store/redis.h"
 #include "common/store/replica.h"
 #include "common/store/schedules.h"
@@ -20,6 +21,8 @@ struct cress_store {
     struct cress_redis *subscriptions; /* NULL until the first watch */
     struct cress_replica *replica;     /* NULL: every read goes to the primary */
     void *channels;                    /* tree of struct channel, see watch.c */
+    cress_store_turn_cb on_turn;       /* limits.c; NULL: nobody cares */
+    void *on_turn_arg;
     uv_timer_t time_timer;             /* this and the next three: time.c */
     struct cress_redis_request time_request;
     bool is_asking_time;
@@ -112,6 +115,9 @@ void cress_store_time_start(struct cress_store *store);
 struct cress_transitions *cress_transitions_open(struct cress_store *store);
 void cress_transitions_close(struct cress_transitions *transitions, void (*closed)(void *arg),
                              void *arg);
+
+/* Tells what the scripts say about other jobs' turns: "call ID" or "start ID", see places.lua. */
+void cress_turn_tell(const struct cress_store *store, const char *what);
 
 /* Whether someone waits for `key` to change. */
 bool cress_watch_exists(const struct cress_store *store, const char *key);

@@ -36,9 +36,9 @@ void cress_store_record(const struct cress_store *store, const struct cress_job 
         .promise = job->promise,
         .after = job->after,
         .after_any = job->after_any,
-        /* only of those whose message is made from the record, once they need not wait any more */
-        .reply_to = job->after ? job->reply_to : NULL,
-        .traceparent = job->after ? job->traceparent : NULL,
+        .reply_to = job->reply_to,
+        .correlation_id = job->correlation_id,
+        .traceparent = job->traceparent,
     };
 }
 

@@ -13,6 +13,19 @@
  * NULL): a text to be freed, or NULL when there are none. `job` must have its timeout. */
 char *cress_limits_text(const struct cress_task_config *task, const struct cress_job *job);
 
+/* The limits of `task`, for cress_store_beat(); to be freed, or NULL when the section has none and
+ * never had any that matter. */
+char *cress_limits_words(const struct cress_task_config *task);
+
+/* The turn of job `id` has come, as an answer to whatever was last asked of the store. With
+ * `at_hand` the caller was told to keep it (CRESS_VERDICT_NEXT) and starts it now; else its message
+ * is to be published, from its record, so that it can be kept or started by whoever gets it. One
+ * that is not done is made up for, later. */
+typedef void (*cress_store_turn_cb)(const char *id, bool at_hand, void *arg);
+
+/* Who is told. Called from within the callbacks of commands. */
+void cress_store_on_turn(struct cress_store *store, cress_store_turn_cb on_turn, void *arg);
+
 /* How the limits of all tasks are used, or those of `task` (not NULL) with its keys: for each task a
  * JSON text, sorted by name; docs/http-api.md has its members. A task is known once a job of it was
  * to start within limits. */

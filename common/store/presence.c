@@ -2,21 +2,35 @@
 // Who is there: workers and queues; see store.h.
 #include "common/store/internal.h"
 
-void cress_store_beat(struct cress_store *store, const char *worker, const char *json,
-                      int64_t ttl_ms, cress_store_close_cb done, void *arg)
+static void on_beat(struct cress_redis_request *request, const redisReply *reply,
+                    const struct cress_error *err)
 {
-    struct cress_call *call = cress_call_new(store, cress_call_on_follow, arg);
+    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
+    for (size_t i = 1; !err && i < reply->elements; i++) {
+        cress_turn_tell(call->store, reply->element[i]->str);
+    }
+    call->then.close(!err && reply->element[0]->integer != 0, err, call->arg);
+    cress_call_free(call);
+}
+
+void cress_store_beat(struct cress_store *store, const struct cress_beat *beat,
+                      cress_store_close_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, on_beat, arg);
     struct cress_redis_args args;
     char key[CRESS_KEY_MAX];
 
     cress_redis_args_init(&args);
     call->then.close = done;
     cress_call_script(call, CRESS_SCRIPT_BEAT, 2, &args);
-    cress_redis_add(&args, cress_key(CRESS_KEY_WORKER, worker, key));
+    cress_redis_add(&args, cress_key(CRESS_KEY_WORKER, beat->worker, key));
     cress_redis_add(&args, CRESS_KEY_WORKERS);
-    cress_redis_add(&args, worker);
-    cress_redis_add(&args, json);
-    cress_redis_add_int(&args, ttl_ms);
+    cress_redis_add(&args, beat->worker);
+    cress_redis_add(&args, beat->json);
+    cress_redis_add_int(&args, beat->ttl_ms);
+    for (size_t i = 0; i < beat->limit_count && i < CRESS_BEAT_LIMITS_MAX; i++) {
+        cress_redis_add(&args, beat->limits[i]);
+    }
     cress_call_send(call, &args);
 }
 

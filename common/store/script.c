@@ -50,8 +50,10 @@ static void add_constants(struct cress_buf *text)
     cress_buf_printf(
         text, "local FLAG_BATCHED, FLAG_UNIQUE, FLAG_CANCEL, FLAG_AWAITED = %d, %d, %d, %d\n",
         CRESS_RECORD_BATCHED, CRESS_RECORD_UNIQUE, CRESS_RECORD_CANCEL, CRESS_RECORD_AWAITED);
-    cress_buf_printf(text, "local FLAG_LIMITED, LIMITED, WAIT = %d, %d, %d\n", CRESS_RECORD_LIMITED,
-                     CRESS_VERDICT_LIMITED, CRESS_SCRIPT_WAIT);
+    cress_buf_printf(text, "local FLAG_GUARD = %d\n", CRESS_RECORD_GUARD);
+    cress_buf_printf(text, "local FLAG_LIMITED, LIMITED, NEXT, WAIT = %d, %d, %d, %d\n",
+                     CRESS_RECORD_LIMITED, CRESS_VERDICT_LIMITED, CRESS_VERDICT_NEXT,
+                     CRESS_SCRIPT_WAIT);
     cress_buf_printf(text, "local LIMIT, LIMITS = '%s', '%s'\n", CRESS_KEY_LIMIT, CRESS_KEY_LIMITS);
     cress_buf_printf(text,
                      "local SAME_ID, SAME_UNIQUE, SAME_REQUEST, OTHER_REQUEST = %d, %d, %d, %d\n",
@@ -78,6 +80,13 @@ static void add_schedules(struct cress_buf *text)
         CRESS_CLAIM_OVERLAP, CRESS_CLAIM_EARLY, CRESS_CLAIM_UNKNOWN);
 }
 
+/* Whether `script` frees places of limits, or fills them. */
+static bool passes_places(enum cress_script script)
+{
+    return script == CRESS_SCRIPT_START || script == CRESS_SCRIPT_CHANGE ||
+           script == CRESS_SCRIPT_BEAT || script == CRESS_SCRIPT_SLOTS;
+}
+
 void cress_scripts_make(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT])
 {
     static const char *const bodies[CRESS_SCRIPT_COUNT] = {
@@ -91,6 +100,9 @@ void cress_scripts_make(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT])
         add_constants(&text);
         add_schedules(&text);
         cress_buf_add_text(&text, script_prelude);
+        if (passes_places((enum cress_script)i)) {
+            cress_buf_add_text(&text, script_places);
+        }
         if (i == CRESS_SCRIPT_START) {
             cress_buf_add_text(&text, script_admit);
         }

@@ -74,6 +74,7 @@ enum cress_verdict {
     CRESS_VERDICT_DUPLICATE, /* start only: another job has its unique key; the record is queued */
     CRESS_VERDICT_LEASED,    /* start only: a worker that lives runs it: ask again later */
     CRESS_VERDICT_LIMITED,   /* start only: a limit forbids it for now */
+    CRESS_VERDICT_NEXT, /* start only: likewise, and its turn is near: it is to be kept in hand */
     CRESS_VERDICT_SUSPECT,   /* start only: applied, but its workers died more than once: it should
                               run beside no other such job */
     CRESS_VERDICT_CANCELLED, /* it was cancelled: it must not run, or has ended as that instead */
@@ -169,6 +170,8 @@ struct cress_start {
     int64_t patience_ms; /* a run that is older than this is left alone while its worker lives */
     const char *lease;   /* the worker that ran it when the message, a guard, was made; NULL: none.
                           Alone the end of that worker makes the guard start the job */
+    bool is_guard; /* the message may not be the only one of its attempt: it does not take over a
+                      run that another one began */
     int max_crashes;
     const char *limits; /* from cress_limits_text(); NULL: none */
     int64_t now_ms; /* when it starts; the same in each repeat of the call, which is thereby known
@@ -180,7 +183,8 @@ struct cress_start {
  * CRESS_VERDICT_TERMINAL, `follow` is as in cress_store_change(). After CRESS_VERDICT_CANCELLED the
  * end is recorded by a change to `cancelled`, whatever the record says already. After
  * CRESS_VERDICT_LIMITED the job waits in a line: its message is to come back after `wait_ms`, or
- * somewhat sooner. */
+ * somewhat sooner, and may be called up before (limits.h). After CRESS_VERDICT_NEXT it is to be
+ * started again when its turn is told, or after `wait_ms`. */
 typedef void (*cress_store_start_cb)(enum cress_verdict verdict, bool follow, int64_t wait_ms,
                                      const struct cress_error *err, void *arg);
 void cress_store_start(struct cress_store *store, const struct cress_start *start,
@@ -361,10 +365,19 @@ void cress_store_batch_results(struct cress_store *store, const char *id, int64_
 
 /* --- presence --- */
 
-/* Reports a worker: `json` is shown by `cress workers` and forgotten after `ttl_ms`. `follow`: there
- * is something in the list of no job, see cress_follow_up(). */
-void cress_store_beat(struct cress_store *store, const char *worker, const char *json,
-                      int64_t ttl_ms, cress_store_close_cb done, void *arg);
+/* What a worker says of itself with each beat. */
+struct cress_beat {
+    const char *worker;
+    const char *json;          /* is shown by `cress workers` */
+    int64_t ttl_ms;            /* forgotten after this */
+    const char *const *limits; /* of its tasks, each from cress_limits_words() */
+    size_t limit_count;
+};
+enum { CRESS_BEAT_LIMITS_MAX = 256 }; /* further ones are passed over */
+
+/* Reports a worker. `follow`: there is something in the list of no job, see cress_follow_up(). */
+void cress_store_beat(struct cress_store *store, const struct cress_beat *beat,
+                      cress_store_close_cb done, void *arg);
 void cress_store_leave(struct cress_store *store, const char *worker, cress_store_done_cb done,
                        void *arg);
 

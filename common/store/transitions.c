@@ -126,6 +126,18 @@ static void create(struct transition *transition, const struct cress_job *job,
     cress_call_create(call, job, &record, false);
 }
 
+/* A verdict, or an array of one and of what others' turns bring, see limits.h. */
+static long long read_answer(struct cress_store *store, const redisReply *answer)
+{
+    if (answer->type != REDIS_REPLY_ARRAY) {
+        return answer->integer;
+    }
+    for (size_t i = 1; i < answer->elements; i++) {
+        cress_turn_tell(store, answer->element[i]->str);
+    }
+    return answer->element[0]->integer;
+}
+
 static void on_bulk(struct cress_redis_request *request, const redisReply *reply,
                     const struct cress_error *err)
 {
@@ -134,7 +146,8 @@ static void on_bulk(struct cress_redis_request *request, const redisReply *reply
 
     for (size_t i = 0; (node = cress_list_shift(&bulk->transitions)); i++) {
         struct transition *transition = CRESS_CONTAINER(node, struct transition, node);
-        const long long answer = err ? CRESS_VERDICT_MISSING : reply->element[i]->integer;
+        const long long answer =
+            err ? CRESS_VERDICT_MISSING : read_answer(bulk->store, reply->element[i]);
         if (!err && transition->start && answer == CRESS_VERDICT_MISSING) {
             create(transition, transition->start->job,
                    transition->start->limits ? CRESS_STATE_QUEUED : CRESS_STATE_RUNNING,
@@ -155,6 +168,7 @@ static void add_start_words(struct cress_redis_args *args, const struct cress_st
     cress_redis_add_int(args, start->now_ms);
     cress_redis_add_int(args, start->redelivered ? 1 + start->patience_ms : 0);
     cress_redis_add(args, start->lease ? start->lease : "");
+    cress_redis_add_int(args, start->is_guard);
     cress_redis_add_int(args, start->max_crashes);
     cress_redis_add(args, start->limits ? start->limits : "");
     cress_redis_add(args, start->job->promise ? start->job->promise : "");
@@ -177,7 +191,7 @@ static void add_change_words(struct cress_redis_args *args, const struct cress_c
     cress_redis_add_int(args, change->now_ms);
 }
 
-enum { SCRIPT_WORDS = 5, JOB_WORDS = 9 }; /* EVALSHA and what is common; key and arguments */
+enum { SCRIPT_WORDS = 5, JOB_WORDS = 10 }; /* EVALSHA and what is common; key and arguments */
 static_assert(SCRIPT_WORDS + BULK_MAX * JOB_WORDS <= CRESS_REDIS_ARGS_MAX,
               "a bulk fits into one command");
 

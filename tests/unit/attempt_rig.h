@@ -317,7 +317,6 @@ static inline int rig_set_up(void **state)
     rig.worker.tasks = cress_tasks_open(&rig.worker.services);
     cress_lanes_init(&rig.worker.lanes);
     cress_list_init(&rig.worker.active);
-    cress_list_init(&rig.worker.freed_limits);
     cress_list_init(&rig.worker.going_back);
     cress_ids_init(&rig.worker.ids, 4);
     cress_pump_init(&rig.loop, &rig.worker.pump, rig_turn_cb, &rig.worker);

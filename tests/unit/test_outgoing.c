@@ -30,8 +30,8 @@ static void test_later(void **state)
     for (size_t i = 0; i < CRESS_COUNT(waits_ms); i++) {
         struct cress_outgoing out;
         const bool was_delivered = i % 2;
-        cress_outgoing_later(&out, cress_codec_of(&original), &job, &original, was_delivered,
-                             waits_ms[i], NOW_MS);
+        const struct cress_later later = {.wait_ms = waits_ms[i], .was_delivered = was_delivered};
+        cress_outgoing_later(&out, cress_codec_of(&original), &job, &original, &later, NOW_MS);
         assert_string_equal(out.message.exchange, "");
         assert_string_equal(out.message.routing_key, "q.high");
         assert_int_equal(out.message.due_ms, NOW_MS + waits_ms[i]);

@@ -1,21 +1,22 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Whether a job may start now within the limits of its task; stands in front of start.lua. The keys are in keys.h.
+-- Whether a job may start now within the limits of its task; stands in front of start.lua, behind places.lua. The keys
+-- are in keys.h.
 --
--- Who may not waits in the line of its key: its message goes to a delay queue, comes back after a while and is judged
--- again. Who comes back takes what is free, so nothing stays unused because of who is late; a newcomer must leave room
--- for those who stand before it. How long to stay away is guessed from the place in the line and from how fast that
--- moves, so that a line of any length costs a few starts of this script for each job that it lets through.
---
--- Fairness: a task's rate and concurrency are divided evenly between the keys that have somebody waiting. A key that is
--- alone has everything.
+-- Who may not waits in the line of its key. One that waits for a place is kept in hand when its turn is near, and else
+-- called up when it is (places.lua); the message that it came with goes to a delay queue as its guard, far ahead. One
+-- that waits for a rate comes back from the delay queue by itself: when its turn is can be told, roughly far behind and
+-- exactly near the head. Who comes takes what is free, so nothing stays unused because of who is late; a newcomer must
+-- leave room for those who stand before it.
 
--- A job comes back somewhat before its turn, so that there is always one at hand: for a place, which may be free at any
--- moment, earlier than for a rate.
-local EAGER, PROMPT = 0.7, 0.9
+-- Of a rate: a job comes back somewhat before its turn, so that there is always one at hand.
+local PROMPT = 0.9
 -- The job at the head looks again after LOOK_MIN ms at most, or the 32nd part of the time between two starts if that is
--- longer, so that a limit that was raised, or a place that is free unexpectedly, is seen soon. Far behind, every
--- READY-th place adds as much.
+-- longer, so that a rate that was raised is seen soon. Far behind, every READY-th place adds as much.
 local LOOK_MIN, LOOK_MAX, READY = 1000, 30000, 25
+-- Of a place: a guard comes when the line should have passed twice, so that it mostly finds that its job has run.
+local GUARD_MIN, GUARD_MAX = 10000, 300000
+-- A ready job looks by itself so often; what told it that its turn had come may have been lost.
+local READY_LOOK = 3000
 -- A key wants more until so long after its next job should have come back.
 local GRACE = 2000
 -- A place is free again so long after the timeout of its job, should nobody have said so.
@@ -23,23 +24,17 @@ local OVERDUE = 600000
 
 -- The limits and whom they concern, from the words of the call: see limits.c.
 local function read_limits(job, words)
-    local n, period, c, key_n, key_period, key_c, timeout, task, key = string.match(words,
-        '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$')
-    local base = LIMIT .. task
-    return {
-        n = tonumber(n), period = tonumber(period), c = tonumber(c),
-        key_n = tonumber(key_n), key_period = tonumber(key_period), key_c = tonumber(key_c),
-        timeout = tonumber(timeout), task = task, key = key, id = string.sub(job, #JOB + 1), now = redis_now(),
-        base = base, keys = base .. ':keys', running = base .. ':running', starts = base .. ':starts',
-        line = base .. ':line:' .. key,
-        key_running = base .. ':running:' .. key, key_starts = base .. ':starts:' .. key,
-        words = string.match(words, '^%d+ %d+ %d+ %d+ %d+ %d+'),
-    }
+    local limits, timeout, task, key = string.match(words, '^(%d+ %d+ %d+ %d+ %d+ %d+) (%d+) (%S+) (.*)$')
+    local l = limits_of(task, limits, redis_now())
+    l.words, l.timeout, l.key, l.job, l.id = limits, tonumber(timeout), key, job, id_of(job)
+    l.line, l.ready = l.base .. ':line:' .. key, l.base .. ':ready:' .. key
+    l.key_running, l.key_starts = l.base .. ':running:' .. key, l.base .. ':starts:' .. key
+    return l
 end
 
 -- How long a job holds its place, in ms, as long as none has ended: longer than those that run now.
 local function guess_hold(l)
-    local oldest = redis.call('ZRANGE', l.running, 0, 0, 'WITHSCORES')[2]
+    local oldest = redis.call('ZRANGEBYSCORE', l.running, l.now + GIVEN, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
     return oldest and math.max(l.now - (oldest - l.timeout - OVERDUE), 1) or 1
 end
 
@@ -55,10 +50,9 @@ end
 
 -- Its place in the line, and between how many keys the task is shared.
 local function find_place(l)
-    l.ahead = redis.call('ZCARD', l.line)
-    local rank = l.ahead > 0 and redis.call('ZRANK', l.line, l.id)
-    l.waits = rank ~= false
-    l.ahead = rank or l.ahead
+    local joined = redis.call('ZSCORE', l.line, l.id)
+    l.waits, l.is_called = joined ~= false, joined and tonumber(joined) < 0
+    l.ahead = l.waits and redis.call('ZRANK', l.line, l.id) or redis.call('ZCARD', l.line)
     l.room = l.waits and 1 or l.ahead + 1
     l.wanted, l.sharers = 0, 1
     if redis.call('ZCARD', l.keys) > 0 then
@@ -66,17 +60,6 @@ local function find_place(l)
         l.wanted = tonumber(redis.call('ZSCORE', l.keys, l.key) or 0)
         l.sharers = redis.call('ZCARD', l.keys) + (l.wanted == 0 and 1 or 0)
     end
-end
-
-local function part(l, all)
-    return math.ceil(all / l.sharers)
-end
-
--- How many ms until fewer than `n` starts in `list` lie within `period`, with room for `room` more; 0: now.
-local function until_free(l, list, n, period, room)
-    local nth = redis.call('LINDEX', list, math.max(n - room, 0))
-    local free = nth and nth + period - l.now or 0
-    return math.max(free, room > n and period or 0, 0)
 end
 
 -- The limit that forbids a start now, and how long a rate does so; nothing when none does.
@@ -95,21 +78,42 @@ local function forbidden_by_rate(l)
     end
 end
 
-local function occupied(l, set)
-    redis.call('ZREMRANGEBYSCORE', set, '-inf', l.now)
-    return redis.call('ZCARD', set) + l.room
+-- The place that forbids a start may have been given to a job of the same key that is still on its way, behind all that
+-- is in the queue. Who is here takes it: that one is ready when it comes.
+local function take_from_absent(l)
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', l.key_running, '-inf', l.now + GIVEN, 'LIMIT', 0, HANDS_SEEN)) do
+        if not redis.call('HGET', JOB .. id, 'hand') then
+            redis.call('ZREM', l.running, id)
+            redis.call('ZREM', l.key_running, id)
+            return true
+        end
+    end
+    return false
 end
 
-local function forbidden_by_concurrency(l)
-    if l.c > 0 and occupied(l, l.running) > l.c then
+local function full_places(l)
+    if l.c > 0 and occupied(l, l.running, l.room) > l.c then
         return 'concurrency'
     end
-    if l.c > 0 and l.sharers > 1 and occupied(l, l.key_running) > part(l, l.c) then
+    if l.c > 0 and l.sharers > 1 and occupied(l, l.key_running, l.room) > part(l, l.c) then
         return 'fair_concurrency'
     end
-    if l.key_c > 0 and occupied(l, l.key_running) > l.key_c then
+    if l.key_c > 0 and occupied(l, l.key_running, l.room) > l.key_c then
         return 'key_concurrency'
     end
+end
+
+-- A job whose worker died, or to which a place was given, has its place.
+local function forbidden_by_concurrency(l)
+    if l.c == 0 and l.key_c == 0 or redis.call('ZSCORE', l.running, l.id) then
+        return nil
+    end
+    local limit = full_places(l)
+    if limit and take_from_absent(l) then
+        l.room = 1
+        limit = full_places(l)
+    end
+    return limit
 end
 
 -- Ms between two starts of the line, as the limits have it.
@@ -118,12 +122,16 @@ local function pace(l)
         l.c > 0 and l.hold * l.sharers / l.c or 0, l.key_c > 0 and l.hold / l.key_c or 0)
 end
 
--- How many ms the job is to stay away. `free`: of the rate; nil: no rate forbids it.
-local function stay_away(l, free)
+-- For how many ms a job is away that a rate forbids to start, for `free` ms yet.
+local function until_due(l, free)
     local step = pace(l)
     local look = math.min(math.max(step / 32, LOOK_MIN), LOOK_MAX) * math.max((l.ahead + 1) / READY, 1)
-    local guess = free and free + l.ahead * step * PROMPT or math.max((l.ahead + 1) * step * EAGER, 5)
-    return math.ceil(math.min(guess, look))
+    return math.ceil(math.min(free + l.ahead * step * PROMPT, look))
+end
+
+-- For how many ms a job is away that is called up when its turn is near.
+local function until_guard(l)
+    return math.ceil(math.min(math.max(2 * (l.ahead + 1) * pace(l), GUARD_MIN), GUARD_MAX))
 end
 
 -- The head of a line can be a job that ended where nobody looked at limits: its record is gone, or was made anew.
@@ -143,15 +151,40 @@ end
 local function join_line(l)
     if not l.waits then
         redis.call('ZADD', l.line, l.now, l.id)
+        take_turns(l, l.key)
     end
     redis.call('PEXPIRE', l.line, 86400000)
+    redis.call('PEXPIRE', l.turns, 86400000)
 end
 
-local function leave_line(l)
-    redis.call('ZREM', l.line, l.id)
-    if redis.call('EXISTS', l.line) == 0 then
-        redis.call('ZREM', l.keys, l.key)
+-- Whether a job that is to wait for a place stays in hand: its turn is near, and nobody who was not called up yet stands
+-- before it.
+local function is_near(l)
+    return l.is_called or
+        count_wanted(l, l.key) > 0 and redis.call('ZCOUNT', l.line, 0, '+inf') == (l.waits and 1 or 0)
+end
+
+local function become_ready(l, worker)
+    if not l.is_called then
+        redis.call('ZINCRBY', l.line, -CALLED, l.id)
     end
+    redis.call('ZADD', l.called, l.now + CALL_LASTS, l.id .. ' ' .. l.key)
+    redis.call('PEXPIRE', l.called, 86400000)
+    redis.call('ZADD', l.ready, l.now, l.id)
+    redis.call('PEXPIRE', l.ready, 86400000)
+    redis.call('HSET', l.job, 'hand', worker)
+end
+
+-- It goes to the delay queue: if it was called up it has to be called again.
+local function become_far(l)
+    if l.is_called then
+        redis.call('ZREM', l.called, l.id .. ' ' .. l.key)
+        redis.call('ZREM', l.ready, l.id)
+        redis.call('ZINCRBY', l.line, CALLED, l.id)
+        redis.call('HDEL', l.job, 'hand')
+    end
+    redis.call('ZREM', l.running, l.id) -- a place that was given to it
+    redis.call('ZREM', l.key_running, l.id)
 end
 
 local function note_start(list, now, n, period)
@@ -160,19 +193,10 @@ local function note_start(list, now, n, period)
     redis.call('PEXPIRE', list, period)
 end
 
-local function occupy(l)
-    local expires = l.now + l.timeout + OVERDUE
-    redis.call('ZADD', l.running, expires, l.id)
-    redis.call('ZADD', l.key_running, expires, l.id)
-    if redis.call('PTTL', l.key_running) < l.timeout + OVERDUE then
-        redis.call('PEXPIREAT', l.key_running, expires)
-    end
-end
-
 -- It starts: what the limits count. Returns whether it holds a place that it must leave.
 local function enter(l)
     if l.waits then
-        leave_line(l)
+        leave_line(l.job, l.base, l.key, l.id)
     end
     if l.n > 0 then
         note_start(l.starts, l.now, l.n, l.period)
@@ -181,29 +205,33 @@ local function enter(l)
         note_start(l.key_starts, l.now, math.max(l.n, l.key_n), math.max(l.period, l.key_period))
     end
     if l.c > 0 or l.key_c > 0 then
-        occupy(l)
+        hold_place(l, l.id, l.key, l.now + l.timeout + OVERDUE)
         return true
     end
     return false
 end
 
--- May the job start? Returns the limits as judged, and if not, which of them forbids it and for how many ms it is to
--- stay away. A job whose worker died has its place still.
-local function admit(job, words)
+-- May the job start? Returns the limits as judged, and if not, which of them forbids it, for how many ms it is to stay
+-- away, and whether that is in `worker`'s hand.
+local function admit(job, words, worker)
     local l = read_limits(job, words)
     read_task(l)
     find_place(l)
     local limit, free = forbidden_by_rate(l)
-    if not limit and (l.c > 0 or l.key_c > 0) and not redis.call('ZSCORE', l.running, l.id) then
-        limit = forbidden_by_concurrency(l)
-    end
+    limit = limit or forbidden_by_concurrency(l)
     if not limit then
         return l
     end
     drop_dead_head(l)
-    local wait = stay_away(l, free)
-    want(l, wait)
-    join_line(l)
     redis.call('HINCRBY', l.base, 'waits', 1)
-    return l, limit, wait
+    join_line(l)
+    local ready = not free and is_near(l)
+    local wait = free and until_due(l, free) or ready and READY_LOOK or until_guard(l)
+    want(l, wait)
+    if ready then
+        become_ready(l, worker)
+    else
+        become_far(l)
+    end
+    return l, limit, wait, ready
 end

@@ -42,7 +42,15 @@ local function end_attempt(job, to, attempt, worker, started, now, problem)
     end
 end
 
-local function change(job, to, attempt, speaker, promise, field, value, due, now)
+-- The place that a job has left goes to whoever is next.
+local function pass_place(task, key, worker, calls)
+    local words = task and redis.call('HGET', LIMIT .. task, 'limits')
+    if words then
+        pass_on(limits_of(task, words, redis_now()), key, worker, calls)
+    end
+end
+
+local function change(calls, job, to, attempt, speaker, promise, field, value, due, now)
     local from, version, last, crashes, flags, started, worker = read_status(job)
     if not from then
         return take_note(job, attempt, promise) and CANCELLED or MISSING
@@ -65,7 +73,9 @@ local function change(job, to, attempt, speaker, promise, field, value, due, now
     if tonumber(last) > tonumber(attempt) then
         return STALE
     end
-    flags = leave_limits(job, from, flags, started)
+    local task, key
+    flags, task, key = leave_limits(job, from, flags, started)
+    pass_place(task, key, worker, calls)
     if has(flags, FLAG_CANCEL) and not is_terminal(to) then
         return cancel_instead(job, to, version, last, crashes, flags, started, worker, due, now)
     end
@@ -90,6 +100,7 @@ end
 
 local verdicts = {}
 for i, job in ipairs(KEYS) do
-    verdicts[i] = change(job, unpack(ARGV, 8 * i - 5, 8 * i + 2))
+    local calls = {}
+    verdicts[i] = answer_of(change(calls, job, unpack(ARGV, 8 * i - 5, 8 * i + 2)), calls)
 end
 return verdicts

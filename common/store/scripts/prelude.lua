@@ -88,23 +88,40 @@ local function redis_now()
     return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- A job neither runs nor waits for a limit any more, see admit.lua. `state` is what it was in. Returns its flags.
+-- A job does not wait for a limit any more; see places.lua.
+local function leave_line(job, base, key, id)
+    local line = base .. ':line:' .. key
+    redis.call('ZREM', line, id)
+    redis.call('ZREM', base .. ':ready:' .. key, id)
+    redis.call('ZREM', base .. ':called', id .. ' ' .. key)
+    redis.call('HDEL', job, 'hand')
+    if redis.call('EXISTS', line) == 0 then
+        redis.call('ZREM', base .. ':keys', key)
+        redis.call('ZREM', base .. ':turns', key)
+    end
+end
+
+-- A job neither runs nor waits for a limit any more. `state` is what it was in. Returns its flags, and if it has left a
+-- place, its task and its key: whose turn that makes it says places.lua.
 local function leave_limits(job, state, flags, started)
     if not has(flags, FLAG_LIMITED) then
         return flags
     end
-    local id = string.sub(job, #JOB + 1)
+    local id = id_of(job)
     local names = redis.call('HMGET', job, 'task', 'key')
     local base, key = LIMIT .. names[1], names[2] or ''
-    redis.call('ZREM', base .. ':line:' .. key, id)
-    redis.call('HDEL', job, 'blocked')
-    if redis.call('ZREM', base .. ':running', id) == 1 and state == 'running' then
+    if state ~= 'running' then
+        leave_line(job, base, key, id)
+        redis.call('HDEL', job, 'blocked')
+    end
+    local has_left = redis.call('ZREM', base .. ':running', id) == 1
+    redis.call('ZREM', base .. ':running:' .. key, id)
+    if has_left and state == 'running' then
         local held = math.max(redis_now() - started, 1)
         local hold = tonumber(redis.call('HGET', base, 'hold') or held)
         redis.call('HSET', base, 'hold', hold + (held - hold) / 8)
     end
-    redis.call('ZREM', base .. ':running:' .. key, id)
-    return flags - FLAG_LIMITED
+    return flags - FLAG_LIMITED, has_left and names[1], key
 end
 
 -- The batch of a job whose status says that it has one. nil when the batch does not exist: the correlation id of a

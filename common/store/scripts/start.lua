@@ -1,15 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Deliveries become `running`. Returns a verdict for each, see script.c.
 -- KEYS: jobs. ARGV: for each its attempt, worker, now, redelivered (0, or the age in ms from which a run is left alone
--- while its worker lives), the worker that its lease names or '', the most crashes, its limits or '', the promise of its
--- message or ''.
+-- while its worker lives), the worker that its lease names or '', whether its message is a guard (1 or 0), the most
+-- crashes, its limits or '', the promise of its message or ''.
 
 -- A limit forbids it: it goes on waiting. One whose worker died waits from now on.
 local function hold_back(l, limit, job, state, version, last, crashes, flags, started, runner)
-    if state == 'running' then
-        redis.call('ZREM', l.running, l.id)
-        redis.call('ZREM', l.key_running, l.id)
-    end
     if state == 'running' or not has(flags, FLAG_LIMITED) then
         flags = has(flags, FLAG_LIMITED) and flags or flags + FLAG_LIMITED
         local key = l.key == '' and 'null' or '"' .. l.key .. '"'
@@ -40,7 +36,7 @@ local function give_warrant(job, state, worker)
     end
 end
 
-local function start(job, attempt, worker, now, redelivered, lease, max_crashes, limits, promise)
+local function start(calls, job, attempt, worker, now, redelivered, lease, guard, max_crashes, limits, promise)
     local state, version, last, crashes, flags, started, runner = read_status(job)
     if not state then
         return read_note(job, promise) and CANCELLED or MISSING
@@ -79,6 +75,11 @@ local function start(job, attempt, worker, now, redelivered, lease, max_crashes,
     if has_begun and not is_repeat and redelivered == '0' then
         return STALE
     end
+    -- Of an attempt that waits there can be two messages, the guard and the one that was published when its turn came,
+    -- and either may have been delivered before. Only the one that began the run tells by its return that it has died.
+    if has_begun and not is_repeat and lease == '' and has(flags, FLAG_GUARD) ~= (guard == '1') then
+        return STALE
+    end
     -- Asked to stop while it ran, and whoever ran it is gone, or has not got that far.
     if has(flags, FLAG_CANCEL) then
         give_warrant(job, state, worker)
@@ -107,21 +108,26 @@ local function start(job, attempt, worker, now, redelivered, lease, max_crashes,
     if state == 'running' and last ~= attempt then
         add_attempt(job, last, runner, started, now, 'failed', '')
     end
+    if has(flags, FLAG_GUARD) ~= (guard == '1') then
+        flags = flags + (guard == '1' and FLAG_GUARD or -FLAG_GUARD)
+    end
     if limits == '' then
         set_status(job, 'running', version, attempt, crashes, flags, now, worker)
         return is_suspect(crashes, max_crashes) and SUSPECT or APPLIED
     end
-    local l, limit, wait = admit(job, limits)
+    local l, limit, wait, ready = admit(job, limits, worker)
     if limit then
         hold_back(l, limit, job, state, version, last, crashes, flags, started, runner)
-        return LIMITED + WAIT * wait
+        return (ready and NEXT or LIMITED) + WAIT * wait
     end
     start_limited(l, job, version, attempt, crashes, flags, now, worker)
+    pass_on(l, l.key, worker, calls)
     return is_suspect(crashes, max_crashes) and SUSPECT or APPLIED
 end
 
 local verdicts = {}
 for i, job in ipairs(KEYS) do
-    verdicts[i] = start(job, unpack(ARGV, 8 * i - 7, 8 * i))
+    local calls = {}
+    verdicts[i] = answer_of(start(calls, job, unpack(ARGV, 9 * i - 8, 9 * i)), calls)
 end
 return verdicts

@@ -134,6 +134,12 @@ void close_cb(bool follow, const struct cress_error *err, void *arg)
     last.follow = follow;
 }
 
+void report_worker(const char *worker, const char *json, int64_t ttl_ms)
+{
+    const struct cress_beat beat = {.worker = worker, .json = json, .ttl_ms = ttl_ms};
+    cress_store_beat(store, &beat, close_cb, NULL);
+}
+
 static void batch_cb(const struct cress_batch *batch, const struct cress_error *err, void *arg)
 {
     (void)arg;

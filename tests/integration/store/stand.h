@@ -72,6 +72,7 @@ void paused_cb(const struct cress_paused_queue *queues, size_t count, const stru
                void *arg);
 
 void close_cb(bool follow, const struct cress_error *err, void *arg);
+void report_worker(const char *worker, const char *json, int64_t ttl_ms);
 
 void texts_cb(const char *const *texts, size_t count, const struct cress_error *err, void *arg);
 

@@ -120,7 +120,8 @@ static void beat_cb(bool follow, const struct cress_error *err, void *arg)
 static void beat(const char *worker)
 {
     last.called = false;
-    cress_store_beat(store, worker, "{}", MINUTE_MS, beat_cb, NULL);
+    const struct cress_beat beat = {.worker = worker, .json = "{}", .ttl_ms = MINUTE_MS};
+    cress_store_beat(store, &beat, beat_cb, NULL);
     run_until(&last.called);
 }
 

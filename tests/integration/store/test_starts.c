@@ -88,7 +88,7 @@ static void test_redelivered_while_its_worker_lives(void **state)
     assert_int_equal(start_as("long", "alive", 1, false, 1000), CRESS_VERDICT_APPLIED);
     assert_int_equal(start_as("short", "alive", 1, false, 1400), CRESS_VERDICT_APPLIED);
     expect_call();
-    cress_store_beat(store, "alive", "{}", 60000, close_cb, NULL);
+    report_worker("alive", "{}", 60000);
     wait_for_success();
     assert_int_equal(redeliver("long", 1600), CRESS_VERDICT_LEASED);
     assert_int_equal(redeliver("short", 1600), CRESS_VERDICT_APPLIED);
@@ -116,7 +116,7 @@ static enum cress_verdict start_guard(const char *worker, const char *lease, boo
 static void beat(const char *worker)
 {
     expect_call();
-    cress_store_beat(store, worker, "{}", 60000, close_cb, NULL);
+    report_worker(worker, "{}", 60000);
     wait_for_success();
 }
 

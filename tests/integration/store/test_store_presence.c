@@ -8,10 +8,10 @@ static void test_presence(void **state)
 {
     (void)state;
     expect_call();
-    cress_store_beat(store, "w1", "{\"w\":1}", 60000, close_cb, NULL);
+    report_worker("w1", "{\"w\":1}", 60000);
     wait_for_success();
     expect_call();
-    cress_store_beat(store, "w2", "{\"w\":2}", 1, close_cb, NULL);
+    report_worker("w2", "{\"w\":2}", 1);
     wait_for_success();
     while (command("EXISTS", "cress:worker:w2", NULL, NULL) == 1) {
     }
@@ -21,7 +21,7 @@ static void test_presence(void **state)
     assert_int_equal(last.count, 1);
     assert_string_equal(last.texts[0], "{\"w\":1}");
     expect_call();
-    cress_store_beat(store, "w1", "{\"w\":1}", 60000, close_cb, NULL);
+    report_worker("w1", "{\"w\":1}", 60000);
     wait_for_success();
     assert_int_equal(command("ZCARD", "cress:workers", NULL, NULL), 1); /* w2 was pruned */
     expect_call();
