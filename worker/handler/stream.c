@@ -391,8 +391,9 @@ static void program_ended_cb(const struct cress_error *reason, void *arg)
     struct stream *stream = slot->stream;
     slot->program = NULL;
     uv_timer_stop(&slot->timer);
-    while (!cress_list_is_empty(&slot->abandoned)) {
-        forget_abandoned(CRESS_CONTAINER(slot->abandoned.next, struct abandoned, node));
+    struct cress_list *forgotten;
+    while ((forgotten = cress_list_shift(&slot->abandoned))) {
+        free(CRESS_CONTAINER(forgotten, struct abandoned, node));
     }
     if (stream->closing) {
         close_one(stream);
