@@ -57,7 +57,7 @@ static void on_status(const struct cress_record *record, const struct cress_erro
 static void begin_status(struct cress_client_call *call)
 {
     struct asking *asking = CRESS_CONTAINER(call, struct asking, call);
-    cress_store_get(call->client->store, asking->id, on_status, asking);
+    cress_store_peek(call->client->store, asking->id, on_status, asking);
 }
 
 enum cress_status cress_client_status(struct cress_client *client, const char *id,
@@ -116,7 +116,7 @@ static void on_change(void *arg)
 {
     struct waiting *waiting = arg;
     waiting->open++;
-    cress_store_get(waiting->store, waiting->asking->id, on_followed_record, waiting);
+    cress_store_peek(waiting->store, waiting->asking->id, on_followed_record, waiting);
 }
 
 static void follow_timer_cb(uv_timer_t *timer)

@@ -200,13 +200,28 @@ static void send_batch_get(struct cress_call *call)
     cress_call_send_read(call, key, &args, send_batch_get);
 }
 
-void cress_store_batch_get(struct cress_store *store, const char *id, cress_store_batch_cb done,
-                           void *arg)
+static struct cress_call *new_batch_get(struct cress_store *store, const char *id,
+                                        cress_store_batch_cb done, void *arg)
 {
     struct cress_call *call = cress_call_new(store, on_batch, arg);
 
     call->then.batch = done;
     call->id = cress_strdup(id);
+    return call;
+}
+
+void cress_store_batch_get(struct cress_store *store, const char *id, cress_store_batch_cb done,
+                           void *arg)
+{
+    send_batch_get(new_batch_get(store, id, done, arg));
+}
+
+void cress_store_peek_batch(struct cress_store *store, const char *id, cress_store_batch_cb done,
+                            void *arg)
+{
+    struct cress_call *call = new_batch_get(store, id, done, arg);
+
+    call->may_lag = true;
     send_batch_get(call);
 }
 

@@ -63,7 +63,7 @@ struct cress_call {
     void *arg;
     char *id;               /* owned: what the reply does not repeat; or NULL */
     enum cress_state state; /* create: that was asked for */
-    bool asked_replica;
+    bool may_lag; /* it is only for showing: the replica may answer, once */
     void (*read)(struct cress_call *call); /* while the replica is asked: asks again */
 };
 
@@ -74,8 +74,8 @@ void cress_call_free(struct cress_call *call);
 /* Sends a plain command, or one begun with cress_call_script(). */
 void cress_call_send(struct cress_call *call, struct cress_redis_args *args);
 
-/* Sends a command that only reads `key`, and may be answered as of a moment ago. `read` sends it
- * once more. */
+/* Sends a command that only reads `key`: to the replica, if there is one and the call may lag; else
+ * to the primary. `read` sends it once more. */
 void cress_call_send_read(struct cress_call *call, const char *key, struct cress_redis_args *args,
                           void (*read)(struct cress_call *call));
 

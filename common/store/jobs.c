@@ -347,11 +347,25 @@ static void send_get(struct cress_call *call)
     cress_call_send_read(call, key, &args, send_get);
 }
 
-void cress_store_get(struct cress_store *store, const char *id, cress_store_get_cb done, void *arg)
+static struct cress_call *new_get(struct cress_store *store, const char *id,
+                                  cress_store_get_cb done, void *arg)
 {
     struct cress_call *call = cress_call_new(store, on_get, arg);
 
     call->then.get = done;
     call->id = cress_strdup(id);
+    return call;
+}
+
+void cress_store_get(struct cress_store *store, const char *id, cress_store_get_cb done, void *arg)
+{
+    send_get(new_get(store, id, done, arg));
+}
+
+void cress_store_peek(struct cress_store *store, const char *id, cress_store_get_cb done, void *arg)
+{
+    struct cress_call *call = new_get(store, id, done, arg);
+
+    call->may_lag = true;
     send_get(call);
 }

@@ -452,7 +452,8 @@ static void ask_time(struct cress_redis *redis)
     login->last = true;
     login->asked_mono_ms = cress_clock_mono_ms();
     cress_redis_args_init(&args);
-    cress_redis_add(&args, "TIME");
+    /* A Sentinel does not know TIME, and the time of a replica decides nothing. */
+    cress_redis_add(&args, redis->options.role == CRESS_REDIS_PRIMARY ? "TIME" : "PING");
     send_login(login, &args);
 }
 

@@ -42,9 +42,9 @@ void cress_call_send_read(struct cress_call *call, const char *key, struct cress
 {
     struct cress_store *store = call->store;
 
-    if (!call->asked_replica && store->replica && cress_replica_is_usable(store->replica) &&
+    if (call->may_lag && store->replica && cress_replica_is_usable(store->replica) &&
         !cress_watch_exists(store, key)) {
-        call->asked_replica = true;
+        call->may_lag = false;
         call->read = read;
         cress_replica_send(store->replica, &call->request, args);
     } else {

@@ -12,9 +12,10 @@
 // may not have been carried out; every script may be run twice), and so do new ones while there is
 // no connection. Whoever must not fail tries again.
 //
-// Where store.read_url names a replica and the caller lets reads lag, records are read from it. The
-// primary is asked when the replica is away or cut off, has no such record yet, or when the record
-// is being watched.
+// Whatever decides reads the primary: every function here does, but for the two that are called
+// cress_store_peek…. Those are for showing: where store.read_url names a replica and the caller lets
+// reads lag, they ask it, and the primary only when the replica is away or cut off, has no such
+// record yet, or when the record is being watched.
 //
 // Every function is called on the loop's thread, every callback runs there and never from within
 // the call. Nothing blocks. What a callback is given lives during the callback only. `err` is NULL
@@ -35,7 +36,7 @@ struct cress_store;
 struct cress_store_options {
     const struct cress_config *config; /* must outlive the store */
     int64_t timeout_ms;                /* of one command; 0: store.timeout */
-    bool reads_may_lag;                /* cress_store_get() and _batch_get() ask store.read_url */
+    bool reads_may_lag;                /* cress_store_peek() and _peek_batch() ask store.read_url */
     /* Told about each change of the connection; `err` says why it is down. May be NULL. */
     void (*on_state)(bool ready, const struct cress_error *err, void *arg);
     void *arg;
@@ -142,6 +143,10 @@ void cress_store_requeue(struct cress_store *store, const char *id, const char *
 typedef void (*cress_store_get_cb)(const struct cress_record *record, const struct cress_error *err,
                                    void *arg);
 void cress_store_get(struct cress_store *store, const char *id, cress_store_get_cb done, void *arg);
+
+/* The same, as of a moment ago perhaps: for showing only. */
+void cress_store_peek(struct cress_store *store, const char *id, cress_store_get_cb done,
+                      void *arg);
 
 /* What became of a wish to cancel. */
 struct cress_cancel_answer {
@@ -357,6 +362,10 @@ typedef void (*cress_store_batch_cb)(const struct cress_batch *batch, const stru
                                      void *arg);
 void cress_store_batch_get(struct cress_store *store, const char *id, cress_store_batch_cb done,
                            void *arg);
+
+/* The same, as of a moment ago perhaps: for showing only. */
+void cress_store_peek_batch(struct cress_store *store, const char *id, cress_store_batch_cb done,
+                            void *arg);
 
 /* The ends of its jobs in the order they came, from `offset` on, `count` at most: each a JSON text
  * {"id", "state", "result" | "error"}. */

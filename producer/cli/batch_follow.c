@@ -153,7 +153,7 @@ static void read_if_changed(void *arg)
     if (run->changed && !run->reading) {
         run->changed = false;
         run->reading = true;
-        cress_store_batch_get(cli->store, run->id, on_counts, cli);
+        cress_store_peek_batch(cli->store, run->id, on_counts, cli);
     }
 }
 
@@ -190,7 +190,7 @@ static void run_batch_status(struct cress_cli *cli)
     if (cress_args_has(&cli->args, "watch")) {
         run_batch_wait(cli);
     } else {
-        cress_store_batch_get(cli->store, run->id, on_batch_status, cli);
+        cress_store_peek_batch(cli->store, run->id, on_batch_status, cli);
     }
 }
 

@@ -70,7 +70,7 @@ static void read_followed(struct follow *follow)
 {
     follow->reading = true;
     follow->again = false;
-    cress_store_get(follow->cli->store, follow->id, on_follow_record, follow);
+    cress_store_peek(follow->cli->store, follow->id, on_follow_record, follow);
 }
 
 static void on_follow_wake(void *arg)

@@ -121,7 +121,7 @@ static void on_logged_record(const struct cress_record *record, const struct cre
 static void read_logged_record(void *arg)
 {
     const struct reading *reading = arg;
-    cress_store_get(reading->cli->store, reading->id, on_logged_record, arg);
+    cress_store_peek(reading->cli->store, reading->id, on_logged_record, arg);
 }
 
 static void run_logs(struct cress_cli *cli)

@@ -36,7 +36,7 @@ static void on_result_record(const struct cress_record *record, const struct cre
 
 static void run_result(struct cress_cli *cli)
 {
-    cress_store_get(cli->store, cli->args.operands[0], on_result_record, cli);
+    cress_store_peek(cli->store, cli->args.operands[0], on_result_record, cli);
 }
 
 const struct cress_verb cress_verb_result = {

@@ -129,7 +129,7 @@ static void run_status(struct cress_cli *cli)
         if (cress_args_has(&cli->args, "watch")) {
             cress_follow(cli, cli->args.operands[i], on_status_changed, &status->rows[i]);
         } else {
-            cress_store_get(cli->store, cli->args.operands[i], on_status_record, &status->rows[i]);
+            cress_store_peek(cli->store, cli->args.operands[i], on_status_record, &status->rows[i]);
         }
     }
 }

@@ -67,8 +67,8 @@ void cress_gateway_get_batch(struct cress_server_request *request, const char *p
 {
     const struct inquiry *inquiry = begin_batch_inquiry(request, param);
     if (inquiry != NULL) {
-        cress_store_batch_get(cress_gateway_of(request)->store, inquiry->id, on_batch_read,
-                              request);
+        cress_store_peek_batch(cress_gateway_of(request)->store, inquiry->id, on_batch_read,
+                               request);
     }
 }
 
@@ -129,7 +129,8 @@ void cress_gateway_get_batch_results(struct cress_server_request *request, const
                               "offset is a number from 0, limit one from 1 to 1000", NULL);
         return;
     }
-    cress_store_batch_get(cress_gateway_of(request)->store, inquiry->id, on_results_batch, inquiry);
+    cress_store_peek_batch(cress_gateway_of(request)->store, inquiry->id, on_results_batch,
+                           inquiry);
 }
 
 /* --- closing --- */

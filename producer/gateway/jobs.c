@@ -192,7 +192,7 @@ static void inquire(struct cress_server_request *request, const char *id,
     if (inquiry->wait_ms > 0) {
         wait_for_job(inquiry);
     } else {
-        cress_store_get(cress_gateway_of(request)->store, inquiry->id, on_job_record, inquiry);
+        cress_store_peek(cress_gateway_of(request)->store, inquiry->id, on_job_record, inquiry);
     }
 }
 

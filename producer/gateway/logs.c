@@ -101,6 +101,6 @@ void cress_gateway_get_logs(struct cress_server_request *request, const char *pa
                               "this is no job id: 1 to 128 of A-Z a-z 0-9 . _ : @ -", NULL);
     } else if (read_attempt_number(request, "attempt", 1, 1000, &inquiry->attempt) &&
                read_attempt_number(request, "offset", 0, INT32_MAX, &inquiry->offset)) {
-        cress_store_get(cress_gateway_of(request)->store, inquiry->id, on_logged_record, inquiry);
+        cress_store_peek(cress_gateway_of(request)->store, inquiry->id, on_logged_record, inquiry);
     }
 }

@@ -33,7 +33,7 @@ static void read_waiter_record(struct waiter *waiter)
         return;
     }
     waiter->reading = true;
-    cress_store_get(waiter->gateway->store, waiter->wait.id, on_waiter_record, waiter);
+    cress_store_peek(waiter->gateway->store, waiter->wait.id, on_waiter_record, waiter);
 }
 
 static void on_waiter_wake(void *arg)

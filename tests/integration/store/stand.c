@@ -140,7 +140,7 @@ void report_worker(const char *worker, const char *json, int64_t ttl_ms)
     cress_store_beat(store, &beat, close_cb, NULL);
 }
 
-static void batch_cb(const struct cress_batch *batch, const struct cress_error *err, void *arg)
+void batch_cb(const struct cress_batch *batch, const struct cress_error *err, void *arg)
 {
     (void)arg;
     note(err);
@@ -328,7 +328,7 @@ const struct cress_record *get(const char *id)
 
 /* --- opening and closing --- */
 
-static void state_cb(bool ready, const struct cress_error *err, void *arg)
+void state_cb(bool ready, const struct cress_error *err, void *arg)
 {
     (void)arg;
     assert_true(ready == (err == NULL));

@@ -62,6 +62,10 @@ void created_cb(const struct cress_existing *existing, enum cress_state made,
 void started_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
                 const struct cress_error *err, void *arg);
 
+void state_cb(bool ready, const struct cress_error *err, void *arg);
+
+void batch_cb(const struct cress_batch *batch, const struct cress_error *err, void *arg);
+
 void verdict_cb(enum cress_verdict verdict, bool follow, const struct cress_error *err, void *arg);
 
 void requeue_cb(bool exists, enum cress_state was, const struct cress_error *err, void *arg);

@@ -177,6 +177,74 @@ static void test_close_while_busy(void **state)
     open_store(0);
 }
 
+static struct cress_store *open_on(const struct cress_config *its_config)
+{
+    const struct cress_store_options options = {
+        .config = its_config, .reads_may_lag = true, .on_state = state_cb};
+    struct cress_store *opened;
+    assert_int_equal(cress_store_open(&loop, &options, &opened, NULL), CRESS_OK);
+    store_ready = false;
+    run_until(&store_ready);
+    return opened;
+}
+
+static void close_it(struct cress_store *opened)
+{
+    bool closed = false;
+    cress_store_close(opened, closed_cb, &closed);
+    run_until(&closed);
+}
+
+static enum cress_state state_by(void (*read)(struct cress_store *store, const char *id,
+                                              cress_store_get_cb done, void *arg),
+                                 struct cress_store *asked)
+{
+    expect_call();
+    read(asked, "j", record_cb, NULL);
+    wait_for_success();
+    return last.record->state;
+}
+
+/* A server that knows an earlier state for ever stands for a replica that lags. */
+static void test_what_decides_reads_the_primary(void **state)
+{
+    (void)state;
+    struct server lagging;
+    server_prepare(&lagging);
+    server_start(&lagging);
+    create("j");
+    assert_int_equal(start("j", 1), CRESS_VERDICT_APPLIED);
+    batch_open("b");
+
+    struct cress_config past = config, both = config;
+    past.store_url = lagging.url;
+    struct cress_store *const behind = open_on(&past), *const primary = store;
+    store = behind;
+    create("j");
+    batch_open("b");
+    create_in("member", CRESS_STATE_QUEUED, "b");
+    store = primary;
+    both.store_read_url = lagging.url;
+    struct cress_store *const reader = open_on(&both);
+    const int64_t deadline = cress_clock_mono_ms() + DEADLINE_MS;
+    while (state_by(cress_store_peek, reader) != CRESS_STATE_QUEUED) {
+        assert_true(cress_clock_mono_ms() < deadline); /* until the replica is connected */
+    }
+    assert_int_equal(state_by(cress_store_get, reader), CRESS_STATE_RUNNING);
+    expect_call();
+    cress_store_peek_batch(reader, "b", batch_cb, NULL);
+    wait_for_success();
+    assert_int_equal(last.batch.total, 1);
+    expect_call();
+    cress_store_batch_get(reader, "b", batch_cb, NULL);
+    wait_for_success();
+    assert_int_equal(last.batch.total, 0);
+    close_it(reader);
+    close_it(behind);
+    server_stop(&lagging);
+    server_clean(&lagging);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +253,7 @@ int main(void)
         STAND_TEST(test_restart_with_data),
         STAND_TEST(test_restart_without_data),
         STAND_TEST(test_login),
+        STAND_TEST(test_what_decides_reads_the_primary),
         STAND_TEST(test_full_store),
         STAND_TEST(test_close_while_busy),
     };
