@@ -13,8 +13,8 @@
 #include <string.h>
 
 enum {
-    /* Longer than the publisher gives a silent queue before it tries another channel. */
-    PUBLISH_MS = 8000,
+    /* A queue that has confirmed nothing by then, or refused for so long, makes way for others. */
+    PUBLISH_MS = 3000,
     DELAY_BASE_MS = 1000,
     /* So many are tried at once with a queue that was shut. */
     PROBES_MAX = 8,
@@ -288,6 +288,10 @@ static void route(struct due_message *message)
     const struct cress_message *original = message->delivery->message;
     const char *queue = header_text(original, CRESS_HEADER_DUE_QUEUE);
     const char *from = header_text(original, "x-first-death-queue");
+    if (original->type && strcmp(original->type, CRESS_CANARY_TYPE) == 0) {
+        settle_due(message, CRESS_ACK);
+        return;
+    }
     if (!queue || !queue[0] || strlen(queue) >= CRESS_ROUTE_NAME_MAX) {
         settle_due(message, CRESS_DEAD);
         return;

@@ -10,12 +10,11 @@ void cress_fetch_begin(struct cress_worker *worker, struct cress_worker_queue *q
                        struct cress_subscription *subscription)
 {
     const struct cress_config *config = worker->config;
-    const struct cress_queue_config *section = cress_config_queue(config, queue->name);
     queue->window =
         config->worker_prefetch ? 0 : cress_pace_window(&queue->pace, config->worker_concurrency);
     *subscription = (struct cress_subscription){
         .queue = queue->name,
-        .raw = section && strcmp(section->declare, "passive") == 0,
+        .raw = cress_config_is_passive(config, queue->name),
         .prefetch = queue->window ? queue->window : (int)config->worker_prefetch,
         .each = queue->window != 0,
         .paused = queue->paused,

@@ -21,9 +21,8 @@ static void publish_step(struct cress_attempt *attempt);
  * decides. */
 static bool has_no_dead_queue(const struct cress_attempt *attempt, const struct cress_error *err)
 {
-    const struct cress_queue_config *queue =
-        cress_config_queue(attempt->worker->config, attempt->queue->name);
-    return attempt->pass.is_dead && queue && strcmp(queue->declare, "passive") == 0 &&
+    return attempt->pass.is_dead &&
+           cress_config_is_passive(attempt->worker->config, attempt->queue->name) &&
            (err->status == CRESS_NOT_FOUND || err->status == CRESS_CONFLICT);
 }
 

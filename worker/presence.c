@@ -6,6 +6,7 @@
 #include "common/base/text.h"
 #include "common/base/version.h"
 #include "common/store/limits.h"
+#include "worker/due.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,30 @@ static void write_tasks(const struct cress_worker *worker, struct cress_buf *out
     cress_buf_free(&names);
 }
 
+static void write_shut_cb(const struct cress_due_shut *shut, void *arg)
+{
+    struct cress_buf *out = arg;
+    char since[CRESS_TIME_TEXT_MAX], until[CRESS_TIME_TEXT_MAX];
+    cress_buf_add_text(out, cress_buf_text(out)[out->size - 1] == '[' ? "" : ",");
+    cress_buf_add_text(out, "{\"queue\":");
+    add_text(out, shut->queue);
+    cress_buf_add_text(out, ",\"code\":");
+    add_text(out, shut->code);
+    cress_buf_printf(out, ",\"held\":%lld,\"since\":\"%s\",\"until\":\"%s\"}",
+                     (long long)shut->held, cress_time_format(shut->since_ms, since),
+                     cress_time_format(shut->until_ms, until));
+}
+
+/* Queues that take nothing of what is due for them. */
+static void write_shut(const struct cress_worker *worker, struct cress_buf *out)
+{
+    cress_buf_add_text(out, ",\"shut\":[");
+    if (worker->due) {
+        cress_due_each_shut(worker->due, write_shut_cb, out);
+    }
+    cress_buf_add_char(out, ']');
+}
+
 static void write_report(const struct cress_worker *worker, struct cress_buf *out)
 {
     char started[CRESS_TIME_TEXT_MAX];
@@ -62,6 +87,7 @@ static void write_report(const struct cress_worker *worker, struct cress_buf *ou
     cress_buf_printf(out, ",\"pid\":%ld,\"version\":\"%s\"", (long)getpid(), cress_version());
     write_queues(worker, out);
     write_tasks(worker, out);
+    write_shut(worker, out);
     cress_buf_printf(out,
                      ",\"concurrency\":%lld,\"running\":%lld,\"processed\":%lld,\"failed\":%lld,"
                      "\"started_at\":\"%s\",\"draining\":%s}",

@@ -4,6 +4,7 @@
 //
 //   {"id": "host:1234:9f03ab51", "name": "host:1234", "host": "host", "pid": 1234,
 //    "version": "0.1.0", "queues": ["default"], "tasks": ["cress.echo", "mail.send", "*"],
+//    "shut": [{"queue": "mail", "code": "nacked", "held": 12, "since": "…Z", "until": "…Z"}],
 //    "concurrency": 32,
 //    "running": 3, "unacked": {"default": 5}, "processed": 1200, "failed": 2, "started_at": "…Z",
 //    "draining": false}

@@ -137,10 +137,9 @@ static enum cress_status check_queues(const struct cress_config *config, struct 
         return cress_error_set(err, CRESS_CONFIG, NULL, "worker.queues names no queue");
     }
     for (; *names; names++) {
-        const struct cress_queue_config *queue = cress_config_queue(config, *names);
-        const bool is_passive = queue && strcmp(queue->declare, "passive") == 0;
         struct cress_error why;
-        if (!is_passive && cress_queue_name_check(*names, &why) != CRESS_OK) {
+        if (!cress_config_is_passive(config, *names) &&
+            cress_queue_name_check(*names, &why) != CRESS_OK) {
             return cress_error_set(err, CRESS_CONFIG, NULL, "worker.queues: %s", why.message);
         }
     }

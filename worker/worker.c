@@ -337,6 +337,7 @@ static enum cress_status open_connections(struct cress_worker *worker, struct cr
         .config = worker->config,
         .name = connection_name,
         .roles = CRESS_BROKER_PUBLISH | CRESS_BROKER_CONSUME,
+        .declares_delays = true,
         .on_state = broker_state_cb,
         .arg = worker,
     };

@@ -47,6 +47,7 @@ struct cress_broker_options {
     const struct cress_config *config; /* must outlive the broker */
     const char *name; /* shown as the connection's name in RabbitMQ: "cress-worker host:1234" */
     unsigned roles;   /* which connections to make: CRESS_BROKER_PUBLISH | CRESS_BROKER_CONSUME */
+    bool declares_delays; /* all delay queues at once, before they are needed */
     /* Told about each change of the publishing connection's state (the consuming one's when it is
      * the only one); `err` says why it is CONNECTING. May be NULL: then losses are logged. */
     void (*on_state)(enum cress_broker_state state, const struct cress_error *err, void *arg);
@@ -87,6 +88,12 @@ typedef void (*cress_publish_cb)(const struct cress_error *err, void *arg);
  * for ever. `done` is called exactly once, never from within this call. */
 void cress_broker_publish(struct cress_broker *broker, const struct cress_message *message,
                           int64_t timeout_ms, cress_publish_cb done, void *arg);
+
+/* Whether the broker takes messages: publishes a canary, to a queue that is there for that. What else
+ * cress_broker_publish() says, and CRESS_UNAVAILABLE "queues_sick": it does, but no queue that this
+ * process has published to lately; the message names one. */
+void cress_broker_probe(struct cress_broker *broker, int64_t timeout_ms, cress_publish_cb done,
+                        void *arg);
 
 /* Publishes that have no outcome yet: the producer's flow control. */
 size_t cress_broker_in_flight(const struct cress_broker *broker);

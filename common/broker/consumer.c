@@ -263,6 +263,15 @@ static void cancel(struct consumer *consumer, struct lane *lane)
     consumer->cancels++;
 }
 
+/* It has answered after all were said to have stopped: what it delivers goes back. */
+static void cancel_late(struct consumer *consumer, struct lane *lane)
+{
+    amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(lane->tag), .nowait = 1};
+    cress_connection_send(consumer->link.connection, lane->channel, AMQP_BASIC_CANCEL_METHOD,
+                          &cancel);
+    lane->state = LANE_IDLE;
+}
+
 static void pause_lane(struct consumer *consumer, struct lane *lane)
 {
     lane->paused = true;
@@ -459,15 +468,19 @@ static void take_method(struct consumer *consumer, struct lane *lane, amqp_metho
         end_cancelling(consumer, lane);
         break;
     case AMQP_BASIC_CONSUME_OK_METHOD:
+        if (consumer->stopping) {
+            cancel_late(consumer, lane);
+            break;
+        }
         if (lane->state == LANE_ASKED) {
             activate(consumer, lane);
         }
-        if (lane->wants_more && !consumer->stopping) {
+        if (lane->wants_more) {
             next_round(consumer, lane);
         }
         if (lane->paused && lane->state == LANE_ACTIVE) {
             cancel(consumer, lane);
-        } else if (lane->wants_prefetch && !consumer->stopping) {
+        } else if (lane->wants_prefetch) {
             use_prefetch(consumer, lane);
         }
         break;
@@ -607,13 +620,9 @@ static void stop_consuming(struct consumer *consumer, struct cress_note *note)
     }
     for (size_t i = 0; i < consumer->lane_count; i++) {
         struct lane *lane = consumer->lanes[i];
-        /* A queue that does not even answer basic.consume is not waited for. */
-        const bool is_silent = lane->state == LANE_ASKED;
-        if (lane->state == LANE_ACTIVE || is_silent) {
+        /* One that has not answered basic.consume yet is cancelled when it has, and not waited for. */
+        if (lane->state == LANE_ACTIVE) {
             cancel(consumer, lane);
-        }
-        if (is_silent) {
-            end_cancelling(consumer, lane);
         }
     }
 }

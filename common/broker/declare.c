@@ -13,6 +13,7 @@
 enum {
     NAME_DEAD = CRESS_PRIORITY_COUNT,
     NAME_COUNT,
+    GENERATIONS_MAX = 9,
     /* A refused declaration is not repeated for each message. */
     REFUSAL_MS = 1000,
 };
@@ -254,16 +255,31 @@ enum cress_status cress_declarer_due(struct cress_declarer *declarer, struct cre
     return status;
 }
 
-static enum cress_status declare_delay(struct cress_declarer *declarer, int64_t delay_ms,
-                                       struct cress_error *err)
+/* The newest generation that is there: others may have replaced one that hangs. */
+static enum cress_status newest_generation(struct cress_declarer *declarer, int64_t delay_ms,
+                                           unsigned *generation, struct cress_error *err)
 {
-    bool *is_there = &declarer->has_delay[cress_delay_index(declarer->delay_steps, delay_ms)];
-    if (*is_there) {
-        return CRESS_OK;
+    enum cress_status status = CRESS_OK;
+    while (!status && *generation < GENERATIONS_MAX) {
+        char name[CRESS_DELAY_NAME_MAX];
+        cress_delay_queue_name(delay_ms, *generation + 1, name);
+        status = look_up(declarer, name, NULL, err);
+        *generation += !status;
     }
-    enum cress_status status = cress_declarer_due(declarer, err);
+    return declarer->connection->broken || status != CRESS_NOT_FOUND ? status : CRESS_OK;
+}
+
+enum cress_status cress_declarer_delay(struct cress_declarer *declarer, int64_t delay_ms,
+                                       bool *is_empty, struct cress_error *err)
+{
+    const unsigned index = cress_delay_index(declarer->delay_steps, delay_ms);
+    unsigned generation = declarer->replaced[index] + 1U;
     char name[CRESS_DELAY_NAME_MAX];
-    cress_delay_queue_name(delay_ms, 1, name);
+    enum cress_status status = cress_declarer_due(declarer, err);
+    if (!status) {
+        status = newest_generation(declarer, delay_ms, &generation, err);
+    }
+    cress_delay_queue_name(delay_ms, generation, name);
     amqp_table_entry_t arguments[] = {
         quorum(),
         number_argument("x-message-ttl", delay_ms),
@@ -272,10 +288,49 @@ static enum cress_status declare_delay(struct cress_declarer *declarer, int64_t 
         BALANCED,
     };
     const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
+    amqp_queue_declare_ok_t *reply = NULL;
     if (!status) {
-        status = declare_missing(declarer, name, table, err);
+        status = look_up(declarer, name, &reply, err);
     }
-    *is_there = !status;
+    if (is_empty) {
+        *is_empty = !status && reply->message_count == 0;
+    }
+    if (status == CRESS_NOT_FOUND && !declarer->connection->broken) {
+        status = declare_queue(declarer, name, table, err);
+        if (is_empty) {
+            *is_empty = !status;
+        }
+    }
+    declarer->delays[index] = (unsigned char)(status ? 0 : generation);
+    return status;
+}
+
+void cress_declarer_delay_name(const struct cress_declarer *declarer, int64_t delay_ms,
+                               char name[CRESS_DELAY_NAME_MAX])
+{
+    const unsigned index = cress_delay_index(declarer->delay_steps, delay_ms);
+    cress_delay_queue_name(delay_ms, declarer->delays[index], name);
+}
+
+void cress_declarer_replace_delay(struct cress_declarer *declarer, int64_t delay_ms)
+{
+    const unsigned index = cress_delay_index(declarer->delay_steps, delay_ms);
+    if (declarer->delays[index] && declarer->delays[index] < GENERATIONS_MAX) {
+        declarer->replaced[index] = declarer->delays[index];
+        declarer->delays[index] = 0;
+    }
+}
+
+/* It keeps the last message, and no more. */
+static enum cress_status declare_canary(struct cress_declarer *declarer, struct cress_error *err)
+{
+    amqp_table_entry_t arguments[] = {quorum(), number_argument("x-max-length", 1)};
+    const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
+    enum cress_status status = CRESS_OK;
+    if (!declarer->has_canary) {
+        status = declare_missing(declarer, CRESS_CANARY_QUEUE, table, err);
+    }
+    declarer->has_canary = !status;
     return status;
 }
 
@@ -353,23 +408,31 @@ enum cress_status cress_declarer_route(struct cress_declarer *declarer, const ch
     enum cress_status status = CRESS_OK;
     if (family) {
         status = declare_family(declarer, family, false, err);
+    } else if (strcmp(queue, CRESS_CANARY_QUEUE) == 0) {
+        status = declare_canary(declarer, err);
     } else if (delay_ms) {
         status = check_exists(declarer, queue, err);
     }
-    return status || !delay_ms ? status : declare_delay(declarer, delay_ms, err);
+    if (!status && delay_ms &&
+        !declarer->delays[cress_delay_index(declarer->delay_steps, delay_ms)]) {
+        status = cress_declarer_delay(declarer, delay_ms, NULL, err);
+    }
+    return status;
 }
 
 bool cress_declarer_forget(struct cress_declarer *declarer, const char *queue, int64_t delay_ms)
 {
     if (delay_ms) {
-        declarer->has_delay[cress_delay_index(declarer->delay_steps, delay_ms)] = false;
+        declarer->delays[cress_delay_index(declarer->delay_steps, delay_ms)] = 0;
         declarer->has_due = false;
     }
     struct cress_family *family = family_of_name(declarer, queue);
     if (family) {
         family->is_declared = false;
     }
-    return delay_ms || family;
+    const bool is_canary = strcmp(queue, CRESS_CANARY_QUEUE) == 0;
+    declarer->has_canary = declarer->has_canary && !is_canary;
+    return delay_ms || family || is_canary;
 }
 
 void cress_declarer_forget_due(struct cress_declarer *declarer)

@@ -26,10 +26,13 @@ enum { CRESS_DECLARER_KNOWN_MAX = 64 };
 struct cress_declarer {
     struct cress_connection *connection;
     bool channel_is_open;
-    struct cress_list families;            /* the work queues that may be declared */
-    struct cress_family *last;             /* the one found last */
-    int delay_steps;                       /* broker.delay_steps */
-    bool has_delay[CRESS_DELAY_COUNT_MAX]; /* it is there; by cress_delay_index() */
+    struct cress_list families;                    /* the work queues that may be declared */
+    struct cress_family *last;                     /* the one found last */
+    int delay_steps;                               /* broker.delay_steps */
+    unsigned char delays[CRESS_DELAY_COUNT_MAX];   /* the generation that is there, 0: none; by
+                                                    cress_delay_index() */
+    unsigned char replaced[CRESS_DELAY_COUNT_MAX]; /* the generation that is used no more */
+    bool has_canary;
     bool has_due;                          /* likewise: what they lead to */
     char *known[CRESS_DECLARER_KNOWN_MAX]; /* queues of others that were seen to exist */
     size_t known_count;
@@ -62,6 +65,19 @@ CRESS_MUST_CHECK enum cress_status cress_declarer_route(struct cress_declarer *d
 /* The route turned out to be gone. True when the next cress_declarer_route() will declare it again.
  */
 bool cress_declarer_forget(struct cress_declarer *declarer, const char *queue, int64_t delay_ms);
+
+/* Declares a delay queue, the newest generation of it. `*is_empty` (may be NULL): it is known to be
+ * there, and to hold nothing. */
+CRESS_MUST_CHECK enum cress_status cress_declarer_delay(struct cress_declarer *declarer,
+                                                        int64_t delay_ms, bool *is_empty,
+                                                        struct cress_error *err);
+
+/* The name of a delay queue that was declared. */
+void cress_declarer_delay_name(const struct cress_declarer *declarer, int64_t delay_ms,
+                               char name[CRESS_DELAY_NAME_MAX]);
+
+/* From now on the next generation of the delay queue is used. */
+void cress_declarer_replace_delay(struct cress_declarer *declarer, int64_t delay_ms);
 
 /* Declares cress.due, and where it leads. */
 CRESS_MUST_CHECK enum cress_status cress_declarer_due(struct cress_declarer *declarer,

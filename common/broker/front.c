@@ -254,15 +254,9 @@ static void post_queue(struct cress_link *link, enum cress_mail_kind kind, const
     cress_link_post_one(link, &note->mail);
 }
 
-static bool is_passive(const struct cress_broker *broker, const char *queue)
-{
-    const struct cress_queue_config *section = cress_config_queue(broker->options.config, queue);
-    return section && section->declare && strcmp(section->declare, "passive") == 0;
-}
-
 static void allow_queue(struct cress_broker *broker, const char *queue)
 {
-    if (broker->publisher.link && !is_passive(broker, queue)) {
+    if (broker->publisher.link && !cress_config_is_passive(broker->options.config, queue)) {
         post_queue(broker->publisher.link, CRESS_MAIL_ALLOW, queue);
     }
 }
@@ -289,7 +283,7 @@ static void start_links(struct cress_broker *broker)
     if (options->roles & CRESS_BROKER_PUBLISH) {
         broker->publisher.link = cress_publisher_new(
             endpoint_of(options, "publish"), cress_delay_steps(options->config->broker_delay_steps),
-            wake_loop, &broker->wake);
+            options->declares_delays, wake_loop, &broker->wake);
         broker->main = &broker->publisher;
         for (size_t i = 0; i < options->config->queue_count; i++) {
             allow_queue(broker, options->config->queues[i].name);
@@ -361,6 +355,10 @@ static void close_handle(struct cress_broker *broker, void *handle)
 static void release_side(struct cress_broker *broker, struct side *side)
 {
     if (side->link) {
+        /* What is with the thread goes with it: it is answered while it is still there. */
+        if (side == broker->main) {
+            cress_operations_cancel(&broker->operations);
+        }
         cress_link_release(side->link);
         side->link = NULL;
     }
@@ -443,6 +441,14 @@ void cress_broker_publish(struct cress_broker *broker, const struct cress_messag
     cress_operations_add(&broker->operations, operation, timeout_ms);
 }
 
+void cress_broker_probe(struct cress_broker *broker, int64_t timeout_ms, cress_publish_cb done,
+                        void *arg)
+{
+    const struct cress_message canary = {
+        .exchange = "", .routing_key = CRESS_CANARY_QUEUE, .type = CRESS_CANARY_TYPE};
+    cress_broker_publish(broker, &canary, timeout_ms, done, arg);
+}
+
 size_t cress_broker_in_flight(const struct cress_broker *broker)
 {
     return broker->operations.in_flight;
@@ -507,7 +513,8 @@ static enum cress_lane_declares declares(const struct cress_broker *broker,
     if (strcmp(subscription->queue, CRESS_DUE_QUEUE) == 0) {
         return CRESS_LANE_DUE;
     }
-    const bool as_is = subscription->raw || is_passive(broker, subscription->queue);
+    const bool as_is =
+        subscription->raw || cress_config_is_passive(broker->options.config, subscription->queue);
     return as_is ? CRESS_LANE_AS_IS : CRESS_LANE_WORK_QUEUE;
 }
 

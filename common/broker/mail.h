@@ -72,10 +72,13 @@ struct cress_operation {
     struct cress_message *message; /* PUBLISH. Owned */
     int64_t delay_ms;              /* of the delay queue it was sent to; 0: none */
     char delay_queue[CRESS_DELAY_NAME_MAX];
-    bool returned;                   /* the broker has sent it back */
-    bool redeclared;                 /* its queue was declared again because of that */
-    char *name;                      /* ENSURE. Owned */
-    enum cress_ensure ensure;        /* ENSURE */
+    void *route;              /* the publisher's own */
+    bool is_suspect;          /* it was open on a channel that the broker closed */
+    int64_t refused_ms;       /* monotonic: since when its queue refuses it; 0: it does not */
+    bool returned;            /* the broker has sent it back */
+    bool redeclared;          /* its queue was declared again because of that */
+    char *name;               /* ENSURE. Owned */
+    enum cress_ensure ensure; /* ENSURE */
     struct cress_queue_stats *stats; /* INSPECT; `stat_count` of them. Owned */
     size_t stat_count;
 };

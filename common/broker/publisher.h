@@ -5,8 +5,9 @@
 
 #include "common/broker/link.h"
 
-/* A link, not started yet; owned by whoever calls cress_link_release() on it. */
+/* `declares_delays`: all delay queues at once, before they are needed. A link, not started yet; owned by whoever calls cress_link_release() on it. */
 struct cress_link *cress_publisher_new(struct cress_endpoint endpoint, int delay_steps,
-                                       void (*outbox_wake)(void *arg), void *arg);
+                                       bool declares_delays, void (*outbox_wake)(void *arg),
+                                       void *arg);
 
 #endif

@@ -11,6 +11,7 @@
 //   due             cress.due          whose messages workers publish to where they are due: to the
 //                                      queue that the header due_queue names, or once more to a delay
 //   undeliverable   cress.undeliverable  what names no queue
+//   canary          cress.canary       holds one message: whether it is confirmed says how the broker is
 //   claim           cress.dead.claim   exclusive queue of the one `cress dead` that looks at them
 //
 // So whatever is wrong with a work queue is met by a publish of ours, which costs that queue's own
@@ -38,6 +39,10 @@ enum { CRESS_ROUTE_NAME_MAX = 256, CRESS_DELAY_NAME_MAX = 32 };
 #define CRESS_DUE_QUEUE     "cress.due"
 #define CRESS_UNDELIVERABLE "cress.undeliverable"
 #define CRESS_DEAD_CLAIM    "cress.dead.claim"
+#define CRESS_CANARY_QUEUE  "cress.canary"
+
+/* The `type` of a message that only shows that its queue works: whoever gets it drops it. */
+#define CRESS_CANARY_TYPE "cress.canary"
 
 /* Headers of a message in the delay queues: the AMQP queue that it is for; and of one that has come
  * out, until a worker takes it: the delay queue. */

@@ -96,6 +96,9 @@ void cress_config_free(struct cress_config *config);
 const struct cress_queue_config *cress_config_queue(const struct cress_config *config,
                                                     const char *name);
 
+/* Whether queue `name` is someone else's: used as it is, and never declared. */
+bool cress_config_is_passive(const struct cress_config *config, const char *name);
+
 /* The section of task `name` itself ("*" for the one of all others), or NULL. */
 const struct cress_task_config *cress_config_task(const struct cress_config *config,
                                                   const char *name);

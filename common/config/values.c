@@ -151,6 +151,12 @@ const struct cress_queue_config *cress_config_queue(const struct cress_config *c
     return section < config->queue_count ? &config->queues[section] : NULL;
 }
 
+bool cress_config_is_passive(const struct cress_config *config, const char *name)
+{
+    const struct cress_queue_config *queue = cress_config_queue(config, name);
+    return queue && queue->declare && strcmp(queue->declare, "passive") == 0;
+}
+
 const struct cress_task_config *cress_config_task(const struct cress_config *config,
                                                   const char *name)
 {

@@ -30,8 +30,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REFUSALS_MAX = 4, REFUSAL_PAUSE_MS = 50 }; /* 50, 100, 200, 400 ms */
-
 struct submission {
     struct cress_door door;
     struct cress_message *message; /* owned */
@@ -41,8 +39,7 @@ struct submission {
     bool has_keys;                 /* a unique or an idempotency key */
     bool is_repetition;            /* the record was there: an earlier message may have arrived */
     struct cress_error err;        /* CRESS_OK while all is well */
-    unsigned refusals;             /* of the broker, so far */
-    uv_timer_t later;              /* for an answer without a round trip, or another try */
+    uv_timer_t later;              /* for an answer without a round trip */
     cress_submit_cb done;
     void *arg;
 };
@@ -95,32 +92,6 @@ static bool explain(struct submission *submission, const struct cress_error *err
     return strcmp(err->code, "unconfirmed") != 0 && err->status != CRESS_CANCELLED;
 }
 
-static void publish(struct submission *submission);
-
-static void on_pause_closed(uv_handle_t *handle)
-{
-    publish(handle->data);
-}
-
-static void on_pause_over(uv_timer_t *timer)
-{
-    uv_close((uv_handle_t *)timer, on_pause_closed);
-}
-
-/* A queue that was just declared, or whose leader has just died, refuses for a moment: that is no
- * news for the caller yet. */
-static bool try_again(struct submission *submission, const struct cress_error *err)
-{
-    if (strcmp(err->code, "nacked") != 0 || submission->refusals == REFUSALS_MAX) {
-        return false;
-    }
-    uv_timer_init(cress_store_loop(submission->door.store), &submission->later);
-    submission->later.data = submission;
-    uv_timer_start(&submission->later, on_pause_over,
-                   (uint64_t)REFUSAL_PAUSE_MS << submission->refusals++, 0);
-    return true;
-}
-
 static void on_noted(const struct cress_error *err, void *arg)
 {
     (void)err; /* then a repetition publishes it once more, which does no harm */
@@ -131,9 +102,6 @@ static void on_published(const struct cress_error *err, void *arg)
 {
     struct submission *submission = arg;
 
-    if (err && try_again(submission, err)) {
-        return;
-    }
     if (err && explain(submission, err)) {
         discard(submission);
     } else if (!err && submission->has_keys) {

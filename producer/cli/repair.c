@@ -358,16 +358,10 @@ static void checked_cb(bool found, const struct cress_error *err, void *arg)
     check_next_queue(repair);
 }
 
-static bool is_passive_queue(const struct cress_repair *repair, const char *name)
-{
-    const struct cress_queue_config *queue = cress_config_queue(repair->cli->config, name);
-    return queue && strcmp(queue->declare, "passive") == 0;
-}
-
 static void check_next_queue(struct cress_repair *repair)
 {
     while (repair->queue_at < repair->queue_count &&
-           is_passive_queue(repair, repair->queues[repair->queue_at].name)) {
+           cress_config_is_passive(repair->cli->config, repair->queues[repair->queue_at].name)) {
         repair->queue_at++;
     }
     if (cress_cli_over(repair->cli)) {

@@ -9,15 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    BODY_MAX_BYTES = 16 << 20, /* RabbitMQ's own limit on a message: max_message_size */
-    REFUSALS_MAX = 6,
-    REFUSAL_PAUSE_MS = 50, /* doubles: 3 s in all */
-};
+enum { BODY_MAX_BYTES = 16 << 20 }; /* RabbitMQ's own limit on a message: max_message_size */
 
 struct sending {
     struct cress_buf body;
-    unsigned refusals;
 };
 
 static enum cress_status prepare_send(struct cress_cli *cli, struct cress_error *err)
@@ -46,17 +41,9 @@ static void print_sent_json(const struct cress_cli *cli)
     json_decref(json);
 }
 
-static void publish_sent(void *arg);
-
 static void on_send_published(const struct cress_error *err, void *arg)
 {
     struct cress_cli *cli = arg;
-    struct sending *sending = cli->state;
-    /* A queue that was just declared has no leader for a moment, and refuses. */
-    if (err && strcmp(err->code, "nacked") == 0 && sending->refusals < REFUSALS_MAX) {
-        cress_cli_after(cli, (int64_t)REFUSAL_PAUSE_MS << sending->refusals++, publish_sent, cli);
-        return;
-    }
     if (cress_cli_failed(cli, err)) {
         return;
     }

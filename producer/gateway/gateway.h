@@ -21,7 +21,10 @@ struct cress_gateway {
     struct cress_server *server;
     struct cress_list waiters; /* long polls: waiters.c */
     bool draining;             /* SIGTERM has come: not ready, and nobody waits any more */
-    struct cress_buf page;     /* room to write a body in; used within one callback only */
+    struct cress_error canary; /* what the last one said: health.c */
+    int64_t canary_ms;         /* monotonic: when it was sent */
+    bool canary_is_out;
+    struct cress_buf page; /* room to write a body in; used within one callback only */
 };
 
 /* --- handlers: each answers `request` once, `param` being what stands for {} in the route --- */

@@ -2,6 +2,7 @@
 // For load balancers and monitoring: GET /healthz, /readyz and /metrics.
 #include "producer/gateway/gateway.h"
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/metrics/metrics.h"
 #include "common/store/limits.h"
@@ -9,6 +10,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { CANARY_INTERVAL_MS = 1000 };
 
 /* The process lives: nothing else is asked. Whoever restarts it on a failure must not do so because
  * Redis is away. */
@@ -31,14 +34,40 @@ static void add_part(struct cress_buf *out, const char *name, bool ready,
     cress_buf_add_char(out, '}');
 }
 
-static bool broker_is_ready(const struct cress_broker *broker, struct cress_error *why)
+static void canary_cb(const struct cress_error *err, void *arg)
 {
-    const enum cress_broker_state state = cress_broker_state(broker, why);
+    struct cress_gateway *gateway = arg;
+    gateway->canary_is_out = false;
+    gateway->canary = err ? *err : (struct cress_error){0};
+}
+
+/* A connection is no promise that messages are taken: a canary shows it. Whoever asks starts the next
+ * one, at most one in CANARY_INTERVAL_MS, and is told of the last. */
+static void send_canary(struct cress_gateway *gateway)
+{
+    const int64_t now_ms = cress_clock_mono_ms();
+    if (!gateway->canary_is_out && now_ms - gateway->canary_ms >= CANARY_INTERVAL_MS) {
+        gateway->canary_is_out = true;
+        gateway->canary_ms = now_ms;
+        cress_broker_probe(gateway->broker, gateway->config->gateway_backend_timeout_ms, canary_cb,
+                           gateway);
+    }
+}
+
+static bool broker_is_ready(struct cress_gateway *gateway, struct cress_error *why)
+{
+    const enum cress_broker_state state = cress_broker_state(gateway->broker, why);
     if (state == CRESS_BROKER_BLOCKED) {
         cress_error_set(why, CRESS_UNAVAILABLE, "broker_blocked",
                         "RabbitMQ takes no messages: memory or disk alarm");
     }
-    return state == CRESS_BROKER_READY;
+    if (state != CRESS_BROKER_READY) {
+        gateway->canary = (struct cress_error){0}; /* it says nothing about the next connection */
+        return false;
+    }
+    send_canary(gateway);
+    *why = gateway->canary;
+    return why->status == CRESS_OK;
 }
 
 void cress_gateway_get_ready(struct cress_server_request *request, const char *param)
@@ -46,7 +75,7 @@ void cress_gateway_get_ready(struct cress_server_request *request, const char *p
     (void)param;
     struct cress_gateway *gateway = cress_gateway_of(request);
     struct cress_error broker_why = {0}, store_why = {0};
-    const bool broker = broker_is_ready(gateway->broker, &broker_why);
+    const bool broker = broker_is_ready(gateway, &broker_why);
     const bool store = cress_store_is_ready(gateway->store, &store_why);
 
     struct cress_buf parts = cress_buf_make(8192);
@@ -98,7 +127,8 @@ static void write_limit_metrics(struct cress_buf *page, const char *const *usage
 static void set_connected(const struct cress_gateway *gateway)
 {
     struct cress_error why;
-    cress_metric_set(CRESS_METRIC_BROKER_CONNECTED, broker_is_ready(gateway->broker, &why));
+    cress_metric_set(CRESS_METRIC_BROKER_CONNECTED,
+                     cress_broker_state(gateway->broker, &why) == CRESS_BROKER_READY);
     cress_metric_set(CRESS_METRIC_STORE_CONNECTED, cress_store_is_ready(gateway->store, &why));
 }
 

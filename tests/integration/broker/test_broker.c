@@ -350,6 +350,20 @@ static void rabbitmqctl(const char *verb, const char *argument)
                                     argument, NULL});
 }
 
+static void set_policy(const char *name, const char *pattern, const char *definition)
+{
+    run_stack((const char *const[]){"stack", "rabbitmqctl", "--dir", stack_folder(), "-q",
+                                    "set_policy", name, pattern, definition, NULL});
+}
+
+/* For channels that are opened from now on. */
+static void set_max_message_size(size_t bytes)
+{
+    char text[128];
+    snprintf(text, sizeof text, "application:set_env(rabbit, max_message_size, %zu).", bytes);
+    rabbitmqctl("eval", text);
+}
+
 static void signal_server(int number)
 {
     char path[512], text[32] = "";
@@ -799,6 +813,37 @@ static void test_a_server_that_confirms_nothing_is_left(void **state)
     rig_close(rig);
 }
 
+/* What the thread has, or has not taken yet, is answered all the same. */
+static void test_closing_answers_what_is_open(void **state)
+{
+    (void)state;
+    stack_folder();
+    struct rig *rig = rig_new();
+    rig_open(rig, CRESS_BROKER_PUBLISH);
+    publish(rig, 0);
+    assert_true(run_until_done(rig, 1));
+    signal_server(SIGSTOP);
+    for (int i = 1; i < 2000; i++) {
+        publish(rig, i);
+        if (i % 100 == 0) {
+            uv_run(&rig->loop, UV_RUN_NOWAIT);
+        }
+    }
+    cress_broker_close(rig->broker, count, &rig->closed);
+    const bool is_closed = run_until(rig, &rig->closed, 1, 3000);
+    signal_server(SIGCONT);
+    assert_true(is_closed);
+    assert_int_equal(done(rig), 2000);
+    for (int i = 1; i < 2000; i++) {
+        assert_int_equal(rig->outcomes[i], 1);
+        assert_string_equal(rig->codes[i], "cancelled");
+    }
+    uv_close((uv_handle_t *)&rig->watch, NULL);
+    uv_run(&rig->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&rig->loop), 0);
+    free(rig);
+}
+
 static void test_closing_is_prompt_when_the_server_hangs(void **state)
 {
     (void)state;
@@ -945,6 +990,113 @@ static void test_a_queue_of_another_make_is_a_conflict(void **state)
     rig_close(rig);
 }
 
+static void publish_body(struct rig *rig, int number, const char *body, size_t size)
+{
+    char id[CRESS_UUID_TEXT_SIZE];
+    const struct cress_message message = {.exchange = "",
+                                          .routing_key = rig->queue,
+                                          .message_id = cress_id_new(id),
+                                          .body = body,
+                                          .body_size = size};
+    publish_message(rig, number, &message, 0);
+}
+
+/* RabbitMQ closes the channel of what is too large for it, and with it all that is open there. */
+static void test_what_is_too_large_goes_alone(void **state)
+{
+    (void)state;
+    stack_folder();
+    const size_t limit = (size_t)1 << 20;
+    set_max_message_size(limit);
+    struct rig *rig = rig_new();
+    rig_open(rig, CRESS_BROKER_PUBLISH);
+    char *body = cress_alloc(2 * limit);
+    memset(body, '1', 2 * limit);
+    publish(rig, 0);
+    assert_true(run_until_done(rig, 1));
+    for (int i = 1; i < 1000; i++) {
+        if (i % 100 == 50) {
+            publish_body(rig, i, body, limit + (size_t)i);
+        } else if (i % 100 == 60) {
+            publish_body(rig, i, body, limit / 2 + (size_t)i);
+        } else {
+            publish(rig, i);
+        }
+    }
+    const bool are_done = run_until_done(rig, 1000);
+    set_max_message_size((size_t)1 << 27);
+    assert_true(are_done);
+    for (int i = 0; i < 1000; i++) {
+        assert_string_equal(rig->codes[i], i % 100 == 50 ? "too_large_for_broker" : "");
+    }
+    assert_int_equal(rig->losses, 0);
+    assert_true(run_until_ready(rig, rig->queue, 990)); /* nothing twice */
+    free(body);
+    rig_close(rig);
+}
+
+/* A queue that takes no more is its own senders' trouble. */
+static void test_a_full_queue_holds_nobody_up(void **state)
+{
+    (void)state;
+    stack_folder();
+    struct rig *rig = rig_new();
+    rig_open(rig, CRESS_BROKER_PUBLISH);
+    publish(rig, 0);
+    publish_to(rig, 1, "", "default", true, 0);
+    assert_true(run_until_done(rig, 2));
+    set_policy("full", rig->queue, "{\"max-length\":1,\"overflow\":\"reject-publish\"}");
+    int first = 2; /* RabbitMQ counts late: until one has been refused */
+    do {
+        publish(rig, first);
+        assert_true(run_until_done(rig, first + 1));
+    } while (strcmp(rig->codes[first++], "nacked") != 0 && first < 200);
+    const int64_t begin_ms = cress_clock_mono_ms();
+    for (int i = first; i < 400; i++) {
+        publish_to(rig, i, "", i % 2 ? "default" : rig->queue, true, 0);
+    }
+    int healthy = 0;
+    const int others = (400 - first + 1) / 2;
+    while (healthy < others && cress_clock_mono_ms() - begin_ms < PATIENCE_MS) {
+        run_until(rig, &rig->confirmed, rig->confirmed + 1, 50);
+        healthy = 0;
+        for (int i = first | 1; i < 400; i += 2) {
+            healthy += rig->outcomes[i];
+        }
+    }
+    assert_in_range(cress_clock_mono_ms() - begin_ms, 0, 3000);
+    assert_true(run_until_done(rig, 400));
+    int refused = 0;
+    for (int i = first; i < 400; i++) {
+        assert_true(i % 2 == 0 || !rig->codes[i][0]);
+        refused += strcmp(rig->codes[i], "nacked") == 0;
+    }
+    assert_true(refused > 0);
+    assert_int_equal(rig->losses, 0);
+    rabbitmqctl("clear_policy", "full");
+    publish(rig, 400);
+    assert_true(run_until_done(rig, 401));
+    rig_close(rig);
+}
+
+static void test_a_probe_says_how_the_broker_is(void **state)
+{
+    (void)state;
+    stack_folder();
+    struct rig *rig = rig_new();
+    rig_open(rig, CRESS_BROKER_PUBLISH);
+    cress_broker_probe(rig->broker, 5000, on_ensured, rig);
+    assert_true(run_until(rig, &rig->ensured, 1, PATIENCE_MS));
+    assert_int_equal(rig->ensure_error.status, CRESS_OK);
+    signal_server(SIGSTOP);
+    cress_broker_probe(rig->broker, 500, on_ensured, rig);
+    const bool is_answered = run_until(rig, &rig->ensured, 2, 3000);
+    signal_server(SIGCONT);
+    assert_true(is_answered);
+    assert_string_equal(rig->ensure_error.code, "unconfirmed");
+    rig_close(rig);
+}
+
 static void test_a_deleted_queue_is_declared_again(void **state)
 {
     (void)state;
@@ -1016,12 +1168,16 @@ int main(void)
         cmocka_unit_test(test_a_killed_server_loses_nothing),
         cmocka_unit_test(test_a_paused_server_runs_into_deadlines),
         cmocka_unit_test(test_a_server_that_confirms_nothing_is_left),
+        cmocka_unit_test(test_closing_answers_what_is_open),
         cmocka_unit_test(test_closing_is_prompt_when_the_server_hangs),
         cmocka_unit_test(test_tls_is_verified),
         cmocka_unit_test(test_a_wrong_password_is_denied),
         cmocka_unit_test(test_nodes_are_tried_in_turn),
         cmocka_unit_test(test_an_alarm_blocks),
         cmocka_unit_test(test_a_queue_of_another_make_is_a_conflict),
+        cmocka_unit_test(test_what_is_too_large_goes_alone),
+        cmocka_unit_test(test_a_full_queue_holds_nobody_up),
+        cmocka_unit_test(test_a_probe_says_how_the_broker_is),
         cmocka_unit_test(test_a_deleted_queue_is_declared_again),
         cmocka_unit_test(test_a_queue_deleted_while_away_is_declared_again),
     };
