@@ -117,7 +117,7 @@ USERS    := $(USER_SRC:%.c=$(BUILD)/%)
 TASKS    := $(TASK_SRC:%.c=$(BUILD)/%.so)
 UNIT     := $(UNIT_SRC:%.c=$(BUILD)/%)
 CHOSEN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*$(TEST)*.c))
-HANDLER_TESTS := $(addprefix $(BUILD)/tests/unit/test_,builtin folder process run stream) $(addprefix $(BUILD)/tests/bench/,exec stream)
+HANDLER_TESTS := $(addprefix $(BUILD)/tests/unit/test_,builtin folder process run stream stream_protocol) $(addprefix $(BUILD)/tests/bench/,exec stream)
 CLIENTS  := $(CLIENT_SRC:%.c=$(BUILD)/%)
 # Each fuzz target once more, with a main() that feeds it the files of its corpus.
 CORPUS   := $(if $(STANDALONE_SRC),$(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(BUILD)/tests/corpus/%))
