@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """RabbitMQ that is restarted, killed, or short of memory."""
 
+import contextlib
 import os
+import signal
 import time
 import unittest
 
+import cresstest
 from cresstest import http, wait_for
 from faulttest import FaultCase, StackServer, by_length, note_figures, rabbitmqctl
 
@@ -65,6 +68,50 @@ class BrokerTest(FaultCase):
                      duplicates=count("begin") - 16)
         self.assertEqual((count("begin"), count("end")), (16, 16))
         self.check_queues(None)
+
+    AGAIN = """import json, os, sys, time
+for line in sys.stdin:
+    job = json.loads(line)
+    open(%r, "a").write("begin\\n")
+    while not os.path.exists(%r):
+        time.sleep(0.02)
+    print(json.dumps({"id": job["id"], "error": {"code": "later", "message": "", "retry": True}}), flush=True)
+"""
+
+    def stop_while_away(self, away):
+        """The programs of a stream task live on until the worker closes them, and a retry waits for the broker."""
+        program, marks, gate = (os.path.join(self.folder, cresstest.unique(name)) for name in ("again", "marks", "gate"))
+        with open(program, "w", encoding="ascii") as file:
+            file.write(self.AGAIN % (marks, gate))
+        self.write_config("[task again]\nhandler = stream\ncommand = /usr/bin/python3 '%s'\n" % program)
+        worker = self.ready_worker(CRESS_WORKER_DRAIN="1s")
+        gateway = self.start_gateway()
+        wait_for(lambda: http("GET", gateway.url + "/readyz").status == 200, "the gateway to be ready")
+        job = http("POST", gateway.url + "/v1/jobs", {"task": "again", "queue": self.queue}).json()["id"]
+        wait_for(lambda: os.path.exists(marks), "the job to begin")
+        with away():
+            open(gate, "ab").close()
+            redis = self.redis()
+            wait_for(lambda: redis.record(job).get("state") == "running", "it to be known as running")
+            worker.signal(signal.SIGTERM)
+            start = time.monotonic()
+            self.assertEqual(worker.wait(), 0)
+            seconds = time.monotonic() - start
+        self.assertLess(seconds, 1 + 2 + 4)  # worker.drain, the time to hand back, and a little
+        self.rabbitmq.start()
+        self.ready_worker()
+        self.wait_state(job, "retrying", "queued")
+        wait_for(lambda: int(redis.record(job)["attempt"]) >= 2, "another attempt, there", 60)
+
+    def test_stop_while_the_broker_is_gone(self):
+        @contextlib.contextmanager
+        def gone():
+            self.rabbitmq.stop()
+            yield
+        self.stop_while_away(gone)
+
+    def test_stop_while_the_broker_is_silent(self):
+        self.stop_while_away(self.rabbitmq.paused)
 
     def test_memory_alarm(self):
         """Publishers are blocked: submissions get 503, status reads answer, what is queued runs, nothing hangs."""
