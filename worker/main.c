@@ -218,7 +218,7 @@ static int run_worker(int parent_fd, void *arg)
 
 static int complain(const struct cress_error *err)
 {
-    fprintf(stderr, "cress-worker: %s\n", err->message);
+    cress_log_say(CRESS_LOG_ERROR, "%s", err->message);
     return cress_status_exit_code(err->status);
 }
 
@@ -252,6 +252,7 @@ int main(int argc, char **argv)
         cress_version_print("cress-worker");
         return 0;
     }
+    cress_log_begin("cress-worker", argc, argv);
     struct cress_arguments arguments = {argc, argv};
     struct cress_settings settings;
     struct cress_error err;

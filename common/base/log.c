@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,34 @@ void cress_log_configure(const char *program, enum cress_log_level level, const 
     settings.level = level;
     settings.json = strcmp(format, "json") == 0;
     settings.journal = getenv("JOURNAL_STREAM") != NULL;
+}
+
+void cress_log_begin(const char *program, int argc, char **argv)
+{
+    static const char flag[] = "--log-format";
+    const char *format = getenv("CRESS_LOG_FORMAT");
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], flag, sizeof flag - 1) != 0) {
+            continue;
+        }
+        const char *rest = argv[i] + sizeof flag - 1;
+        format = *rest == '=' ? rest + 1 : *rest == '\0' && i + 1 < argc ? argv[i + 1] : format;
+    }
+    cress_log_configure(program, CRESS_LOG_INFO, format ? format : "text");
+}
+
+void cress_log_say(enum cress_log_level level, const char *format, ...)
+{
+    char text[CRESS_ERROR_MESSAGE_MAX + 64];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (settings.json) {
+        cress_log(level, text);
+    } else {
+        fprintf(stderr, "%s: %s\n", settings.program, text);
+    }
 }
 
 bool cress_log_level_parse(const char *word, enum cress_log_level *level)

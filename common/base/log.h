@@ -49,6 +49,14 @@ void cress_log_write(enum cress_log_level level, const char *event, const struct
  * written. */
 void cress_log_configure(const char *program, enum cress_log_level level, const char *format);
 
+/* First thing in main(), so that what is wrong with the configuration is said in the format that
+ * environment or flags ask for; the file, which may be what is wrong, is not asked. */
+void cress_log_begin(const char *program, int argc, char **argv);
+
+/* What a program says at its start and its end, to whoever started it: "program: text", or a line of
+ * the log where that is JSON. One thread. */
+void cress_log_say(enum cress_log_level level, const char *format, ...) CRESS_PRINTF(2, 3);
+
 /* "debug", "info", "warn" or "error"; false when `word` is none of them. */
 bool cress_log_level_parse(const char *word, enum cress_log_level *level);
 

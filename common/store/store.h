@@ -178,7 +178,9 @@ struct cress_start {
     bool is_guard; /* the message may not be the only one of its attempt: it does not take over a
                       run that another one began */
     int max_crashes;
-    const char *limits; /* from cress_limits_text(); NULL: none */
+    const char *limits;   /* from cress_limits_text(); NULL: none */
+    bool is_told_by_task; /* job->max_attempts or timeout_ms are those of the worker's [task], which
+                             whoever submitted it did not know: the record learns them */
     int64_t now_ms; /* when it starts; the same in each repeat of the call, which is thereby known
                        from another copy */
 };

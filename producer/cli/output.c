@@ -59,6 +59,7 @@ void cress_output_init(struct cress_output *output, const char *when)
     const bool out_is_terminal = isatty(STDOUT_FILENO), err_is_terminal = isatty(STDERR_FILENO);
     *output = (struct cress_output){
         .out_is_terminal = out_is_terminal,
+        .out_redraws = out_is_terminal && !dumb,
         .err_is_terminal = err_is_terminal && !dumb,
         .out_colour = wants_colour(out_is_terminal && !dumb, when),
         .err_colour = wants_colour(err_is_terminal && !dumb, when),

@@ -17,6 +17,7 @@
 
 struct cress_output {
     bool out_is_terminal; /* stdout */
+    bool out_redraws;     /* stdout, and what was printed can be replaced */
     bool err_is_terminal; /* stderr, and it can redraw a line */
     bool out_colour, err_colour;
     bool progress_shown;

@@ -51,11 +51,28 @@ static size_t print_records_json(const struct cress_cli *cli, struct cress_recor
     return 1;
 }
 
-/* "code: message" of an error, or the beginning of a result. */
+/* "42 %: what it does" of a job that runs. */
+static void describe_progress(const char *progress, char text[DETAIL_MAX_BYTES])
+{
+    json_t *json = json_loads(progress, 0, NULL);
+    const json_t *percent = json_object_get(json, "percent");
+    const char *message = json_string_value(json_object_get(json, "message"));
+    if (json_is_number(percent)) {
+        snprintf(text, DETAIL_MAX_BYTES, "%.4g %%%s%s", json_number_value(percent),
+                 message ? ": " : "", message ? message : "");
+    } else if (message) {
+        snprintf(text, DETAIL_MAX_BYTES, "%s", message);
+    }
+    json_decref(json);
+}
+
+/* "code: message" of an error, the beginning of a result, or how far it is. */
 static void describe_record(const struct cress_record *record, char text[DETAIL_MAX_BYTES])
 {
     text[0] = '\0';
-    if (record->error && record->state != CRESS_STATE_SUCCEEDED) {
+    if (record->progress && record->state == CRESS_STATE_RUNNING) {
+        describe_progress(record->progress, text);
+    } else if (record->error && record->state != CRESS_STATE_SUCCEEDED) {
         json_t *error = json_loads(record->error, 0, NULL);
         const char *code = json_string_value(json_object_get(error, "code"));
         const char *message = json_string_value(json_object_get(error, "message"));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cress status: the records of jobs, once or until they have ended.
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "producer/cli/attempts.h"
 #include "producer/cli/cli.h"
@@ -11,9 +12,16 @@
 
 struct status;
 
+/* Progress may come many times a second; states are always shown. */
+enum { SHOW_MS = 500 };
+
 struct row {
     struct status *status;
     bool answered;
+    bool is_dirty;          /* it has changed since it was shown */
+    enum cress_state shown; /* what it was then, if it was shown */
+    int shown_attempt;
+    int64_t shown_ms; /* 0: never */
 };
 
 struct status {
@@ -75,11 +83,11 @@ static void on_status_record(const struct cress_record *record, const struct cre
 
 /* --- --watch --- */
 
-/* A terminal shows one table, redrawn; else each change is a line (or a JSON document) of its
+/* A terminal that can shows one table, redrawn; else each change is a line (or a JSON document) of its
  * own. */
 static void show_change(struct status *status, size_t i)
 {
-    if (status->cli->output.out_is_terminal && !cress_cli_json(status->cli)) {
+    if (status->cli->output.out_redraws && !cress_cli_json(status->cli)) {
         if (status->lines_shown > 0) {
             printf("\033[%zuA\033[J", status->lines_shown);
         }
@@ -91,14 +99,43 @@ static void show_change(struct status *status, size_t i)
     cress_cli_flush(status->cli);
 }
 
+static void show_row(struct row *row)
+{
+    const struct cress_record *record = row->status->records[row - row->status->rows];
+    row->is_dirty = false;
+    row->shown = record->state;
+    row->shown_attempt = record->attempt;
+    row->shown_ms = cress_clock_mono_ms();
+    show_change(row->status, (size_t)(row - row->status->rows));
+}
+
+static void show_dirty_rows(void *arg)
+{
+    const struct status *status = arg;
+    for (size_t i = 0; i < status->count && !cress_cli_over(status->cli); i++) {
+        if (status->rows[i].is_dirty) {
+            show_row(&status->rows[i]);
+        }
+    }
+}
+
+/* Whether the change is one that may wait for the next turn. */
+static bool is_mere_progress(const struct row *row, const struct cress_record *record)
+{
+    return row->shown_ms && record->state == row->shown && record->attempt == row->shown_attempt &&
+           cress_clock_mono_ms() - row->shown_ms < SHOW_MS;
+}
+
 static void on_status_changed(const struct cress_record *record, void *arg)
 {
     struct row *row = arg;
     struct status *status = row->status;
     const bool is_first = !row->answered;
     keep_row(row, record);
-    if (record) {
-        show_change(status, (size_t)(row - status->rows));
+    if (record && is_mere_progress(row, record)) {
+        row->is_dirty = true;
+    } else if (record) {
+        show_row(row);
     }
     /* A job that does not exist is not waited for. */
     status->ended += record ? cress_state_is_terminal(record->state) : is_first;
@@ -124,6 +161,9 @@ static void run_status(struct cress_cli *cli)
     status->count = (size_t)cli->args.operand_count;
     status->rows = cress_alloc(status->count * sizeof *status->rows);
     status->records = cress_alloc(status->count * sizeof(*status->records));
+    if (cress_args_has(&cli->args, "watch")) {
+        cress_cli_every(cli, SHOW_MS, show_dirty_rows, status);
+    }
     for (size_t i = 0; i < status->count; i++) {
         status->rows[i].status = status;
         if (cress_args_has(&cli->args, "watch")) {
@@ -158,8 +198,10 @@ const struct cress_verb cress_verb_status = {
     .summary = "show what is known about jobs",
     .about =
         "A table on a terminal, else tab-separated lines: id, task, queue, state, attempt,\n"
-        "attempts at most, created, started and finished time, result or error. --json prints the\n"
-        "record of one job or an array of several; with --watch one record for each change.\n"
+        "attempts at most, created, started and finished time, and progress, result or error. "
+        "--json\n"
+        "prints the record of one job or an array of several; with --watch one record for each\n"
+        "change. Changes of progress alone are shown twice a second at most.\n"
         "Records have the attempts of their job; --attempts makes a table of them.\n"
         "An unknown id is an error (exit code 3) after the others have been shown.\n",
     .examples = "  cress status 01980c5e-7a1b-7d6e-b7a5-5a2c6e1f8a90\n"

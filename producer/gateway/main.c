@@ -42,7 +42,7 @@ struct process {
 
 static int report_error(const struct cress_error *err)
 {
-    fprintf(stderr, "cress-gateway: %s\n", err->message);
+    cress_log_say(CRESS_LOG_ERROR, "%s", err->message);
     return cress_status_exit_code(err->status);
 }
 
@@ -226,7 +226,7 @@ static int serve(struct process *process)
         close_parts(process);
         return report_error(&err);
     }
-    fprintf(stderr, "cress-gateway: ready on %s\n", cress_server_url(process->gateway.server));
+    cress_log_say(CRESS_LOG_INFO, "ready on %s", cress_server_url(process->gateway.server));
     uv_run(&process->loop, UV_RUN_DEFAULT);
     if (process->drained) {
         close_parts(process);
@@ -299,6 +299,7 @@ int main(int argc, char **argv)
         return 0;
     }
     signal(SIGPIPE, SIG_IGN);
+    cress_log_begin("cress-gateway", argc, argv);
     struct process process = {0};
     struct cress_error err;
     if (cress_config_load(CRESS_PROGRAM_GATEWAY, &argc, argv, &process.config, &err) != CRESS_OK) {

@@ -262,6 +262,18 @@ class FollowTest(CliTest):
         records = [json.loads(line) for line in self.cress("status", job, "--watch", "--json").splitlines()]
         self.assertEqual([record["state"] for record in records], ["succeeded"])
 
+    def test_watch_shows_progress_and_is_no_flood(self):
+        queue = unique("slow")
+        program = ("i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo $i step >&3; sleep 0.05; done; echo 1")
+        self.start("cress", "worker", "run", "--exec", program, "--queue", queue).wait_log("worker ready")
+        job = self.cress("enqueue", "count", "null", "--queue", queue).strip()
+        lines = [line.split("\t") for line in self.cress("status", job, "--watch").splitlines()]
+        shown = [line[9] for line in lines if line[3] == "running" and line[9] != "-"]
+        self.assertGreaterEqual(len(shown), 2)
+        self.assertLessEqual(len(lines), 16)  # three seconds and a job's states
+        self.assertRegex(shown[-1], r"^\d+ %: step$")
+        self.assertEqual(lines[-1][3], "succeeded")
+
     def test_wait_ends_with_the_worst_outcome(self):
         good, bad = self.enqueue("cress.sleep", '{"ms": 300}'), self.enqueue("cress.fail", '{"permanent": true}')
         out = self.cress("wait", good, bad, "--timeout", "30s", code=1)

@@ -127,6 +127,19 @@ class Foreign(WorkerTest):
         job = self.publish(None, {"n": 2})
         self.assertEqual(json.loads(self.wait_state(job, "succeeded")["result"]), {"n": 2})
 
+    def test_the_record_says_what_the_workers_task_allows(self):
+        """The submitter's defaults stand in it only until a worker, which has a [task], starts the job."""
+        section = self.config("task = cress.echo\n[task cress.sleep]\nmax_attempts = 9\ntimeout = 7s")
+        self.start("cress-worker", "--config", section, "--queues", self.queue).wait_log("worker ready")
+        wait_for(lambda: self.client.ready(self.queue) is not None, "the queue")
+
+        def limits(*flags):
+            done = cresstest.run("cress", "enqueue", "cress.sleep", '{"ms": 10}', "--queue", self.queue, *flags)
+            record = self.wait_state(done.stdout.strip(), "succeeded")
+            return record["max_attempts"], record["timeout_ms"]
+        self.assertEqual(limits(), ("9", "7000"))
+        self.assertEqual(limits("--max-attempts", "3", "--timeout", "1m"), ("3", "60000"))
+
     def test_redelivered_copies_do_not_run_again(self):
         self.run_worker()
         job = self.publish("cress.echo", 1)
@@ -553,6 +566,27 @@ class Arguments(unittest.TestCase):
                           {"CRESS_WORKER_QUEUES": ","}, {"CRESS_RENDER_ALLOW": "localhost:80"}):
             done = cresstest.run("cress-worker", "--check-config", **variables)
             self.assertEqual(done.returncode, 78, variables)
+
+    def test_every_line_of_a_json_log_is_json(self):
+        """Also of a program that cannot start, or has nothing to say yet but that it is ready."""
+        for program in ("cress-worker", "cress-gateway"):
+            for words in (["--no-such-flag"], ["--config", "/nowhere"], ["--log-level", "loud"]):
+                done = cresstest.run(program, "--log-format", "json", *words)
+                self.assertNotEqual(done.returncode, 0)
+                [line] = done.stderr.splitlines()
+                self.assertEqual(json.loads(line)["level"], "error")
+            done = cresstest.run(program, "--no-such-flag", CRESS_LOG_FORMAT="json")
+            json.loads(done.stderr)
+        gateway = cresstest.Program("cress-gateway", "--listen", "127.0.0.1:0", CRESS_LOG_FORMAT="json")
+        self.addCleanup(gateway.close)
+        gateway.wait_log("ready on http://")
+        worker = cresstest.Program("cress-worker", "--processes", "2", CRESS_LOG_FORMAT="json")
+        self.addCleanup(worker.close)
+        worker.wait_log("worker ready")
+        for program in (gateway, worker):
+            self.assertEqual(program.stop(), 0)
+            for line in program.log().splitlines():
+                json.loads(line)
 
     def test_refused_login_is_named_and_tried_again(self):
         url = cresstest.env("CRESS_BROKER_URL")

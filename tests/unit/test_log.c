@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of common/base/log.h: what reaches stderr, read back through a pipe.
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "tests/unit/unit.h"
 
 #include <jansson.h>
@@ -69,6 +70,43 @@ static void test_json_lines(void **state)
     json_decref(parsed);
 }
 
+static void test_what_a_program_says_at_its_start(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *variable;
+        const char *words[4];
+        bool json;
+    } cases[] = {
+        {"", {"test", NULL}, false},
+        {"json", {"test", NULL}, true},
+        {"json", {"test", "--log-format", "text"}, false},
+        {"", {"test", "--log-format=json"}, true},
+        {"text", {"test", "--log-format", "json"}, true},
+        {"", {"test", "--log-format"}, false},
+        {"", {"test", "--", "--log-format=json"}, false},
+    };
+    for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
+        char line[1000];
+        int argc = 0;
+        while (argc < 4 && cases[i].words[argc]) {
+            argc++;
+        }
+        setenv("CRESS_LOG_FORMAT", cases[i].variable, 1);
+        cress_log_begin("test", argc, (char **)(uintptr_t)cases[i].words);
+        cress_log_say(CRESS_LOG_ERROR, "no %s", "way");
+        read_line(line, sizeof line);
+        json_t *parsed = json_loads(line, 0, NULL);
+        if (cases[i].json) {
+            assert_string_equal(json_string_value(json_object_get(parsed, "event")), "no way");
+        } else {
+            assert_string_equal(line, "test: no way\n");
+        }
+        json_decref(parsed);
+    }
+    unsetenv("CRESS_LOG_FORMAT");
+}
+
 static void test_a_huge_value_costs_the_pairs_not_the_event(void **state)
 {
     (void)state;
@@ -102,6 +140,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_text_lines, catch_stderr, release_stderr),
         cmocka_unit_test_setup_teardown(test_json_lines, catch_stderr, release_stderr),
+        cmocka_unit_test_setup_teardown(test_what_a_program_says_at_its_start, catch_stderr,
+                                        release_stderr),
         cmocka_unit_test_setup_teardown(test_a_huge_value_costs_the_pairs_not_the_event,
                                         catch_stderr, release_stderr),
         cmocka_unit_test(test_repeats_are_counted),

@@ -2,7 +2,8 @@
 -- Deliveries become `running`. Returns a verdict for each, see script.c.
 -- KEYS: jobs. ARGV: for each its attempt, worker, now, redelivered (0, or the age in ms from which a run is left alone
 -- while its worker lives), the worker that its lease names or '', whether its message is a guard (1 or 0), the most
--- crashes, its limits or '', the promise of its message or ''.
+-- crashes, its limits or '', the promise of its message or '', and the most attempts and the longest run that its task's
+-- section gives it, or 0.
 
 -- A limit forbids it: it goes on waiting. One whose worker died waits from now on.
 local function hold_back(l, limit, job, state, version, last, crashes, flags, started, runner)
@@ -29,6 +30,13 @@ local function is_suspect(crashes, max_crashes)
     return tonumber(crashes) >= math.min(2, max_crashes)
 end
 
+-- The record was made with the defaults of who submitted it.
+local function learn(job, max_attempts, timeout)
+    if max_attempts ~= '0' then
+        redis.call('HSET', job, 'max_attempts', max_attempts, 'timeout_ms', timeout)
+    end
+end
+
 -- Whoever runs it is gone, or has been told to stop: this worker may end it in its place, see change.lua.
 local function give_warrant(job, state, worker)
     if state == 'running' then
@@ -36,7 +44,8 @@ local function give_warrant(job, state, worker)
     end
 end
 
-local function start(calls, job, attempt, worker, now, redelivered, lease, guard, max_crashes, limits, promise)
+local function start(calls, job, attempt, worker, now, redelivered, lease, guard, max_crashes, limits, promise,
+    max_attempts, timeout)
     local state, version, last, crashes, flags, started, runner = read_status(job)
     if not state then
         return read_note(job, promise) and CANCELLED or MISSING
@@ -111,6 +120,7 @@ local function start(calls, job, attempt, worker, now, redelivered, lease, guard
     if has(flags, FLAG_GUARD) ~= (guard == '1') then
         flags = flags + (guard == '1' and FLAG_GUARD or -FLAG_GUARD)
     end
+    learn(job, max_attempts, timeout)
     if limits == '' then
         set_status(job, 'running', version, attempt, crashes, flags, now, worker)
         return is_suspect(crashes, max_crashes) and SUSPECT or APPLIED
@@ -128,6 +138,6 @@ end
 local verdicts = {}
 for i, job in ipairs(KEYS) do
     local calls = {}
-    verdicts[i] = answer_of(start(calls, job, unpack(ARGV, 9 * i - 8, 9 * i)), calls)
+    verdicts[i] = answer_of(start(calls, job, unpack(ARGV, 11 * i - 10, 11 * i)), calls)
 end
 return verdicts
