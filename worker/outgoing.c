@@ -13,8 +13,8 @@ static bool is_of_the_message(const char *name)
     return strcmp(name, CRESS_HEADER_REDELIVERED) == 0 || strcmp(name, CRESS_HEADER_LEASE) == 0 ||
            strcmp(name, CRESS_HEADER_DUE_FROM) == 0 || strcmp(name, CRESS_HEADER_DUE_QUEUE) == 0 ||
            strcmp(name, CRESS_HEADER_NO_TASK_MS) == 0 || strcmp(name, CRESS_HEADER_GUARD) == 0 ||
-           strcmp(name, "x-death") == 0 ||
-           strcmp(name, "x-delivery-count") == 0 || strcmp(name, "x-acquired-count") == 0 ||
+           strcmp(name, "x-death") == 0 || strcmp(name, "x-delivery-count") == 0 ||
+           strcmp(name, "x-acquired-count") == 0 ||
            cress_text_starts_with(name, "x-first-death-") ||
            cress_text_starts_with(name, "x-last-death-");
 }

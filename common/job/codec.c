@@ -232,6 +232,12 @@ static const char *read_traceparent(const struct cress_message *message)
     return header->text;
 }
 
+static bool is_set(const struct cress_message *message, const char *name)
+{
+    const struct cress_header *header = cress_message_header(message, name);
+    return header && header->kind != CRESS_HEADER_TEXT && header->number != 0;
+}
+
 static enum cress_status read_after(const struct cress_message *message, const char **after,
                                     struct cress_error *err)
 {
@@ -329,6 +335,7 @@ enum cress_status cress_job_from_message(const struct cress_message *message, co
         .batch = or_null(message->correlation_id),
         .reply_to = or_null(message->reply_to),
         .traceparent = read_traceparent(message),
+        .after_any = is_set(message, "after_any"),
         .promise = cress_promise_of(message),
     };
     /* Some clients send milliseconds or garbage here; a time after year 9999 tells nothing. */

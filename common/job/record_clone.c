@@ -7,14 +7,18 @@
 struct cress_record *cress_record_clone(const struct cress_record *record)
 {
     struct cress_record view = *record;
-    const char **const texts[] = {
-        &view.id,       &view.task,          &view.queue,    &view.priority,
-        &view.payload,  &view.result,        &view.error,    &view.worker,
-        &view.batch,    &view.progress,      &view.log,      &view.backoff,
-        &view.attempts, &view.key,           &view.unique,   &view.idempotency_key,
-        &view.cancel,   &view.after,         &view.reply_to, &view.traceparent,
-        &view.blocked,  &view.correlation_id,
-        &view.promise};
+    const char **const texts[] = {&view.id,       &view.task,
+                                  &view.queue,    &view.priority,
+                                  &view.payload,  &view.result,
+                                  &view.error,    &view.worker,
+                                  &view.batch,    &view.progress,
+                                  &view.log,      &view.backoff,
+                                  &view.attempts, &view.key,
+                                  &view.unique,   &view.idempotency_key,
+                                  &view.cancel,   &view.after,
+                                  &view.reply_to, &view.traceparent,
+                                  &view.blocked,  &view.correlation_id,
+                                  &view.promise};
     size_t size = sizeof(view);
     for (size_t i = 0; i < CRESS_COUNT(texts); i++) {
         size += cress_pack_size(*texts[i]);

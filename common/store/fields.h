@@ -18,6 +18,8 @@ enum cress_record_flag {
     CRESS_RECORD_CANCEL = 8,  /* field `cancel`: asked to stop while it runs; the reason, as JSON */
     CRESS_RECORD_AWAITED = 16, /* other jobs wait, or waited, for its end */
     CRESS_RECORD_GUARD = 32,   /* the message that began its run is a guard, see start.lua */
+    CRESS_RECORD_CHAINED = 64, /* it waited for others: its guard may be on its way */
+    CRESS_RECORD_HELD = 128,   /* it waited for a limit: likewise */
 };
 
 /* Adds "field value" for all that is known in `record`. `status` is room that must live until the

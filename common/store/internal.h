@@ -23,7 +23,7 @@ struct cress_store {
     void *channels;                    /* tree of struct channel, see watch.c */
     cress_store_turn_cb on_turn;       /* limits.c; NULL: nobody cares */
     void *on_turn_arg;
-    uv_timer_t time_timer;             /* this and the next three: time.c */
+    uv_timer_t time_timer; /* this and the next three: time.c */
     struct cress_redis_request time_request;
     bool is_asking_time;
     int64_t asked_time_ms; /* by the monotonic clock */
@@ -88,10 +88,16 @@ bool cress_call_asks_primary(struct cress_call *call, const redisReply *reply,
 void cress_call_script(struct cress_call *call, enum cress_script script, int key_count,
                        struct cress_redis_args *args);
 
-/* Sends create.lua. A job that is `submitted` is counted in its batch and waits for others; any other
- * has a message already. */
+/* What a record is made from. */
+enum cress_maker {
+    CRESS_MAKER_SUBMITTER, /* it is counted in its batch and waits for others */
+    CRESS_MAKER_MESSAGE, /* whoever submitted it has counted it, and what it waited for has ended */
+    CRESS_MAKER_GUARD,   /* of a job that waited for others when its record was lost */
+};
+
+/* Sends create.lua. */
 void cress_call_create(struct cress_call *call, const struct cress_job *job,
-                       const struct cress_record *record, bool submitted);
+                       const struct cress_record *record, enum cress_maker maker);
 
 /* Reads the answer to HGETALL of a batch, which borrows from it. */
 void cress_batch_read(const redisReply *reply, struct cress_batch *batch);

@@ -79,7 +79,7 @@ static size_t claims_of(const struct cress_job *job, struct claim claims[CLAIMS_
 }
 
 void cress_call_create(struct cress_call *call, const struct cress_job *job,
-                       const struct cress_record *record, bool submitted)
+                       const struct cress_record *record, enum cress_maker maker)
 {
     struct cress_redis_args args;
     char key[CRESS_KEY_MAX];
@@ -87,8 +87,8 @@ void cress_call_create(struct cress_call *call, const struct cress_job *job,
     char status[CRESS_STATUS_MAX];
     struct claim claims[CLAIMS_MAX];
     const size_t claim_count = claims_of(job, claims);
-    const bool counted = submitted && job->batch;
-    const bool waits = submitted && job->after;
+    const bool counted = maker == CRESS_MAKER_SUBMITTER && job->batch;
+    const bool waits = maker != CRESS_MAKER_MESSAGE && job->after;
 
     cress_redis_args_init(&args);
     cress_call_script(call, CRESS_SCRIPT_CREATE,
@@ -114,6 +114,7 @@ void cress_call_create(struct cress_call *call, const struct cress_job *job,
         cress_redis_add(&args, job->after_any ? "1" : "0");
         cress_redis_add_int(&args, cress_clock_wall_ms());
         cress_redis_add_int(&args, call->store->options.config->store_ttl_ms);
+        cress_redis_add(&args, maker == CRESS_MAKER_GUARD ? "1" : "0");
     }
     cress_fields_add(&args, record, status);
     if (job->payload) {
@@ -178,7 +179,7 @@ void cress_store_create(struct cress_store *store, const struct cress_job *job,
     call->id = cress_strdup(job->id);
     call->state = state;
     cress_store_record(store, job, state, &record);
-    cress_call_create(call, job, &record, true);
+    cress_call_create(call, job, &record, CRESS_MAKER_SUBMITTER);
 }
 
 void cress_store_adopt(struct cress_store *store, const struct cress_job *job,
@@ -191,7 +192,7 @@ void cress_store_adopt(struct cress_store *store, const struct cress_job *job,
     call->then.done = done;
     adopted.unique = NULL; /* it holds no key: it will never run */
     cress_store_record(store, &adopted, CRESS_STATE_QUEUED, &record);
-    cress_call_create(call, &adopted, &record, false);
+    cress_call_create(call, &adopted, &record, CRESS_MAKER_MESSAGE);
 }
 
 /* Runs `script` on one job. */

@@ -50,7 +50,8 @@ static void add_constants(struct cress_buf *text)
     cress_buf_printf(
         text, "local FLAG_BATCHED, FLAG_UNIQUE, FLAG_CANCEL, FLAG_AWAITED = %d, %d, %d, %d\n",
         CRESS_RECORD_BATCHED, CRESS_RECORD_UNIQUE, CRESS_RECORD_CANCEL, CRESS_RECORD_AWAITED);
-    cress_buf_printf(text, "local FLAG_GUARD = %d\n", CRESS_RECORD_GUARD);
+    cress_buf_printf(text, "local FLAG_GUARD, FLAG_CHAINED, FLAG_HELD = %d, %d, %d\n",
+                     CRESS_RECORD_GUARD, CRESS_RECORD_CHAINED, CRESS_RECORD_HELD);
     cress_buf_printf(text, "local FLAG_LIMITED, LIMITED, NEXT, WAIT = %d, %d, %d, %d\n",
                      CRESS_RECORD_LIMITED, CRESS_VERDICT_LIMITED, CRESS_VERDICT_NEXT,
                      CRESS_SCRIPT_WAIT);

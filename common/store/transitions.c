@@ -88,6 +88,12 @@ static void create_duplicate(struct transition *transition)
     create(transition, &job, CRESS_STATE_QUEUED, on_duplicate_created);
 }
 
+/* The guard of a job that waits for others: without a record it waits again. */
+static bool is_of_a_chain(const struct cress_start *start)
+{
+    return start->is_guard && start->job->after;
+}
+
 static void on_created(struct cress_redis_request *request, const redisReply *reply,
                        const struct cress_error *err)
 {
@@ -99,7 +105,7 @@ static void on_created(struct cress_redis_request *request, const redisReply *re
         finish(transition, CRESS_VERDICT_MISSING, err);
     } else if (was_there && strcmp(reply->element[2]->str, transition->start->job->id) != 0) {
         create_duplicate(transition);
-    } else if (was_there || transition->start->limits) {
+    } else if (was_there || is_of_a_chain(transition->start) || transition->start->limits) {
         /* someone else has made it meanwhile, or it was made to wait: it can be judged now */
         add_start(call->store->transitions, transition);
     } else {
@@ -123,7 +129,8 @@ static void create(struct transition *transition, const struct cress_job *job,
         record.worker = start->worker;
         record.started_ms = start->now_ms;
     }
-    cress_call_create(call, job, &record, false);
+    cress_call_create(call, job, &record,
+                      is_of_a_chain(start) ? CRESS_MAKER_GUARD : CRESS_MAKER_MESSAGE);
 }
 
 /* A verdict, or an array of one and of what others' turns bring, see limits.h. */
@@ -150,7 +157,9 @@ static void on_bulk(struct cress_redis_request *request, const redisReply *reply
             err ? CRESS_VERDICT_MISSING : read_answer(bulk->store, reply->element[i]);
         if (!err && transition->start && answer == CRESS_VERDICT_MISSING) {
             create(transition, transition->start->job,
-                   transition->start->limits ? CRESS_STATE_QUEUED : CRESS_STATE_RUNNING,
+                   transition->start->limits || is_of_a_chain(transition->start)
+                       ? CRESS_STATE_QUEUED
+                       : CRESS_STATE_RUNNING,
                    on_created);
         } else {
             finish(transition, answer, err);
@@ -212,8 +221,8 @@ static void send_bulk(struct bulk *bulk, enum cress_script script)
         const char *id = transition->start ? transition->start->job->id : transition->change.id;
         cress_redis_add(&args, cress_key(CRESS_KEY_JOB, id, keys[i++]));
     }
+    cress_redis_add_int(&args, bulk->store->options.config->store_ttl_ms);
     if (script == CRESS_SCRIPT_CHANGE) {
-        cress_redis_add_int(&args, bulk->store->options.config->store_ttl_ms);
         cress_redis_add_int(&args, bulk->store->options.config->store_cancelled_ttl_ms);
     }
     for (struct cress_list *at = transitions->next; at != transitions; at = at->next) {

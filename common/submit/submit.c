@@ -36,6 +36,7 @@ struct submission {
     struct cress_record *record;   /* owned */
     int64_t started_ms;            /* monotonic */
     bool taken;                    /* `record` is another job's */
+    bool after_any;                /* of the job, see guard_of() */
     bool has_keys;                 /* a unique or an idempotency key */
     bool is_repetition;            /* the record was there: an earlier message may have arrived */
     struct cress_error err;        /* CRESS_OK while all is well */
@@ -196,6 +197,38 @@ static void on_cancelled(const struct cress_record *record, const struct cress_e
     finish(submission);
 }
 
+/* A job that waits for others has no message to run by, but one that looks after it, far ahead: its
+ * guard. When the store has lost the record, all of it is made anew from that; else it finds that it
+ * is not needed, and goes away again for longer. start.lua has the rules. */
+static void become_guard(struct submission *submission)
+{
+    enum { GUARD_MS = 120000 };
+    struct cress_header headers[CRESS_JOB_HEADER_MAX + 3];
+    struct cress_message guard = *submission->message;
+    const int64_t guard_ms = cress_clock_wall_ms() + GUARD_MS;
+    size_t count = 0;
+
+    guard.due_ms = guard.due_ms > guard_ms ? guard.due_ms : guard_ms;
+    for (size_t i = 0; i < guard.header_count; i++) {
+        if (strcmp(guard.headers[i].name, "not_before_ms") != 0) {
+            headers[count++] = guard.headers[i];
+        }
+    }
+    headers[count++] = (struct cress_header){
+        .name = "not_before_ms", .kind = CRESS_HEADER_INT, .number = guard.due_ms};
+    headers[count++] =
+        (struct cress_header){.name = "guard", .kind = CRESS_HEADER_BOOL, .number = 1};
+    if (submission->after_any) {
+        headers[count++] =
+            (struct cress_header){.name = "after_any", .kind = CRESS_HEADER_BOOL, .number = 1};
+    }
+    guard.headers = headers;
+    guard.header_count = count;
+    struct cress_message *clone = cress_message_clone(&guard);
+    free(submission->message);
+    submission->message = clone;
+}
+
 static void on_created(const struct cress_existing *existing, enum cress_state made,
                        const struct cress_error *err, void *arg)
 {
@@ -208,8 +241,11 @@ static void on_created(const struct cress_existing *existing, enum cress_state m
     }
     const bool is_ours = !existing || take_over(submission, existing);
     submission->record->state = existing ? existing->record->state : made;
-    if (!is_ours || submission->record->state == CRESS_STATE_WAITING) {
+    if (!is_ours) {
         finish(submission);
+    } else if (submission->record->state == CRESS_STATE_WAITING) {
+        become_guard(submission);
+        publish(submission);
     } else if (submission->record->state == CRESS_STATE_CANCELLED) {
         cress_store_get(submission->door.store, submission->record->id, on_cancelled, submission);
     } else {
@@ -266,6 +302,7 @@ void cress_submit(struct cress_door door, const struct cress_job *request, cress
     submission->started_ms = cress_clock_mono_ms();
     submission->done = done;
     submission->arg = arg;
+    submission->after_any = job.after_any;
     submission->has_keys = job.unique || job.idempotency_key;
     job.id = job.id ? job.id : cress_id_new(id);
     job.created_ms = job.created_ms > 0 ? job.created_ms : now_ms;

@@ -140,9 +140,14 @@ class ChainTest(cresstest.TestCase):
         self.assertEqual(self.wait_state(later, "scheduled", "succeeded")["state"], "scheduled")
         self.assertGreaterEqual(int(self.wait_state(later, "succeeded")["started_ms"]), created + 1500)
 
-    def test_an_unknown_queue_fails_it(self):
+    def test_a_queue_that_is_gone_fails_it(self):
         first, = self.submit({})
-        nowhere, = self.submit({"after": [first], "queue": unique("nowhere")})
+        queue = unique("nowhere")
+        refused = run("cress", "enqueue", "cress.noop", "null", "--after", first, "--queue", queue)
+        self.assertEqual(refused.returncode, 3, refused.stderr)
+        self.start("cress-worker", "--queues", queue).wait_log("worker ready").stop()
+        nowhere, = self.submit({"after": [first], "queue": queue})
+        self.broker().delete(queue, queue + ".high", queue + ".low")
         then, = self.submit({"after": [nowhere]})
         self.start_worker()
         self.assertEqual(self.wait_state(then, *ENDED)["state"], "cancelled")

@@ -14,7 +14,7 @@ local PROMPT = 0.9
 -- longer, so that a rate that was raised is seen soon. Far behind, every READY-th place adds as much.
 local LOOK_MIN, LOOK_MAX, READY = 1000, 30000, 25
 -- Of a place: a guard comes when the line should have passed twice, so that it mostly finds that its job has run.
-local GUARD_MIN, GUARD_MAX = 10000, 300000
+local GUARD_MIN, GUARD_MAX = 10000, LIMIT_GUARD_MAX
 -- A ready job looks by itself so often; what told it that its turn had come may have been lost.
 local READY_LOOK = 3000
 -- A key wants more until so long after its next job should have come back.

@@ -2,16 +2,16 @@
 -- Makes a record unless it exists, or unless one of its claims is another job's; then returns the one that does.
 -- KEYS: job, its batch if it is to be counted there (or nothing), its claims. ARGV: for each claim the fingerprint and
 -- for how many ms it holds (0: until the job has ended); the ids that it waits for, separated by commas, or empty; if
--- there are any, 1 or 0 (it runs even if some do not succeed), now, and the TTL of ended jobs in ms (0: for ever); then
--- field, value, ...
+-- there are any, 1 or 0 (it runs even if some do not succeed), now, the TTL of ended jobs in ms (0: for ever), and 1 or 0
+-- (its record was lost, and its guard has come: those that are unknown may be known again soon); then field, value, ...
 -- Returns 1 made, 0 no such batch, -1 the batch is closed; the word of a state that it was made in instead (`waiting` or
 -- `cancelled`); 'unknown ' and an id that it would wait for in vain; or of the record that was there: why it stands in
 -- the way, whether its message is known to be safe (1 or 0), its id, its fields.
 local job, batch = KEYS[1], KEYS[2]
 local id = id_of(job)
 local at = #KEYS > 2 and 2 * #KEYS - 3 or 1
-local after, any, now, ttl = unpack(ARGV, at, at + 3)
-local first_field = at + (after == '' and 1 or 4)
+local after, any, now, ttl, is_rebuilt = unpack(ARGV, at, at + 4)
+local first_field = at + (after == '' and 1 or 5)
 
 local function existing(why, sent, other)
     return {why, sent, other, redis.call('HGETALL', JOB .. other)}
@@ -23,10 +23,10 @@ local function look_at_others()
     local open, failed, failed_state = {}, nil, nil
     for other in string.gmatch(after, '[^,]+') do
         local state = read_status(JOB .. other)
-        if not state then
+        if not state and is_rebuilt ~= '1' then
             return nil, other
         end
-        if not is_terminal(state) then
+        if not state or not is_terminal(state) then
             open[#open + 1] = other
         elseif state ~= 'succeeded' and any ~= '1' and not failed then
             failed, failed_state = other, state
@@ -38,16 +38,11 @@ end
 -- The others' records do not change for those who follow them: their version stays.
 local function wait_for(open)
     for _, other in ipairs(open) do
-        local state, version, attempt, crashes, flags, started, worker = read_status(JOB .. other)
-        if not has(flags, FLAG_AWAITED) then
-            redis.call('HSET', JOB .. other, 'status', state .. ' ' .. version .. ' ' .. attempt .. ' ' .. crashes .. ' ' ..
-                flags + FLAG_AWAITED .. ' ' .. started .. ' ' .. worker)
-        end
-        redis.call('RPUSH', AFTER .. other, 'job ' .. id .. ' ' .. other)
+        await(other, id)
         redis.call('SADD', PENDING .. id, other)
     end
     local _, version, attempt, crashes, flags, started, worker = read_status(job)
-    set_status(job, 'waiting', version - 1, attempt, crashes, flags, started, worker)
+    set_status(job, 'waiting', version - 1, attempt, crashes, flags + FLAG_CHAINED, started, worker)
     return 'waiting'
 end
 

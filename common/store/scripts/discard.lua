@@ -3,7 +3,7 @@
 -- One that others wait for stays: submitting it again publishes it. So does one that was submitted again meanwhile.
 local job = KEYS[1]
 local state, _, attempt, _, flags = read_status(job)
-if (state == 'queued' or state == 'scheduled') and attempt == '0' and not is_awaited(job, flags) and
+if (state == 'queued' or state == 'scheduled' or state == 'waiting') and attempt == '0' and not is_awaited(job, flags) and
     redis.call('HEXISTS', job, 'repeated') == 0 then
     local batch = batch_of(job, flags)
     if batch then
@@ -16,6 +16,6 @@ if (state == 'queued' or state == 'scheduled') and attempt == '0' and not is_awa
     each_claim(job, flags, function(claim)
         redis.call('DEL', claim)
     end)
-    redis.call('DEL', job)
+    redis.call('DEL', job, PENDING .. id_of(job))
 end
 return 1

@@ -3,7 +3,8 @@
 -- ARGV: the version of the record that this is about, now. Returns 1, or 0 when the record has changed since.
 local job, now = KEYS[1], ARGV[2]
 local state, version, attempt, crashes, flags, started, worker = read_status(job)
-if version ~= ARGV[1] or is_terminal(state) then
+-- One that was asked to stop is not begun anew: it is cancelled when its message comes, or by asking again.
+if version ~= ARGV[1] or is_terminal(state) or has(flags, FLAG_CANCEL) then
     return 0
 end
 if state == 'running' then

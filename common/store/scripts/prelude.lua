@@ -9,6 +9,10 @@ local function may_become(from, to)
     return string.find(TRANSITIONS, ' ' .. from .. '>' .. to .. ' ', 1, true) ~= nil
 end
 
+-- How far ahead guards are at most: of jobs that wait for others, from two minutes on with the age of the job, and of
+-- those that wait for a limit; and how late the broker may be with them.
+local CHAIN_GUARD_MIN, CHAIN_GUARD_MAX, LIMIT_GUARD_MAX, GRACE_OF_GUARD = 120000, 3600000, 300000, 300000
+
 local function id_of(job)
     return string.sub(job, #JOB + 1)
 end
@@ -157,6 +161,19 @@ local function follow(job, flags)
     return (is_awaited(job, flags) or is_complete(batch_of(job, flags))) and FOLLOW or 0
 end
 
+-- Job `id` waits for the end of `other`, unless that is unknown.
+local function await(other, id)
+    local state, version, attempt, crashes, flags, started, worker = read_status(JOB .. other)
+    if not state then
+        return
+    end
+    if not has(flags, FLAG_AWAITED) then
+        redis.call('HSET', JOB .. other, 'status', state .. ' ' .. version .. ' ' .. attempt .. ' ' .. crashes .. ' ' ..
+            flags + FLAG_AWAITED .. ' ' .. started .. ' ' .. worker)
+    end
+    redis.call('RPUSH', AFTER .. other, 'job ' .. id .. ' ' .. other)
+end
+
 -- Adds to `list` what follows the end of `job`; see follow_up.lua.
 local function add_follow_up(list, job, flags)
     if is_awaited(job, flags) then
@@ -181,6 +198,9 @@ end
 local function let_go(job, flags, ttl)
     local claimed = free_claims(job, flags)
     if ttl ~= '0' then
+        -- Its guard, when it comes, must find that it has ended.
+        ttl = math.max(ttl, has(flags, FLAG_CHAINED) and CHAIN_GUARD_MAX + GRACE_OF_GUARD or 0,
+            has(flags, FLAG_HELD) and LIMIT_GUARD_MAX + GRACE_OF_GUARD or 0)
         redis.call('PEXPIRE', job, math.max(tonumber(ttl), claimed))
     end
 end
@@ -201,8 +221,8 @@ end
 -- `job`, which is new or waits, will not run, because job `other` ended as `how` (nil: its record has expired since).
 local function cancel_for(job, other, how, now, ttl)
     local verbs = {failed = 'failed', cancelled = 'was cancelled', expired = 'expired'}
-    local error = '{"code":"dependency_failed","message":"it was to run after job ' .. other .. ', which ' ..
-        (verbs[how] or 'is no longer known') .. '"}'
+    local error = '{"code":"' .. (how and 'dependency_failed' or 'dependency_unknown') ..
+        '","message":"it was to run after job ' .. other .. ', which ' .. (verbs[how] or 'is no longer known') .. '"}'
     local _, version, attempt, crashes, flags, started, worker = read_status(job)
     set_status(job, 'cancelled', version, attempt, crashes, flags, started, worker, 'error', error, 'finished_ms', now)
     redis.call('DEL', PENDING .. id_of(job))
@@ -235,18 +255,24 @@ local function cancel_job(job, reason, now, ttl, keep)
     if is_terminal(state) then
         return {TERMINAL + follow(job, flags), state}
     end
-    if state == 'running' then
+    local runs = state == 'running'
+    if runs and redis.call('EXISTS', WORKER .. worker) == 1 then
         if not has(flags, FLAG_CANCEL) then
             set_status(job, state, version, attempt, crashes, flags + FLAG_CANCEL, started, worker, 'cancel', reason)
         end
         redis.call('PUBLISH', CONTROL, 'cancel ' .. id_of(job))
         return {APPLIED, state}
     end
-    if state == 'waiting' then -- it has no message yet
+    if runs then -- at a worker that is gone; should it live, it is told, and its outcome is refused
+        add_attempt(job, attempt, worker, started, now, 'crashed', '')
+        redis.call('HSET', job, 'cancel', reason)
+        redis.call('PUBLISH', CONTROL, 'cancel ' .. id_of(job))
+    end
+    if state == 'waiting' then -- its guard finds that it has ended
         redis.call('DEL', PENDING .. id_of(job))
     else
         -- One that was handed back returns as the same attempt, one that waits for its next attempt as that.
-        local awaited = state == 'queued' and attempt ~= '0' and attempt or attempt + 1
+        local awaited = (runs or state == 'queued' and attempt ~= '0') and attempt or attempt + 1
         note_cancelled(job, awaited, redis.call('HGET', job, 'run_at_ms') or 0, now, keep)
     end
     flags = leave_limits(job, state, flags, started)

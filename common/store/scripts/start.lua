@@ -1,14 +1,17 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Deliveries become `running`. Returns a verdict for each, see script.c.
--- KEYS: jobs. ARGV: for each its attempt, worker, now, redelivered (0, or the age in ms from which a run is left alone
--- while its worker lives), the worker that its lease names or '', whether its message is a guard (1 or 0), the most
--- crashes, its limits or '', the promise of its message or '', and the most attempts and the longest run that its task's
--- section gives it, or 0.
+-- KEYS: jobs. ARGV: the TTL of ended jobs in ms (0: for ever), then for each its attempt, worker, now, redelivered (0, or
+-- the age in ms from which a run is left alone while its worker lives), the worker that its lease names or '', whether its
+-- message is a guard (1 or 0), the most crashes, its limits or '', the promise of its message or '', and the most attempts
+-- and the longest run that its task's section gives it, or 0.
+
+local ended_ttl = ARGV[1]
 
 -- A limit forbids it: it goes on waiting. One whose worker died waits from now on.
 local function hold_back(l, limit, job, state, version, last, crashes, flags, started, runner)
     if state == 'running' or not has(flags, FLAG_LIMITED) then
         flags = has(flags, FLAG_LIMITED) and flags or flags + FLAG_LIMITED
+        flags = has(flags, FLAG_HELD) and flags or flags + FLAG_HELD
         local key = l.key == '' and 'null' or '"' .. l.key .. '"'
         set_status(job, state == 'running' and 'queued' or state, version, last, crashes, flags, started, runner,
             'blocked', '{"limit":"' .. limit .. '","task":"' .. l.task .. '","key":' .. key .. '}')
@@ -44,6 +47,33 @@ local function give_warrant(job, state, worker)
     end
 end
 
+-- The guard of a job that waits for others has come. Mostly it goes away again for as long as the job is old; but what
+-- should have happened meanwhile and has not is done: after the store lost something, nobody else may know of it. One
+-- that it waits for may have lost its record as well, and get it back when its own guard comes; what is still unknown
+-- the next time is gone. Returns a verdict, or nil: it waits no longer.
+local function end_wait(job, version, attempt, crashes, flags, started, worker, now)
+    local pending, known = PENDING .. id_of(job), redis.call('HMGET', job, 'after_any', 'orphan_ms', 'created_ms')
+    for _, other in ipairs(redis.call('SMEMBERS', pending)) do
+        local how, _, _, _, other_flags = read_status(JOB .. other)
+        local is_gone = not how and known[2] and now - known[2] >= CHAIN_GUARD_MIN / 2
+        if how == 'succeeded' or known[1] and (is_gone or how and is_terminal(how)) then
+            redis.call('SREM', pending, other)
+        elseif is_gone or how and is_terminal(how) then
+            cancel_for(job, other, how, now, ended_ttl)
+            return CANCELLED
+        elseif how and not has(other_flags, FLAG_AWAITED) then
+            await(other, id_of(job))
+        elseif not how then
+            redis.call('HSETNX', job, 'orphan_ms', now)
+        end
+    end
+    if redis.call('EXISTS', pending) == 0 then
+        set_status(job, 'queued', version, attempt, crashes, flags, started, worker)
+        return nil
+    end
+    return LIMITED + WAIT * math.floor(math.min(math.max(now - (known[3] or now), CHAIN_GUARD_MIN), CHAIN_GUARD_MAX))
+end
+
 local function start(calls, job, attempt, worker, now, redelivered, lease, guard, max_crashes, limits, promise,
     max_attempts, timeout)
     local state, version, last, crashes, flags, started, runner = read_status(job)
@@ -62,6 +92,13 @@ local function start(calls, job, attempt, worker, now, redelivered, lease, guard
     end
     if tonumber(last) > tonumber(attempt) then
         return STALE
+    end
+    if state == 'waiting' and guard == '1' then
+        local verdict = end_wait(job, version, last, crashes, flags, started, runner, now)
+        if verdict then
+            return verdict
+        end
+        state, version = read_status(job)
     end
     local has_begun = state == 'running' and last == attempt
     -- The same call again, whose answer was lost on the way, is neither a copy nor a crash.
@@ -138,6 +175,6 @@ end
 local verdicts = {}
 for i, job in ipairs(KEYS) do
     local calls = {}
-    verdicts[i] = answer_of(start(calls, job, unpack(ARGV, 11 * i - 10, 11 * i)), calls)
+    verdicts[i] = answer_of(start(calls, job, unpack(ARGV, 11 * i - 9, 11 * i + 1)), calls)
 end
 return verdicts

@@ -39,9 +39,30 @@ static void test_cancel_what_has_ended(void **state)
     }
 }
 
+/* The worker of all that runs here lives. */
+static void let_worker_live(void)
+{
+    expect_call();
+    report_worker("w", "{}", 60000);
+    wait_for_success();
+}
+
+/* Nobody else can end it, and its message comes when it may. */
+static void test_cancel_what_runs_nowhere(void **state)
+{
+    (void)state;
+    bring_to("j", CRESS_STATE_RUNNING);
+    assert_int_equal(cancel("j"), CRESS_VERDICT_APPLIED);
+    assert_int_equal(last.state, CRESS_STATE_CANCELLED);
+    assert_true(note_ttl("j") > 0);
+    assert_int_equal(change("j", CRESS_STATE_SUCCEEDED, 1), CRESS_VERDICT_CANCELLED);
+    assert_string_equal(get("j")->error, "{\"code\":\"cancelled\"}");
+}
+
 static void test_cancel_what_runs(void **state)
 {
     (void)state;
+    let_worker_live();
     bring_to("j", CRESS_STATE_RUNNING);
     assert_int_equal(cancel("j"), CRESS_VERDICT_APPLIED);
     assert_int_equal(last.state, CRESS_STATE_RUNNING);
@@ -63,6 +84,7 @@ static void test_cancelled_is_not_tried_again(void **state)
     static const enum cress_state again[] = {CRESS_STATE_RETRYING, CRESS_STATE_QUEUED};
 
     (void)state;
+    let_worker_live();
     for (size_t i = 0; i < CRESS_COUNT(again); i++) {
         const char *id = cress_state_word(again[i]);
         bring_to(id, CRESS_STATE_RUNNING);
@@ -142,6 +164,7 @@ int main(void)
         STAND_TEST(test_cancel_what_waits),
         STAND_TEST(test_cancel_what_has_ended),
         STAND_TEST(test_cancel_what_runs),
+        STAND_TEST(test_cancel_what_runs_nowhere),
         STAND_TEST(test_cancelled_is_not_tried_again),
         STAND_TEST(test_cancelled_outlives_its_record),
         STAND_TEST(test_cancelled_note_waits_for_its_message),
