@@ -43,10 +43,12 @@ class DeadTest(TestCase):
 
     def bury(self, *ids, task="cress.echo", body=b"1", headers=None, **properties):
         """Puts letters into the dead-letter queue, as a worker does."""
+        redis = self.redis()
         for job in ids:
+            promise = redis.command("HGET", "cress:job:%s" % job, "promise")
             self.client.publish(self.queue + ".dead", body, type=task, message_id=job, headers=dict(
                 {"error_code": "boom", "error_message": "no luck", "attempt": 5, "error_ms": int(time.time() * 1000)},
-                **(headers or {})), **properties)
+                **({"promise": promise} if promise else {}), **(headers or {})), **properties)
         self.wait_ready(self.queue + ".dead", len(ids), at_least=True)
 
     def wait_ready(self, queue, count, at_least=False):
@@ -266,10 +268,10 @@ class RequeueTest(DeadTest):
 
     def test_a_batch_is_open_again(self):
         self.worker_of_queue()
-        redis, batch = self.redis(), unique("batch")
-        redis.command("HSET", "cress:batch:" + batch, "total", 1, "done", 0, "closed", 1, "completed", 1)
+        redis = self.redis()
         job = unique("job")
-        self.client.publish(self.queue, {"permanent": True}, type="cress.fail", message_id=job, correlation_id=batch)
+        line = json.dumps({"task": "cress.fail", "payload": {"permanent": True}, "queue": self.queue, "id": job})
+        batch = run("cress", "batch", "create", "--jsonl", "-", stdin=line).stdout.strip()
         self.wait_state(job, "failed")
         self.assertEqual(redis.command("HMGET", "cress:batch:" + batch, "done", "failed"), ["1", "1"])
         self.assertEqual(self.dead_json("requeue")["requeued"], 1)
