@@ -51,6 +51,7 @@ struct cress_attempt {
     int64_t begun_us;         /* its run, by the monotonic clock */
     struct cress_start start; /* how it was recorded as running */
     bool recorded;            /* the store has confirmed that */
+    bool is_told_again;       /* at its end the store did not know that, and was told once more */
     bool had_begun;           /* elsewhere, before: it does not expire any more */
     bool adopted;             /* its record was made here, because it ends without having started */
     bool is_told_by_task;     /* the message left its limits to its task, which has its own */

@@ -14,6 +14,7 @@
 #include "common/base/mem.h"
 #include "common/job/promise.h"
 #include "worker/pass_on.h"
+#include "worker/recall.h"
 #include "worker/retry.h"
 
 #include <assert.h>
@@ -168,11 +169,12 @@ static void remade_cb(enum cress_verdict verdict, bool follow, int64_t wait_ms,
     }
 }
 
-/* The record was lost while the job ran (a flushed store): it is made once more, as running, so that
- * the result has a place. */
+/* The record was lost while the job ran (a flushed store), or that it runs (a lost second): it is made
+ * once more, as running, so that the result has a place. */
 static void record_again(struct cress_attempt *attempt)
 {
     const struct cress_worker *worker = attempt->worker;
+    attempt->start.is_recalled = true;
     attempt->start.limits = NULL; /* it has run: no limit can forbid that any more */
     worker->effects->start(worker->services.store, &attempt->start, remade_cb, attempt);
 }
@@ -218,6 +220,7 @@ static void count_end(struct cress_attempt *attempt)
 static void end_recorded(struct cress_attempt *attempt, bool follow)
 {
     attempt->failures = 0;
+    cress_recall_add(attempt);
     count_end(attempt);
     if (follow) {
         follow_up_then(attempt, reply);
@@ -265,7 +268,9 @@ static void ended_cb(enum cress_verdict verdict, bool follow, const struct cress
     const bool expires = attempt->end == CRESS_STATE_EXPIRED;
     if (err) {
         cress_attempt_again(attempt, record_end, "record outcome", err);
-    } else if (verdict == CRESS_VERDICT_MISSING && attempt->recorded) {
+    } else if (attempt->recorded && (verdict == CRESS_VERDICT_MISSING ||
+                                     (verdict == CRESS_VERDICT_STALE && !attempt->is_told_again))) {
+        attempt->is_told_again = true;
         record_again(attempt);
     } else if (verdict == CRESS_VERDICT_MISSING && is_unheard_of(attempt)) {
         adopt(attempt);

@@ -16,6 +16,7 @@
 //   turns       whose turn it is within a limit
 //   settle      the outcome: store, dead letter, next attempt, batch, reply, ack
 //   lease       deliveries that are held for long
+//   recall      what this worker did lately, for a store that has lost it
 //   pass_on     published, confirmed, then let go: the next delay, the next attempt, back
 //   attempt     one delivery in hand: its fields, its timer, its tries
 //   peers       what the other workers report
@@ -75,6 +76,14 @@ struct cress_peers {
     void (*done[CRESS_PEERS_ASKERS])(struct cress_worker *worker, const struct cress_error *err);
 };
 
+/* See recall.h. */
+struct cress_recall {
+    struct cress_list kept, waiting; /* struct recalled: what is known; what is to be told */
+    size_t count, bytes;             /* of both, and of those being told */
+    int telling;                     /* so many are being told */
+    int64_t lost;                    /* of those told since the last report, the store had lost */
+};
+
 struct cress_worker {
     struct cress_services services;
     const struct cress_config *config;
@@ -108,6 +117,7 @@ struct cress_worker {
     struct cress_list going_back;  /* for the pump: attempts that are not tried again */
 
     struct cress_peers peers;
+    struct cress_recall recall;
     size_t withdrawn;            /* queues */
     struct cress_watch *control; /* control.c */
     void (*on_pauses_known)(struct cress_worker *worker);

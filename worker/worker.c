@@ -10,6 +10,7 @@
 #include "worker/lease.h"
 #include "worker/peers.h"
 #include "worker/presence.h"
+#include "worker/recall.h"
 #include "worker/share.h"
 #include "worker/state.h"
 #include "worker/ticker.h"
@@ -145,6 +146,7 @@ static void store_state_cb(bool ready, const struct cress_error *err, void *arg)
     for (size_t i = 0; i < worker->queue_count; i++) {
         cress_store_add_queue(worker->services.store, worker->queues[i].name, queue_added_cb, NULL);
     }
+    cress_recall_tell(worker);
     cress_presence_report(worker);
     cress_control_refresh(worker);
     if (worker->ticker) {
@@ -380,6 +382,7 @@ static void worker_beat_cb(uv_timer_t *timer)
     cress_lease_check(timer->data);
     cress_fetch_adapt(timer->data);
     cress_share_check(timer->data);
+    cress_recall_check(timer->data);
     cress_presence_report(timer->data);
 }
 
@@ -405,6 +408,7 @@ enum cress_status cress_worker_start(uv_loop_t *loop, const struct cress_config 
     cress_lanes_init(&worker->lanes);
     cress_list_init(&worker->active);
     cress_list_init(&worker->going_back);
+    cress_recall_init(&worker->recall);
     cress_pump_init(loop, &worker->pump, worker_turn_cb, worker);
     cress_ids_init(&worker->ids, IDS_EXPECTED);
     uv_timer_init(loop, &worker->beat);
@@ -439,6 +443,7 @@ void cress_worker_free(struct cress_worker *worker)
     cress_guard_free(worker->services.guard);
     cress_ids_free(&worker->ids);
     cress_peers_free(worker);
+    cress_recall_free(&worker->recall);
     free(worker->queues);
     free(worker);
 }

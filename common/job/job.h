@@ -129,6 +129,9 @@ cress_job_from_message(const struct cress_message *message, const char *queue,
  * from the record. */
 void cress_job_from_record(const struct cress_record *record, struct cress_job *job);
 
+/* A copy in one block of `*size` bytes; free() it. */
+struct cress_job *cress_job_clone(const struct cress_job *job, size_t *size);
+
 bool cress_priority_parse(const char *word, enum cress_priority *priority);
 const char *cress_priority_word(enum cress_priority priority);
 

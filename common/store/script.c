@@ -45,6 +45,7 @@ static void add_constants(struct cress_buf *text)
                      CRESS_VERDICT_CANCELLED);
     cress_buf_printf(text, "local SUSPECT, FOREIGN = %d, %d\n", CRESS_VERDICT_SUSPECT,
                      CRESS_VERDICT_FOREIGN);
+    cress_buf_printf(text, "local RECALLED = '%d'\n", CRESS_SCRIPT_RECALLED);
     cress_buf_printf(text, "local ATTEMPTS_KEPT = %d\n", CRESS_ATTEMPTS_KEPT);
     cress_buf_printf(text, "local FOLLOW = %d\n", CRESS_SCRIPT_FOLLOW);
     cress_buf_printf(

@@ -51,6 +51,9 @@ enum cress_script {
  * see store.h, and WAIT for each ms that a limited job is to stay away. */
 enum { CRESS_SCRIPT_FOLLOW = 16, CRESS_SCRIPT_WAIT = 32 };
 
+/* In the place of the patience with which a start is judged: it is none, but told once more. */
+enum { CRESS_SCRIPT_RECALLED = -1 };
+
 /* The caller frees with cress_scripts_free(). */
 void cress_scripts_make(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT]);
 void cress_scripts_free(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT]);

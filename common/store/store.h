@@ -183,6 +183,8 @@ struct cress_start {
                              whoever submitted it did not know: the record learns them */
     int64_t now_ms; /* when it starts; the same in each repeat of the call, which is thereby known
                        from another copy */
+    bool is_recalled; /* the store was told so before, and may have lost it: what it knows of a run
+                         that began then, or later, stays. APPLIED: the record says so now */
 };
 
 /* delivery -> `running`. Makes the record when there is none (the job came from a foreign client,

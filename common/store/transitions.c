@@ -175,7 +175,9 @@ static void add_start_words(struct cress_redis_args *args, const struct cress_st
     cress_redis_add_int(args, start->job->attempt);
     cress_redis_add(args, start->worker);
     cress_redis_add_int(args, start->now_ms);
-    cress_redis_add_int(args, start->redelivered ? 1 + start->patience_ms : 0);
+    cress_redis_add_int(args, start->is_recalled   ? CRESS_SCRIPT_RECALLED
+                              : start->redelivered ? 1 + start->patience_ms
+                                                   : 0);
     cress_redis_add(args, start->lease ? start->lease : "");
     cress_redis_add_int(args, start->is_guard);
     cress_redis_add_int(args, start->max_crashes);

@@ -12,6 +12,7 @@
 #include "worker/dispatch.h"
 #include "worker/lease.h"
 #include "worker/peers.h"
+#include "worker/recall.h"
 
 #include <stdio.h>
 
@@ -318,6 +319,7 @@ static inline int rig_set_up(void **state)
     cress_lanes_init(&rig.worker.lanes);
     cress_list_init(&rig.worker.active);
     cress_list_init(&rig.worker.going_back);
+    cress_recall_init(&rig.worker.recall);
     cress_ids_init(&rig.worker.ids, 4);
     cress_pump_init(&rig.loop, &rig.worker.pump, rig_turn_cb, &rig.worker);
     rig.start_verdict = rig.change_verdict = CRESS_VERDICT_APPLIED;
@@ -342,6 +344,7 @@ static inline int rig_tear_down(void **state)
     cress_pump_close(&rig.worker.pump, rig_closed_cb);
     uv_run(&rig.loop, UV_RUN_DEFAULT);
     cress_ids_free(&rig.worker.ids);
+    cress_recall_free(&rig.worker.recall);
     cress_peers_free(&rig.worker);
     cress_buf_free(&rig.trace);
     cress_buf_free(&rig.last_body);

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Deliveries become `running`. Returns a verdict for each, see script.c.
 -- KEYS: jobs. ARGV: the TTL of ended jobs in ms (0: for ever), then for each its attempt, worker, now, redelivered (0, or
--- the age in ms from which a run is left alone while its worker lives), the worker that its lease names or '', whether its
+-- the age in ms from which a run is left alone while its worker lives; or RECALLED), the worker that its lease names or '', whether its
 -- message is a guard (1 or 0), the most crashes, its limits or '', the promise of its message or '', and the most attempts
 -- and the longest run that its task's section gives it, or 0.
 
@@ -103,7 +103,18 @@ local function start(calls, job, attempt, worker, now, redelivered, lease, guard
     local has_begun = state == 'running' and last == attempt
     -- The same call again, whose answer was lost on the way, is neither a copy nor a crash.
     local is_repeat = has_begun and runner == worker and
-        (started == now or limits ~= '' and redis.call('HGET', job, 'call') == now)
+        (started == now or (limits ~= '' or redelivered == RECALLED) and redis.call('HGET', job, 'call') == now)
+    -- The worker says once more what it may have said before, to a store that has lost it: a record that is as new, or in
+    -- the hands of another, stays. It has run: no limit can forbid that any more.
+    if redelivered == RECALLED then
+        if is_repeat then
+            return APPLIED
+        end
+        if has_begun or tonumber(started) >= tonumber(now) then
+            return STALE
+        end
+        limits = ''
+    end
     -- A guard: the worker that runs it has acknowledged its message. If another runs it now, that one took it with this
     -- message, when it is redelivered, or has one of its own.
     if lease ~= '' and has_begun and not is_repeat and runner == lease then
