@@ -49,7 +49,8 @@ static struct recalled *recalled_new(const struct cress_attempt *attempt, enum c
     recalled->ended_ms = cress_clock_wall_ms();
     recalled->kept_ms = cress_clock_mono_ms();
     const size_t text_bytes = attempt->text ? strlen(attempt->text) + 1 : 0;
-    recalled->text = attempt->text ? memcpy(cress_alloc(text_bytes), attempt->text, text_bytes) : NULL;
+    recalled->text =
+        attempt->text ? memcpy(cress_alloc(text_bytes), attempt->text, text_bytes) : NULL;
     recalled->size_bytes = sizeof(*recalled) + job_bytes + text_bytes;
     attempt->worker->recall.count++;
     attempt->worker->recall.bytes += recalled->size_bytes;
@@ -192,7 +193,8 @@ static void recalled_started_cb(enum cress_verdict verdict, bool follow, int64_t
     (void)wait_ms;
     if (err) {
         end_telling(recalled, err);
-    } else if (verdict == CRESS_VERDICT_DUPLICATE) { /* it has a record now, without its unique key */
+    } else if (verdict ==
+               CRESS_VERDICT_DUPLICATE) { /* it has a record now, without its unique key */
         restart_recalled(recalled);
     } else if (is_behind && recalled->to != CRESS_STATE_RUNNING) {
         recalled->worker->recall.lost++;

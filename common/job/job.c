@@ -297,6 +297,7 @@ void cress_job_from_record(const struct cress_record *record, struct cress_job *
         .expires_ms = record->expires_ms,
         .key = record->key,
         .unique = record->unique,
+        .unique_for_ms = record->unique_for_ms,
         .after = record->after,
         .after_any = record->after_any,
         .batch = record->batch,

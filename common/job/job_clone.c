@@ -7,10 +7,19 @@
 struct cress_job *cress_job_clone(const struct cress_job *job, size_t *size)
 {
     struct cress_job view = *job;
-    const char **const texts[] = {&view.id,       &view.task,        &view.queue,
-                                  &view.backoff,  &view.key,         &view.unique,
-                                  &view.after,    &view.batch,       &view.idempotency_key,
-                                  &view.reply_to, &view.fingerprint, &view.traceparent,
+    const char **const texts[] = {&view.id,
+                                  &view.task,
+                                  &view.queue,
+                                  &view.backoff,
+                                  &view.key,
+                                  &view.unique,
+                                  &view.after,
+                                  &view.batch,
+                                  &view.idempotency_key,
+                                  &view.reply_to,
+                                  &view.fingerprint,
+                                  &view.traceparent,
+                                  &view.correlation_id,
                                   &view.promise};
     *size = sizeof(view) + view.payload_size;
     for (size_t i = 0; i < CRESS_COUNT(texts); i++) {

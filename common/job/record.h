@@ -36,6 +36,7 @@ struct cress_record {
     const char *reply_to, *correlation_id, *traceparent; /* as in the job */
     const char *key;                                     /* whom it is for */
     const char *unique;                                  /* its unique key */
+    int64_t unique_for_ms;                               /* as in the job */
     const char *idempotency_key;                         /* of the request that made it */
     const char *blocked; /* JSON text {"limit", "task", "key"}: the limit that it waits for */
     bool is_duplicate;   /* only in the answer to a submission: this is an earlier job, which stands

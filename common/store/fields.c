@@ -63,6 +63,7 @@ static const struct field {
     FIELD(attempts, TEXT),
     FIELD(key, TEXT),
     FIELD(unique, TEXT),
+    FIELD(unique_for_ms, INT64),
     FIELD(idempotency_key, TEXT),
     FIELD(cancel, TEXT),
     FIELD(after, TEXT),

@@ -29,6 +29,7 @@ void cress_store_record(const struct cress_store *store, const struct cress_job 
         .batch = job->batch,
         .key = job->key,
         .unique = job->unique,
+        .unique_for_ms = job->unique_for_ms,
         .idempotency_key = job->idempotency_key,
         .created_ms = job->created_ms,
         .run_at_ms = job->not_before_ms,

@@ -36,6 +36,10 @@ static const struct cress_record queued = {
     .max_attempts = 7,
     .timeout_ms = 9000,
     .payload = "{\"n\":18446744073709551615}",
+    .reply_to = "callers",
+    .traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    .unique = "u",
+    .unique_for_ms = 60000,
 };
 
 static void republish(const struct cress_record *record)
@@ -57,6 +61,10 @@ static void test_due_now_goes_to_its_queue(void **state)
     assert_int_equal(job.attempt, 1);
     assert_int_equal(job.max_attempts, 7);
     assert_int_equal(job.timeout_ms, 9000);
+    assert_string_equal(job.reply_to, "callers");
+    assert_string_equal(job.traceparent, queued.traceparent);
+    assert_string_equal(job.unique, "u");
+    assert_int_equal(job.unique_for_ms, 60000);
     assert_int_equal(job.payload_size, strlen(queued.payload));
     assert_memory_equal(job.payload, queued.payload, job.payload_size);
 }

@@ -223,7 +223,7 @@ static void expired_after_it_had_begun_runs_on(void **state)
     const struct cress_message message = expired_message();
     rig.change_verdict = CRESS_VERDICT_STALE;
     deliver(&message);
-    expect("record:expired start record:succeeded ack");
+    expect("record:expired start record:succeeded start record:succeeded ack");
 }
 
 static void store_away_is_waited_for(void **state)
