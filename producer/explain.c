@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts about a job gathered; see explain.h. What follows from them is in explain_decide.c.
 //
-// record -> the jobs that it waits for                                        -> explanation
-//        -> workers' reports -> paused queues -> what waits in its queue        -> explanation
+// record -> workers' reports -> the jobs that it waits for                            -> explanation
+//                            -> paused queues -> what waits in its queue -> its line  -> explanation
 
 #include "producer/explain.h"
 
@@ -10,6 +10,7 @@
 #include "common/base/mem.h"
 #include "common/broker/topology.h"
 #include "common/job/after.h"
+#include "common/store/limits.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -26,11 +27,12 @@ struct inquiry {
     struct cress_record *record; /* owned */
     json_t *workers;
     json_t *awaited;
+    json_t *line;
     int64_t paused_ms;
+    struct cress_queue_stats *queues; /* owned */
 };
 
-static void finish_inquiry(struct inquiry *inquiry, const struct cress_queue_stats *queues,
-                           const struct cress_error *err)
+static void finish_inquiry(struct inquiry *inquiry, const struct cress_error *err)
 {
     if (err) {
         inquiry->done(NULL, err, inquiry->arg);
@@ -38,9 +40,10 @@ static void finish_inquiry(struct inquiry *inquiry, const struct cress_queue_sta
         const struct cress_explain_facts facts = {
             .record = inquiry->record,
             .workers = inquiry->workers,
-            .queues = queues,
+            .queues = inquiry->queues,
             .paused_ms = inquiry->paused_ms,
             .awaited = inquiry->awaited,
+            .line = json_array_get(inquiry->line, 0),
             .now_ms = cress_clock_wall_ms(),
         };
         struct cress_explanation explanation;
@@ -49,6 +52,8 @@ static void finish_inquiry(struct inquiry *inquiry, const struct cress_queue_sta
     }
     json_decref(inquiry->workers);
     json_decref(inquiry->awaited);
+    json_decref(inquiry->line);
+    free(inquiry->queues);
     free(inquiry->record);
     free(inquiry->id);
     free(inquiry);
@@ -70,7 +75,7 @@ static void on_outcomes(const char *const *outcomes, size_t count, const struct 
 {
     struct inquiry *inquiry = arg;
     inquiry->awaited = parse_all(outcomes, count);
-    finish_inquiry(inquiry, NULL, err);
+    finish_inquiry(inquiry, err);
 }
 
 static void ask_for_awaited(struct inquiry *inquiry)
@@ -88,11 +93,32 @@ static void ask_for_awaited(struct inquiry *inquiry)
 
 /* --- its queue --- */
 
+/* A limit of the task forbids the job to start: how far is its turn? */
+static void on_explain_line(const char *const *lines, size_t count, const struct cress_error *err,
+                            void *arg)
+{
+    struct inquiry *inquiry = arg;
+    inquiry->line = parse_all(lines, count);
+    finish_inquiry(inquiry, err);
+}
+
 static void on_explain_stats(const struct cress_queue_stats *stats, size_t count,
                              const struct cress_error *err, void *arg)
 {
-    (void)count;
-    finish_inquiry(arg, stats, err);
+    struct inquiry *inquiry = arg;
+    const struct cress_record *record = inquiry->record;
+    if (err) {
+        finish_inquiry(inquiry, err);
+        return;
+    }
+    inquiry->queues = cress_alloc(count * sizeof *stats);
+    memcpy(inquiry->queues, stats, count * sizeof *stats);
+    if (record->blocked) {
+        cress_store_line(inquiry->door.store, record->task, record->key, record->id,
+                         on_explain_line, inquiry);
+    } else {
+        finish_inquiry(inquiry, NULL);
+    }
 }
 
 static void on_explain_paused(const struct cress_paused_queue *paused, size_t count,
@@ -100,9 +126,9 @@ static void on_explain_paused(const struct cress_paused_queue *paused, size_t co
 {
     struct inquiry *inquiry = arg;
     char names[CRESS_PRIORITY_COUNT][CRESS_ROUTE_NAME_MAX];
-    const char *list[CRESS_PRIORITY_COUNT + 1] = {NULL};
+    const char *list[CRESS_PRIORITY_COUNT + 2] = {NULL};
     if (err) {
-        finish_inquiry(inquiry, NULL, err);
+        finish_inquiry(inquiry, err);
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -114,6 +140,7 @@ static void on_explain_paused(const struct cress_paused_queue *paused, size_t co
         cress_route_queue_name(inquiry->record->queue, (enum cress_priority)i, names[i]);
         list[i] = names[i];
     }
+    list[CRESS_PRIORITY_COUNT] = CRESS_DUE_QUEUE;
     cress_broker_inspect(inquiry->door.broker, list, inquiry->door.timeout_ms, on_explain_stats,
                          inquiry);
 }
@@ -123,11 +150,17 @@ static void on_explain_workers(const char *const *reports, size_t count,
 {
     struct inquiry *inquiry = arg;
     if (err) {
-        finish_inquiry(inquiry, NULL, err);
+        finish_inquiry(inquiry, err);
         return;
     }
     inquiry->workers = parse_all(reports, count);
-    cress_store_paused(inquiry->door.store, on_explain_paused, inquiry);
+    if (inquiry->record->state == CRESS_STATE_WAITING) {
+        ask_for_awaited(inquiry);
+    } else if (cress_explain_needs_queues(inquiry->record, cress_clock_wall_ms())) {
+        cress_store_paused(inquiry->door.store, on_explain_paused, inquiry);
+    } else {
+        finish_inquiry(inquiry, NULL);
+    }
 }
 
 static void on_explain_record(const struct cress_record *record, const struct cress_error *err,
@@ -141,16 +174,14 @@ static void on_explain_record(const struct cress_record *record, const struct cr
         err = &missing;
     }
     if (err) {
-        finish_inquiry(inquiry, NULL, err);
+        finish_inquiry(inquiry, err);
         return;
     }
     inquiry->record = cress_record_clone(record);
-    if (record->state == CRESS_STATE_WAITING) {
-        ask_for_awaited(inquiry);
-    } else if (cress_explain_needs_more(record, cress_clock_wall_ms())) {
-        cress_store_workers(inquiry->door.store, on_explain_workers, inquiry);
+    if (cress_state_is_terminal(record->state)) {
+        finish_inquiry(inquiry, NULL);
     } else {
-        finish_inquiry(inquiry, NULL, NULL);
+        cress_store_workers(inquiry->door.store, on_explain_workers, inquiry);
     }
 }
 

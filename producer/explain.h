@@ -7,6 +7,7 @@
 #include "common/broker/broker.h"
 #include "common/store/store.h"
 #include "common/submit/door.h"
+#include "producer/explain_workers.h"
 
 #include <jansson.h>
 
@@ -23,10 +24,12 @@ const char *cress_reason_word(enum cress_reason reason);
 struct cress_explain_facts {
     const struct cress_record *record;
     const json_t *workers;                  /* array of reports; NULL: not asked for */
-    const struct cress_queue_stats *queues; /* by priority; NULL: not asked for */
+    const struct cress_queue_stats *queues; /* by priority, then cress.due; NULL: not asked for */
     int64_t paused_ms;                      /* since when its queue is paused; 0: it is not */
     const json_t
         *awaited; /* WAITING: {"id", "state"} of the first jobs that it names; NULL: none */
+    const json_t
+        *line; /* where it stands that waits for a limit, see cress_store_line(); NULL: nowhere */
     int64_t now_ms;
 };
 
@@ -37,18 +40,20 @@ struct cress_explanation {
     enum cress_reason reason;
     char text[CRESS_EXPLANATION_MAX]; /* a sentence for people */
     int64_t until_ms;                 /* when it is due; 0: not known */
-    int64_t ahead;                    /* QUEUED: at most so many are before it; else -1 */
+    int64_t ahead;                    /* QUEUED, LIMITED: at most so many are before it; else -1 */
+    struct cress_terms terms;         /* that apply to it */
 };
 
-/* Whether workers and queues must be asked for; if not, the record tells it all. */
-bool cress_explain_needs_more(const struct cress_record *record, int64_t now_ms);
+/* Whether the queues must be asked for; if not, record and workers tell it all. */
+bool cress_explain_needs_queues(const struct cress_record *record, int64_t now_ms);
 
 /* Pure. The explanation borrows from the facts. */
 void cress_explain_decide(const struct cress_explain_facts *facts,
                           struct cress_explanation *explanation);
 
-/* {"id", "state", "reason", "message", "queue", "worker", "since", "until", "ahead"}: what does not
- * apply is null. */
+/* {"id", "state", "reason", "message", "queue", "task", "worker", "since", "until", "ahead",
+ * "max_attempts", "timeout_ms", "backoff", "backoff_base_ms", "backoff_cap_ms"}: what does not apply or
+ * is not known is null. */
 void cress_explain_write_json(const struct cress_explanation *explanation, struct cress_buf *out);
 
 /* `explanation` lives during the callback; it is NULL when there is no such job or no answer. */

@@ -6,13 +6,14 @@
 #include "common/base/mem.h"
 #include "common/job/after.h"
 #include "common/job/worker_id.h"
+#include "producer/explain_workers.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 /* A message that was just published or moved may be between two places. */
-enum { GRACE_MS = 3000 };
+enum { GRACE_MS = 3000, PLACE_TEXT_MAX = 160 };
 
 static const char *const words[CRESS_REASON_COUNT] = {
 #define CRESS_REASON(name, word, meaning) [CRESS_REASON_##name] = word,
@@ -35,57 +36,6 @@ static void say(struct cress_explanation *explanation, enum cress_reason reason,
     vsnprintf(explanation->text, sizeof explanation->text, format, args);
     va_end(args);
     explanation->reason = reason;
-}
-
-/* --- workers --- */
-
-/* Whether the array `list` has `text`. */
-static bool has(const json_t *list, const char *text)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *one = json_string_value(json_array_get(list, i));
-        if (one && strcmp(one, text) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static const json_t *find_worker(const json_t *workers, const char *name)
-{
-    for (size_t i = 0; name && i < json_array_size(workers); i++) {
-        const json_t *worker = json_array_get(workers, i);
-        const char *id = json_string_value(json_object_get(worker, "id"));
-        if (id && strcmp(id, name) == 0) {
-            return worker;
-        }
-    }
-    return NULL;
-}
-
-/* What the workers of a queue have to do with a job. */
-struct crew {
-    int64_t count;   /* workers that consume the queue */
-    int64_t able;    /* of these, those that have the task */
-    int64_t in_hand; /* deliveries that they hold */
-};
-
-static struct crew count_crew(const json_t *workers, const struct cress_record *record)
-{
-    struct crew crew = {0};
-    for (size_t i = 0; i < json_array_size(workers); i++) {
-        const json_t *worker = json_array_get(workers, i);
-        const json_t *tasks = json_object_get(worker, "tasks");
-        if (!has(json_object_get(worker, "queues"), record->queue)) {
-            continue;
-        }
-        crew.count++;
-        /* a worker of an earlier version does not say what it has */
-        crew.able += !tasks || has(tasks, record->task) || has(tasks, "*");
-        crew.in_hand +=
-            json_integer_value(json_object_get(json_object_get(worker, "unacked"), record->queue));
-    }
-    return crew;
 }
 
 /* --- what a state alone tells --- */
@@ -112,7 +62,7 @@ static void explain_running(const struct cress_explain_facts *facts,
     const char *worker = record->worker ? cress_worker_id_shown(record->worker, shown) : "unknown";
     char since[CRESS_TIME_TEXT_MAX];
     cress_time_format(record->started_ms, since);
-    if (find_worker(facts->workers, record->worker) ||
+    if (cress_crew_has(facts->workers, record->worker) ||
         facts->now_ms - record->started_ms < GRACE_MS) {
         say(explanation, CRESS_REASON_RUNNING, "worker %s runs attempt %d of %d since %s%s", worker,
             record->attempt, record->max_attempts, since,
@@ -203,10 +153,16 @@ static void explain_position(const struct cress_explain_facts *facts,
         sum(facts->queues, false));
 }
 
-/* Its message is in a delay queue now, or in the hands of a worker for a moment. */
-static void explain_limit(struct cress_explanation *explanation)
+static int64_t member_of(const json_t *object, const char *name)
 {
-    json_t *blocked = json_loads(explanation->record->blocked, 0, NULL);
+    return json_integer_value(json_object_get(object, name));
+}
+
+/* Its message is in a delay queue now, or in the hands of a worker for a moment. */
+static void explain_blocked(const struct cress_explain_facts *facts,
+                            struct cress_explanation *explanation)
+{
+    json_t *blocked = json_loads(facts->record->blocked, 0, NULL);
     const char *limit = json_string_value(json_object_get(blocked, "limit"));
     const char *task = json_string_value(json_object_get(blocked, "task"));
     const char *key = json_string_value(json_object_get(blocked, "key"));
@@ -219,22 +175,77 @@ static void explain_limit(struct cress_explanation *explanation)
         json_decref(blocked);
         return;
     }
+    char place[PLACE_TEXT_MAX] = "";
+    if (facts->line) {
+        explanation->ahead = member_of(facts->line, "ahead");
+        snprintf(place, sizeof place,
+                 ": it is number %" PRId64 " of the %" PRId64 " in its line, with %" PRId64
+                 " of the task running",
+                 explanation->ahead + 1, member_of(facts->line, "waiting"),
+                 member_of(facts->line, "running"));
+    }
     say(explanation, CRESS_REASON_LIMITED,
-        "it waits its turn within the limit %s of task %s%s%s; see cress limits",
-        limit ? limit : "", task ? task : "", key ? ", key " : "", key ? key : "");
+        "it waits its turn within the limit %s of task %s%s%s%s; see cress limits",
+        limit ? limit : "", task ? task : "", key ? ", key " : "", key ? key : "", place);
     json_decref(blocked);
+}
+
+/* Its delay is over, and its message is not where workers take jobs. */
+static bool is_on_the_way(const struct cress_record *record)
+{
+    return record->blocked || record->state == CRESS_STATE_SCHEDULED ||
+           record->state == CRESS_STATE_RETRYING;
+}
+
+static void explain_held(const json_t *shut, struct cress_explanation *explanation)
+{
+    const char *until = json_string_value(json_object_get(shut, "until"));
+    if (until && cress_time_parse(until, &explanation->until_ms, NULL) != CRESS_OK) {
+        explanation->until_ms = 0;
+    }
+    say(explanation, CRESS_REASON_HELD,
+        "it is due, and AMQP queue %s takes nothing since %s (%s): it goes back to the delay "
+        "queues "
+        "and is tried again at %s",
+        json_string_value(json_object_get(shut, "queue")),
+        json_string_value(json_object_get(shut, "since")),
+        json_string_value(json_object_get(shut, "code")), until);
+}
+
+static void explain_unrouted(const struct cress_queue_stats *due,
+                             struct cress_explanation *explanation)
+{
+    say(explanation, CRESS_REASON_HELD,
+        "it is due, and waits in %s, where %" PRId64 " wait to be routed by a worker%s", due->name,
+        due->ready, due->consumers > 0 ? "" : ": none runs; start one with cress-worker");
+}
+
+static void explain_unconsumed(const struct cress_crew *crew, const struct cress_record *record,
+                               struct cress_explanation *explanation)
+{
+    const char *code = json_string_value(json_object_get(crew->problem, "code"));
+    const char *message = json_string_value(json_object_get(crew->problem, "message"));
+    say(explanation, CRESS_REASON_CANNOT_CONSUME, "worker %s cannot consume queue %s: %s: %s",
+        crew->troubled, record->queue, code ? code : "", message ? message : "");
 }
 
 static void explain_waiting(const struct cress_explain_facts *facts,
                             struct cress_explanation *explanation)
 {
     const struct cress_record *record = facts->record;
-    const struct crew crew = count_crew(facts->workers, record);
+    const struct cress_queue_stats *due = &facts->queues[CRESS_PRIORITY_COUNT];
+    const struct cress_crew crew = cress_crew_of(facts->workers, record);
+    const json_t *shut = is_on_the_way(record) ? cress_crew_shut(facts->workers, record) : NULL;
     const int64_t since_ms =
         record->run_at_ms > record->created_ms ? record->run_at_ms : record->created_ms;
-    const bool is_empty = sum(facts->queues, false) == 0;
+    const bool is_nowhere = sum(facts->queues, false) == 0 && crew.in_hand == 0;
+    const bool is_consumed = sum(facts->queues, true) > 0;
     char paused[CRESS_TIME_TEXT_MAX];
-    if (!record->blocked && is_empty && crew.in_hand == 0 && facts->now_ms - since_ms > GRACE_MS) {
+    if (shut) {
+        explain_held(shut, explanation);
+    } else if (is_nowhere && is_on_the_way(record) && due->ready > 0) {
+        explain_unrouted(due, explanation);
+    } else if (!record->blocked && is_nowhere && facts->now_ms - since_ms > GRACE_MS) {
         say(explanation, CRESS_REASON_LOST,
             "its message is neither in queue %s nor with a worker; `cress doctor --fix` sends it "
             "again",
@@ -244,7 +255,9 @@ static void explain_waiting(const struct cress_explain_facts *facts,
             "queue %s is paused since %s; `cress resume %s` lets its %" PRId64 " jobs go on",
             record->queue, cress_time_format(facts->paused_ms, paused), record->queue,
             sum(facts->queues, false));
-    } else if (crew.count == 0 && sum(facts->queues, true) == 0) {
+    } else if (crew.problem && !is_consumed) {
+        explain_unconsumed(&crew, record, explanation);
+    } else if (crew.count == 0 && !is_consumed) {
         say(explanation, CRESS_REASON_NO_CONSUMER,
             "no worker consumes queue %s: start one with cress-worker --queues %s", record->queue,
             record->queue);
@@ -255,8 +268,8 @@ static void explain_waiting(const struct cress_explain_facts *facts,
             "worker.unknown_task_wait, and then fails",
             crew.count, record->queue, record->task);
     } else if (record->blocked) {
-        explain_limit(explanation);
-    } else if (is_empty) {
+        explain_blocked(facts, explanation);
+    } else if (sum(facts->queues, false) == 0) {
         say(explanation, CRESS_REASON_IN_HAND,
             "a worker of queue %s has fetched it, and it waits there for a free place",
             record->queue);
@@ -265,16 +278,18 @@ static void explain_waiting(const struct cress_explain_facts *facts,
     }
 }
 
-bool cress_explain_needs_more(const struct cress_record *record, int64_t now_ms)
+bool cress_explain_needs_queues(const struct cress_record *record, int64_t now_ms)
 {
-    return !cress_state_is_terminal(record->state) && !is_ahead_of_time(record, now_ms);
+    return !cress_state_is_terminal(record->state) && record->state != CRESS_STATE_RUNNING &&
+           record->state != CRESS_STATE_WAITING && !is_ahead_of_time(record, now_ms);
 }
 
 void cress_explain_decide(const struct cress_explain_facts *facts,
                           struct cress_explanation *explanation)
 {
     const struct cress_record *record = facts->record;
-    *explanation = (struct cress_explanation){.record = record, .ahead = -1};
+    *explanation = (struct cress_explanation){
+        .record = record, .ahead = -1, .terms = cress_crew_terms(facts->workers, record)};
     if (cress_state_is_terminal(record->state)) {
         explain_ended(explanation);
     } else if (record->state == CRESS_STATE_RUNNING) {
@@ -290,9 +305,20 @@ void cress_explain_decide(const struct cress_explain_facts *facts,
 
 /* --- as JSON --- */
 
+static void add_known(struct cress_buf *out, const char *name, int64_t number, bool known)
+{
+    cress_buf_add_text(out, name);
+    if (known) {
+        cress_buf_printf(out, "%" PRId64, number);
+    } else {
+        cress_buf_add_text(out, "null");
+    }
+}
+
 void cress_explain_write_json(const struct cress_explanation *explanation, struct cress_buf *out)
 {
     const struct cress_record *record = explanation->record;
+    const struct cress_terms *terms = &explanation->terms;
     const bool has_run = record->worker != NULL;
     char worker[CRESS_WORKER_ID_MAX];
     cress_buf_add_member(out, "{\"id\":", record->id);
@@ -304,9 +330,11 @@ void cress_explain_write_json(const struct cress_explanation *explanation, struc
     cress_buf_add_member(out, ",\"worker\":", cress_worker_id_shown(record->worker, worker));
     cress_time_add_member(out, ",\"since\":", has_run ? record->started_ms : record->created_ms);
     cress_time_add_member(out, ",\"until\":", explanation->until_ms);
-    if (explanation->ahead < 0) {
-        cress_buf_add_text(out, ",\"ahead\":null}");
-    } else {
-        cress_buf_printf(out, ",\"ahead\":%" PRId64 "}", explanation->ahead);
-    }
+    add_known(out, ",\"ahead\":", explanation->ahead, explanation->ahead >= 0);
+    add_known(out, ",\"max_attempts\":", terms->max_attempts, terms->max_attempts > 0);
+    add_known(out, ",\"timeout_ms\":", terms->timeout_ms, terms->timeout_ms > 0);
+    cress_buf_add_member(out, ",\"backoff\":", terms->backoff);
+    add_known(out, ",\"backoff_base_ms\":", terms->backoff_base_ms, terms->backoff_base_ms > 0);
+    add_known(out, ",\"backoff_cap_ms\":", terms->backoff_cap_ms, terms->backoff_cap_ms > 0);
+    cress_buf_add_char(out, '}');
 }

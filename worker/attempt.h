@@ -54,7 +54,6 @@ struct cress_attempt {
     bool is_told_again;       /* at its end the store did not know that, and was told once more */
     bool had_begun;           /* elsewhere, before: it does not expire any more */
     bool adopted;             /* its record was made here, because it ends without having started */
-    bool is_told_by_task;     /* the message left its limits to its task, which has its own */
     char *limits;             /* of its task, see common/store/limits.h; NULL: none */
     bool is_next;             /* it waits here for its turn within a limit, see turns.h */
     bool turn_came;           /* which was told while it was being started */

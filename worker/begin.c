@@ -303,7 +303,6 @@ void cress_begin(struct cress_attempt *attempt)
         .is_guard = cress_outgoing_is_guard(attempt->delivery->message),
         .max_crashes = (int)attempt->worker->config->worker_max_crashes,
         .limits = attempt->limits,
-        .is_told_by_task = attempt->is_told_by_task,
         .now_ms = cress_clock_wall_ms(),
     };
     record_running(attempt);

@@ -64,15 +64,12 @@ static void fill_defaults(struct cress_attempt *attempt)
 {
     struct cress_task *task;
     struct cress_job *job = &attempt->run.job;
-    const struct cress_config *config = attempt->worker->config;
     cress_tasks_find(attempt->worker->tasks, job->task, &task);
-    const struct cress_job_limits limits = cress_config_limits(config, task ? task->config : NULL);
+    const struct cress_job_limits limits =
+        cress_config_limits(attempt->worker->config, task ? task->config : NULL);
     if (!job->id) { /* a new one at each delivery: there is nothing stable to derive it from */
         job->id = cress_id_new(attempt->id_room);
     }
-    attempt->is_told_by_task =
-        (job->max_attempts == 0 && limits.max_attempts != config->job_max_attempts) ||
-        (job->timeout_ms == 0 && limits.timeout_ms != config->job_timeout_ms);
     if (job->max_attempts == 0) {
         job->max_attempts = limits.max_attempts;
     }

@@ -51,6 +51,62 @@ static void write_tasks(const struct cress_worker *worker, struct cress_buf *out
     cress_buf_free(&names);
 }
 
+static bool has_same_defaults(const struct cress_job_limits *a, const struct cress_job_limits *b)
+{
+    return a->max_attempts == b->max_attempts && a->timeout_ms == b->timeout_ms &&
+           a->backoff.kind == b->backoff.kind && a->backoff.base_ms == b->backoff.base_ms &&
+           a->backoff.cap_ms == b->backoff.cap_ms;
+}
+
+static void write_limits(const struct cress_job_limits *limits, struct cress_buf *out)
+{
+    cress_buf_printf(out, "{\"max_attempts\":%d,\"timeout_ms\":%lld", limits->max_attempts,
+                     (long long)limits->timeout_ms);
+    cress_buf_printf(out, ",\"backoff\":\"%s\",\"backoff_base_ms\":%lld,\"backoff_cap_ms\":%lld}",
+                     cress_backoff_words[limits->backoff.kind], (long long)limits->backoff.base_ms,
+                     (long long)limits->backoff.cap_ms);
+}
+
+/* What applies to jobs that do not say themselves, and to those of tasks whose sections differ. */
+static void write_defaults(const struct cress_config *config, struct cress_buf *out)
+{
+    const struct cress_job_limits usual = cress_config_limits(config, NULL);
+    const char *comma = "";
+    cress_buf_add_text(out, ",\"defaults\":");
+    write_limits(&usual, out);
+    cress_buf_add_text(out, ",\"task_defaults\":{");
+    for (size_t i = 0; i < config->task_count && i < CRESS_BEAT_LIMITS_MAX; i++) {
+        const struct cress_job_limits own = cress_config_limits(config, &config->tasks[i]);
+        if (!has_same_defaults(&own, &usual)) {
+            cress_buf_add_text(out, comma);
+            add_text(out, config->tasks[i].name);
+            cress_buf_add_char(out, ':');
+            write_limits(&own, out);
+            comma = ",";
+        }
+    }
+    cress_buf_add_char(out, '}');
+}
+
+/* Queues that it should consume and cannot. */
+static void write_problems(const struct cress_worker *worker, struct cress_buf *out)
+{
+    const char *comma = "";
+    cress_buf_add_text(out, ",\"problems\":[");
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        const struct cress_error *problem = &worker->queues[i].problem;
+        if (problem->status != CRESS_OK) {
+            cress_buf_add_text(out, comma);
+            cress_buf_add_member(out, "{\"queue\":", worker->queues[i].name);
+            cress_buf_add_member(out, ",\"code\":", problem->code);
+            cress_buf_add_member(out, ",\"message\":", problem->message);
+            cress_buf_add_char(out, '}');
+            comma = ",";
+        }
+    }
+    cress_buf_add_char(out, ']');
+}
+
 static void write_shut_cb(const struct cress_due_shut *shut, void *arg)
 {
     struct cress_buf *out = arg;
@@ -87,6 +143,8 @@ static void write_report(const struct cress_worker *worker, struct cress_buf *ou
     cress_buf_printf(out, ",\"pid\":%ld,\"version\":\"%s\"", (long)getpid(), cress_version());
     write_queues(worker, out);
     write_tasks(worker, out);
+    write_defaults(worker->config, out);
+    write_problems(worker, out);
     write_shut(worker, out);
     cress_buf_printf(out,
                      ",\"concurrency\":%lld,\"running\":%lld,\"processed\":%lld,\"failed\":%lld,"

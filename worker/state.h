@@ -55,9 +55,10 @@ struct cress_worker;
 
 struct cress_worker_queue {
     const char *name;
-    const char *default_task; /* NULL: none */
-    int64_t unacked;          /* deliveries in hand */
-    bool was_consumed;        /* the broker has begun to deliver from it */
+    const char *default_task;   /* NULL: none */
+    int64_t unacked;            /* deliveries in hand */
+    bool was_consumed;          /* the broker has begun to deliver from it */
+    struct cress_error problem; /* why it is not consumed; CRESS_OK: nothing is known against it */
     bool paused;
     bool withdrawn; /* others have free places, and none is here: see share.h */
     struct cress_pace pace;

@@ -86,6 +86,7 @@ static void queue_consumed_cb(const char *queue, void *arg)
     for (size_t i = 0; i < worker->queue_count; i++) {
         if (strcmp(worker->queues[i].name, queue) == 0) {
             worker->queues[i].was_consumed = true;
+            worker->queues[i].problem = (struct cress_error){.status = CRESS_OK};
         }
     }
     announce_when_ready(worker);
@@ -93,7 +94,12 @@ static void queue_consumed_cb(const char *queue, void *arg)
 
 static void queue_problem_cb(const char *queue, const struct cress_error *err, void *arg)
 {
-    (void)arg;
+    struct cress_worker *worker = arg;
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        if (strcmp(worker->queues[i].name, queue) == 0) {
+            worker->queues[i].problem = *err;
+        }
+    }
     cress_log(CRESS_LOG_WARN, "queue cannot be consumed, trying on", CRESS_KV("queue", queue),
               CRESS_KV_ERROR(err));
 }

@@ -9,11 +9,9 @@
 
 #include <string.h>
 
-void cress_store_record(const struct cress_store *store, const struct cress_job *job,
-                        enum cress_state state, struct cress_record *record)
+void cress_store_record(const struct cress_job *job, enum cress_state state,
+                        struct cress_record *record)
 {
-    const struct cress_config *config = store->options.config;
-
     *record = (struct cress_record){
         .id = job->id,
         .task = job->task,
@@ -21,8 +19,8 @@ void cress_store_record(const struct cress_store *store, const struct cress_job 
         .priority = cress_priority_word(job->priority),
         .state = state,
         .version = 1,
-        .max_attempts = job->max_attempts > 0 ? job->max_attempts : (int)config->job_max_attempts,
-        .timeout_ms = job->timeout_ms > 0 ? job->timeout_ms : config->job_timeout_ms,
+        .max_attempts = job->max_attempts,
+        .timeout_ms = job->timeout_ms,
         .backoff = job->backoff,
         .backoff_base_ms = job->backoff_base_ms,
         .backoff_cap_ms = job->backoff_cap_ms,
@@ -179,7 +177,7 @@ void cress_store_create(struct cress_store *store, const struct cress_job *job,
     call->then.create = done;
     call->id = cress_strdup(job->id);
     call->state = state;
-    cress_store_record(store, job, state, &record);
+    cress_store_record(job, state, &record);
     cress_call_create(call, job, &record, CRESS_MAKER_SUBMITTER);
 }
 
@@ -192,7 +190,7 @@ void cress_store_adopt(struct cress_store *store, const struct cress_job *job,
 
     call->then.done = done;
     adopted.unique = NULL; /* it holds no key: it will never run */
-    cress_store_record(store, &adopted, CRESS_STATE_QUEUED, &record);
+    cress_store_record(&adopted, CRESS_STATE_QUEUED, &record);
     cress_call_create(call, &adopted, &record, CRESS_MAKER_MESSAGE);
 }
 

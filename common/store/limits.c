@@ -80,3 +80,18 @@ void cress_store_limits(struct cress_store *store, const char *task, cress_store
     cress_redis_add(&args, task ? task : "");
     cress_call_send(call, &args);
 }
+
+void cress_store_line(struct cress_store *store, const char *task, const char *key, const char *id,
+                      cress_store_results_cb done, void *arg)
+{
+    struct cress_call *call = cress_call_new(store, cress_call_on_texts, arg);
+    struct cress_redis_args args;
+
+    cress_redis_args_init(&args);
+    call->then.results = done;
+    cress_call_script(call, CRESS_SCRIPT_LINE, 0, &args);
+    cress_redis_add(&args, task);
+    cress_redis_add(&args, key ? key : "");
+    cress_redis_add(&args, id);
+    cress_call_send(call, &args);
+}

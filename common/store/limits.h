@@ -32,4 +32,10 @@ void cress_store_on_turn(struct cress_store *store, cress_store_turn_cb on_turn,
 void cress_store_limits(struct cress_store *store, const char *task, cress_store_results_cb done,
                         void *arg);
 
+/* Where job `id` of `task` stands in the line of its `key` (NULL: it has none): a JSON text {"ahead",
+ * "waiting", "running"}, jobs of its line before it and in all, and those of the task that run now; no
+ * text when it is in no line. */
+void cress_store_line(struct cress_store *store, const char *task, const char *key, const char *id,
+                      cress_store_results_cb done, void *arg);
+
 #endif

@@ -15,6 +15,7 @@
     X(CHANGE, change)                       \
     X(CANCEL, cancel)                       \
     X(LIMITS, limits)                       \
+    X(LINE, line)                           \
     X(NOTE, note)                           \
     X(BLOCK, block)                         \
     X(LOG, log)                             \

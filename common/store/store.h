@@ -115,10 +115,10 @@ typedef void (*cress_store_create_cb)(const struct cress_existing *existing, enu
 void cress_store_create(struct cress_store *store, const struct cress_job *job,
                         enum cress_state state, cress_store_create_cb done, void *arg);
 
-/* The record that create makes of `job`, with the configuration's defaults; `record` borrows from
- * the job. Its payload stays NULL, for the job's is not terminated. */
-void cress_store_record(const struct cress_store *store, const struct cress_job *job,
-                        enum cress_state state, struct cress_record *record);
+/* The record that create makes of `job`, and borrows from it. What the job leaves to the worker's
+ * configuration stays 0; its payload stays NULL, for the job's is not terminated. */
+void cress_store_record(const struct cress_job *job, enum cress_state state,
+                        struct cress_record *record);
 
 /* Takes back a record whose message the broker has refused: removed, and its keys freed, if it is
  * still queued or scheduled, no attempt was made, and no other job waits for it. */
@@ -178,17 +178,16 @@ struct cress_start {
     bool is_guard; /* the message may not be the only one of its attempt: it does not take over a
                       run that another one began */
     int max_crashes;
-    const char *limits;   /* from cress_limits_text(); NULL: none */
-    bool is_told_by_task; /* job->max_attempts or timeout_ms are those of the worker's [task], which
-                             whoever submitted it did not know: the record learns them */
-    int64_t now_ms; /* when it starts; the same in each repeat of the call, which is thereby known
+    const char *limits; /* from cress_limits_text(); NULL: none */
+    int64_t now_ms;   /* when it starts; the same in each repeat of the call, which is thereby known
                        from another copy */
     bool is_recalled; /* the store was told so before, and may have lost it: what it knows of a run
                          that began then, or later, stays. APPLIED: the record says so now */
 };
 
 /* delivery -> `running`. Makes the record when there is none (the job came from a foreign client,
- * or the store lost its data). `start` and what it points to must live until the callback. For
+ * or the store lost its data). The record learns the job's max_attempts and timeout_ms, which the
+ * worker's [task] may have decided. `start` and what it points to must live until the callback. For
  * CRESS_VERDICT_TERMINAL, `follow` is as in cress_store_change(). After CRESS_VERDICT_CANCELLED the
  * end is recorded by a change to `cancelled`, whatever the record says already. After
  * CRESS_VERDICT_LIMITED the job waits in a line: its message is to come back after `wait_ms`, or

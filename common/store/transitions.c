@@ -123,7 +123,7 @@ static void create(struct transition *transition, const struct cress_job *job,
     struct cress_call *call = cress_call_new(transition->store, reply, transition);
     struct cress_record record;
 
-    cress_store_record(transition->store, job, state, &record);
+    cress_store_record(job, state, &record);
     if (state == CRESS_STATE_RUNNING) {
         record.attempt = job->attempt;
         record.worker = start->worker;
@@ -183,8 +183,8 @@ static void add_start_words(struct cress_redis_args *args, const struct cress_st
     cress_redis_add_int(args, start->max_crashes);
     cress_redis_add(args, start->limits ? start->limits : "");
     cress_redis_add(args, start->job->promise ? start->job->promise : "");
-    cress_redis_add_int(args, start->is_told_by_task ? start->job->max_attempts : 0);
-    cress_redis_add_int(args, start->is_told_by_task ? start->job->timeout_ms : 0);
+    cress_redis_add_int(args, start->job->max_attempts);
+    cress_redis_add_int(args, start->job->timeout_ms);
 }
 
 static void add_change_words(struct cress_redis_args *args, const struct cress_change *change)

@@ -284,7 +284,7 @@ static void keep_record(struct submission *submission, const struct cress_job *j
     struct cress_record record;
     char *payload = cress_strndup(job->payload, job->payload_size);
 
-    cress_store_record(submission->door.store, job, state, &record);
+    cress_store_record(job, state, &record);
     record.payload = payload;
     submission->record = cress_record_clone(&record);
     free(payload);

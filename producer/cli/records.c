@@ -88,7 +88,11 @@ static void add_for_people(struct cress_table *table, const struct cress_record 
     char attempt[32], age[CRESS_SPAN_TEXT_MAX] = "", took[CRESS_SPAN_TEXT_MAX] = "";
     char detail[DETAIL_MAX_BYTES];
     const int64_t now_ms = cress_clock_wall_ms();
-    snprintf(attempt, sizeof attempt, "%d/%d", record->attempt, record->max_attempts);
+    if (record->max_attempts) {
+        snprintf(attempt, sizeof attempt, "%d/%d", record->attempt, record->max_attempts);
+    } else {
+        snprintf(attempt, sizeof attempt, "%d", record->attempt);
+    }
     if (record->created_ms) {
         cress_span_format(now_ms - record->created_ms, age);
     }
@@ -115,7 +119,8 @@ static void add_for_programs(struct cress_table *table, const struct cress_recor
     snprintf(max, sizeof max, "%d", record->max_attempts);
     describe_record(record, detail);
     cress_table_add(table, (const char *const[]){record->id, record->task, record->queue,
-                                                 cress_state_word(record->state), attempt, max,
+                                                 cress_state_word(record->state), attempt,
+                                                 record->max_attempts ? max : NULL,
                                                  time_text(record->created_ms, created),
                                                  time_text(record->started_ms, started),
                                                  time_text(record->finished_ms, finished), detail});

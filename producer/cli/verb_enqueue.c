@@ -188,8 +188,12 @@ static void on_enqueued_changed(const struct cress_record *record, void *arg)
     }
     if (!cress_state_is_terminal(record->state)) {
         char text[128];
-        snprintf(text, sizeof text, "%s, attempt %d of %d", cress_state_word(record->state),
-                 record->attempt, record->max_attempts);
+        const size_t used =
+            (size_t)snprintf(text, sizeof text, "%s", cress_state_word(record->state));
+        if (record->attempt) {
+            snprintf(text + used, sizeof text - used, ", attempt %d of %d", record->attempt,
+                     record->max_attempts);
+        }
         cress_output_progress(&cli->output, 0, 0, text);
         return;
     }

@@ -3,11 +3,12 @@
 
 import json
 import os
+import subprocess
 import tempfile
 import time
 import unittest
 
-from cresstest import TestCase, http, run, unique, wait_for
+from cresstest import ROOT, TestCase, env, http, run, unique, wait_for
 
 
 class ExplainTest(TestCase):
@@ -80,7 +81,74 @@ class ExplainTest(TestCase):
         key = unique("tenant")
         self.wait_state(self.enqueue("cress.sleep", '{"ms": 60000}', "--key", key), "running")
         second = self.enqueue("cress.sleep", '{"ms": 60000}', "--key", key)
+        third = self.enqueue("cress.sleep", '{"ms": 60000}', "--key", key)
         self.assertIn("key " + key, self.wait_reason(second, "limited")["message"])
+        answer = self.wait_reason(third, "limited")
+        self.assertEqual(answer["ahead"], 1)
+        self.assertRegex(answer["message"], r"number 2 of the 2 in its line, with \d+ of the task running")
+
+    def test_what_applies_is_what_the_worker_says(self):
+        config = os.path.join(self.folder(), "cress.conf")
+        with open(config, "w", encoding="ascii") as file:
+            file.write("[task cress.sleep]\nmax_attempts = 9\ntimeout = 7s\nbackoff = fixed\nbackoff_base = 3s\n")
+        self.run_worker().stop()
+        later = self.enqueue("cress.sleep", "{}", "--delay", "1h")
+        own = self.enqueue("cress.sleep", "{}", "--delay", "1h", "--max-attempts", "2", "--backoff-base", "4s")
+        after = self.enqueue("cress.sleep", "{}", "--after", later)
+
+        def applies(job):
+            answer = self.explain(job)
+            return [answer[name] for name in ("max_attempts", "timeout_ms", "backoff", "backoff_base_ms")]
+        self.assertEqual(applies(later), [None] * 4)  # nobody knows
+        self.assertEqual(applies(own), [2, None, None, 4000])
+        self.run_worker("--config", config)
+        wait_for(lambda: applies(later) == [9, 7000, "fixed", 3000], "the worker's word")
+        self.assertEqual(applies(after), [9, 7000, "fixed", 3000])
+        self.assertEqual(applies(own), [2, 7000, "fixed", 4000])
+        self.assertIn("at most 9 attempts of 7s each, with a delay between them (fixed) from 3s",
+                      run("cress", "explain", later).stdout)
+        record = json.loads(run("cress", "status", later, "--json").stdout)
+        self.assertEqual((record["max_attempts"], record["timeout_ms"]), (None, None))
+
+    def rabbitmq(self, *words):
+        subprocess.run([os.path.join(ROOT, "scripts", "stack"), "rabbitmqctl", "--dir", env("CRESS_TEST_STACK"), *words],
+                       check=True, capture_output=True)
+
+    def test_due_and_held(self):
+        """A work queue that refuses what is due for it is named."""
+        worker = self.run_worker()
+        wait_for(lambda: run("cress", "pause", self.queue).returncode == 0, "the queue to be paused")
+        policy = unique("full")
+        self.rabbitmq("set_policy", "--apply-to", "queues", policy, "^%s$" % self.queue,
+                      '{"max-length": 1, "overflow": "reject-publish"}')
+        self.addCleanup(self.rabbitmq, "clear_policy", policy)
+        filled = []
+
+        def is_full():
+            done = run("cress", "enqueue", "cress.echo", "1", "--queue", self.queue)
+            filled.append(done)
+            return done.returncode != 0
+        wait_for(is_full, "the queue to be full")
+        late = self.enqueue("cress.echo", "1", "--delay", "1s")
+        held = self.wait_reason(late, "held")
+        self.assertIn("AMQP queue %s takes nothing" % self.queue, held["message"])
+        self.assertIsNotNone(held["until"])
+        self.rabbitmq("set_policy", "--apply-to", "queues", policy, "^%s$" % self.queue, '{"max-length": 1000}')
+        run("cress", "resume", self.queue)
+        self.wait_reason(late, "ended")
+        worker.stop()
+
+    def test_a_permission_is_missing(self):
+        self.run_worker().stop()
+        job = self.enqueue("cress.echo")
+        user = unique("user")
+        self.rabbitmq("add_user", user, "secret")
+        self.addCleanup(self.rabbitmq, "delete_user", user)
+        self.rabbitmq("set_permissions", user, ".*", ".*", "^cress.*")
+        self.start("cress-worker", "--queues", self.queue, CRESS_WORKER_HEARTBEAT="100ms",
+                                 CRESS_BROKER_URL="amqp://%s:secret@%s" % (user, env("CRESS_BROKER_URL").split("@")[1]))
+        answer = self.wait_reason(job, "cannot_consume")
+        self.assertRegex(answer["message"], "access_refused: .*'%s.* refused for user '%s'" % (self.queue, user))
 
     def folder(self):
         folder = tempfile.TemporaryDirectory(prefix="cresstest-")

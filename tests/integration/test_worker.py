@@ -128,7 +128,7 @@ class Foreign(WorkerTest):
         self.assertEqual(json.loads(self.wait_state(job, "succeeded")["result"]), {"n": 2})
 
     def test_the_record_says_what_the_workers_task_allows(self):
-        """The submitter's defaults stand in it only until a worker, which has a [task], starts the job."""
+        """What the submission leaves open, a worker with a [task] decides when it starts the job."""
         section = self.config("task = cress.echo\n[task cress.sleep]\nmax_attempts = 9\ntimeout = 7s")
         self.start("cress-worker", "--config", section, "--queues", self.queue).wait_log("worker ready")
         wait_for(lambda: self.client.ready(self.queue) is not None, "the queue")

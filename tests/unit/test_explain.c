@@ -160,14 +160,12 @@ static void test_reasons(void **state)
         record.queue = "mail";
         record.task = "send";
         json_t *workers = facts[i].workers ? json_loads(facts[i].workers, 0, NULL) : NULL;
-        const struct cress_queue_stats queues[CRESS_PRIORITY_COUNT] = {
+        const struct cress_queue_stats queues[CRESS_PRIORITY_COUNT + 1] = {
             {.ready = facts[i].high, .consumers = facts[i].consumers},
             {.ready = facts[i].normal, .consumers = facts[i].consumers},
             {.consumers = facts[i].consumers}};
-        const bool more = cress_explain_needs_more(&record, NOW);
-        assert_int_equal(more, workers != NULL);
         const struct cress_explain_facts all = {
-            .record = &record, .workers = workers, .queues = more ? queues : NULL, .now_ms = NOW};
+            .record = &record, .workers = workers, .queues = queues, .now_ms = NOW};
         cress_explain_decide(&all, &explanation);
         assert_string_equal(cress_reason_word(explanation.reason),
                             cress_reason_word(facts[i].reason));
@@ -182,7 +180,7 @@ static void test_paused(void **state)
     (void)state;
     const struct cress_record record = {
         .id = "job-1", .queue = "mail", .task = "send", .state = CRESS_STATE_QUEUED};
-    struct cress_queue_stats queues[CRESS_PRIORITY_COUNT] = {{.ready = 3}, {.ready = 4}};
+    struct cress_queue_stats queues[CRESS_PRIORITY_COUNT + 1] = {{.ready = 3}, {.ready = 4}};
     json_t *workers = json_loads("[" IDLE "]", 0, NULL);
     const struct cress_explain_facts all = {
         .record = &record, .workers = workers, .queues = queues, .paused_ms = 5000, .now_ms = NOW};
@@ -215,6 +213,160 @@ static void test_waiting_for_others(void **state)
     json_decref(awaited);
 }
 
+static void test_who_is_asked(void **state)
+{
+    (void)state;
+    static const struct {
+        enum cress_state state;
+        int64_t run_at_ms;
+        bool asks;
+    } cases[] = {
+        {CRESS_STATE_QUEUED, 0, true},          {CRESS_STATE_SCHEDULED, NOW + 1, false},
+        {CRESS_STATE_SCHEDULED, NOW - 1, true}, {CRESS_STATE_RETRYING, NOW + 1, false},
+        {CRESS_STATE_RUNNING, 0, false},        {CRESS_STATE_WAITING, 0, false},
+        {CRESS_STATE_SUCCEEDED, 0, false},
+    };
+    for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
+        const struct cress_record record = {.state = cases[i].state,
+                                            .run_at_ms = cases[i].run_at_ms};
+        assert_int_equal(cress_explain_needs_queues(&record, NOW), cases[i].asks);
+    }
+}
+
+/* What is due and has not reached its queue. */
+static void test_held(void **state)
+{
+    (void)state;
+    struct cress_record record = {.id = "job-1",
+                                  .queue = "mail",
+                                  .task = "send",
+                                  .state = CRESS_STATE_SCHEDULED,
+                                  .run_at_ms = NOW - 60000};
+    struct cress_queue_stats queues[CRESS_PRIORITY_COUNT + 1] = {
+        {.consumers = 1}, {.consumers = 1}, {.consumers = 1}, {.name = "cress.due", .ready = 9}};
+    json_t *workers = json_loads(
+        "[{\"id\":\"w:1\",\"queues\":[\"mail\"],\"shut\":[{\"queue\":\"mail\",\"code\":\"nacked\","
+        "\"held\":3,\"since\":\"2030-01-01T00:00:00.000Z\",\"until\":\"2030-01-01T00:00:08.000Z\"}]"
+        "}]",
+        0, NULL);
+    struct cress_explain_facts all = {
+        .record = &record, .workers = workers, .queues = queues, .now_ms = NOW};
+    struct cress_explanation explanation;
+    cress_explain_decide(&all, &explanation);
+    assert_string_equal(cress_reason_word(explanation.reason), "held");
+    assert_non_null(strstr(explanation.text, "AMQP queue mail takes nothing since 2030-01-01T00:"
+                                             "00:00.000Z (nacked)"));
+    assert_int_equal(explanation.until_ms, 1893456008000);
+    record.priority = "high"; /* another AMQP queue, and nobody routes */
+    cress_explain_decide(&all, &explanation);
+    assert_string_equal(cress_reason_word(explanation.reason), "held");
+    assert_non_null(strstr(explanation.text, "in cress.due, where 9 wait"));
+    assert_non_null(strstr(explanation.text, "none runs"));
+    queues[CRESS_PRIORITY_COUNT].ready = 0;
+    cress_explain_decide(&all, &explanation);
+    assert_string_equal(cress_reason_word(explanation.reason), "lost");
+    record.priority = NULL; /* a message that was in the queue once is not held by that */
+    record.state = CRESS_STATE_QUEUED;
+    queues[CRESS_PRIORITY_COUNT].ready = 9;
+    cress_explain_decide(&all, &explanation);
+    assert_string_equal(cress_reason_word(explanation.reason), "lost");
+    json_decref(workers);
+}
+
+static void test_a_permission_is_missing(void **state)
+{
+    (void)state;
+    const struct cress_record record = {
+        .id = "job-1", .queue = "mail", .task = "send", .state = CRESS_STATE_QUEUED};
+    struct cress_queue_stats queues[CRESS_PRIORITY_COUNT + 1] = {{.ready = 1}};
+    json_t *workers = json_loads("[{\"id\":\"w:1:x\",\"name\":\"w:1\",\"queues\":[\"mail\"],"
+                                 "\"problems\":[{\"queue\":\"mail\",\"code\":\"access_refused\","
+                                 "\"message\":\"read access to queue mail\"}]}]",
+                                 0, NULL);
+    const struct cress_explain_facts all = {
+        .record = &record, .workers = workers, .queues = queues, .now_ms = NOW};
+    struct cress_explanation explanation;
+    cress_explain_decide(&all, &explanation);
+    assert_string_equal(cress_reason_word(explanation.reason), "cannot_consume");
+    assert_string_equal(explanation.text, "worker w:1 cannot consume queue mail: access_refused: "
+                                          "read access to queue mail");
+    queues[0].consumers = 1; /* another one can */
+    cress_explain_decide(&all, &explanation);
+    assert_string_equal(cress_reason_word(explanation.reason), "queued");
+    json_decref(workers);
+}
+
+static void test_place_in_the_line(void **state)
+{
+    (void)state;
+    const struct cress_record record = {.id = "job-1",
+                                        .queue = "mail",
+                                        .task = "send",
+                                        .state = CRESS_STATE_QUEUED,
+                                        .blocked = "{\"limit\":\"concurrency\",\"task\":\"send\"}"};
+    const struct cress_queue_stats queues[CRESS_PRIORITY_COUNT + 1] = {{.consumers = 1}};
+    json_t *workers = json_loads("[" IDLE "]", 0, NULL);
+    json_t *line = json_loads("{\"ahead\":3,\"waiting\":10,\"running\":2}", 0, NULL);
+    const struct cress_explain_facts all = {
+        .record = &record, .workers = workers, .queues = queues, .line = line, .now_ms = NOW};
+    struct cress_explanation explanation;
+    cress_explain_decide(&all, &explanation);
+    assert_string_equal(explanation.text,
+                        "it waits its turn within the limit concurrency of task send: it is number "
+                        "4 of the 10 in its line, with 2 of the task running; see cress limits");
+    assert_int_equal(explanation.ahead, 3);
+    json_decref(workers);
+    json_decref(line);
+}
+
+/* As the worker decides, not as who submitted would have. */
+static void test_what_applies(void **state)
+{
+    (void)state;
+#define DEFAULTS                                                                          \
+    "\"defaults\":{\"max_attempts\":5,\"timeout_ms\":300000,\"backoff\":\"exponential\"," \
+    "\"backoff_base_ms\":1000,\"backoff_cap_ms\":60000},\"task_defaults\":{"
+#define OF(name, attempts)                                                                    \
+    "\"" name "\":{\"max_attempts\":" #attempts ",\"timeout_ms\":7000,\"backoff\":\"fixed\"," \
+    "\"backoff_base_ms\":1,\"backoff_cap_ms\":2}"
+    static const struct {
+        const char *workers, *task;
+        int own_attempts;
+        int64_t attempts, timeout_ms;
+        const char *backoff;
+    } cases[] = {
+        {"[]", "send", 0, 0, 0, NULL},
+        {"[]", "send", 3, 3, 0, NULL},
+        {"[" OTHERS "," ABLE "]", "send", 3, 3, 0, NULL}, /* of an earlier version */
+        {"[{\"queues\":[\"other\"],\"tasks\":[\"send\"]," DEFAULTS "}}]", "send", 0, 0, 0, NULL},
+        {"[{\"queues\":[\"mail\"],\"tasks\":[\"x\"]," DEFAULTS "}}]", "send", 0, 0, 0, NULL},
+        {"[{\"queues\":[\"mail\"],\"tasks\":[\"send\"]," DEFAULTS "}}]", "send", 0, 5, 300000,
+         "exponential"},
+        {"[{\"queues\":[\"mail\"],\"tasks\":[\"send\"]," DEFAULTS OF("send", 9) "}}]", "send", 0, 9,
+         7000, "fixed"},
+        {"[{\"queues\":[\"mail\"],\"tasks\":[\"send\"]," DEFAULTS OF("send", 9) "}}]", "send", 3, 3,
+         7000, "fixed"},
+        {"[{\"queues\":[\"mail\"],\"tasks\":[\"*\"]," DEFAULTS OF("*", 8) "}}]", "send", 0, 8, 7000,
+         "fixed"},
+        {"[{\"queues\":[\"mail\"],\"tasks\":[\"*\",\"send\"]," DEFAULTS OF("*", 8) "}}]", "send", 0,
+         5, 300000, "exponential"},
+    };
+    for (size_t i = 0; i < CRESS_COUNT(cases); i++) {
+        const struct cress_record record = {
+            .queue = "mail", .task = cases[i].task, .max_attempts = cases[i].own_attempts};
+        json_t *workers = json_loads(cases[i].workers, 0, NULL);
+        assert_non_null(workers);
+        const struct cress_terms terms = cress_crew_terms(workers, &record);
+        assert_int_equal(terms.max_attempts, cases[i].attempts);
+        assert_int_equal(terms.timeout_ms, cases[i].timeout_ms);
+        assert_int_equal(terms.backoff != NULL, cases[i].backoff != NULL);
+        if (terms.backoff) {
+            assert_string_equal(terms.backoff, cases[i].backoff);
+        }
+        json_decref(workers);
+    }
+}
+
 static void test_json(void **state)
 {
     (void)state;
@@ -245,6 +397,11 @@ int main(void)
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_paused),
         cmocka_unit_test(test_waiting_for_others),
+        cmocka_unit_test(test_who_is_asked),
+        cmocka_unit_test(test_held),
+        cmocka_unit_test(test_a_permission_is_missing),
+        cmocka_unit_test(test_place_in_the_line),
+        cmocka_unit_test(test_what_applies),
         cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,43 +1,36 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Deliveries become `running`. Returns a verdict for each, see script.c.
 -- KEYS: jobs. ARGV: the TTL of ended jobs in ms (0: for ever), then for each its attempt, worker, now, redelivered (0, or
--- the age in ms from which a run is left alone while its worker lives; or RECALLED), the worker that its lease names or '', whether its
--- message is a guard (1 or 0), the most crashes, its limits or '', the promise of its message or '', and the most attempts
--- and the longest run that its task's section gives it, or 0.
+-- the age in ms from which a run is left alone while its worker lives; or RECALLED), the worker that its lease names or
+-- '', whether its message is a guard (1 or 0), the most crashes, its limits or '', the promise of its message or '', and
+-- the most attempts and the longest run, which the record learns: whoever submitted it may have left them to the worker.
 
 local ended_ttl = ARGV[1]
 
--- A limit forbids it: it goes on waiting. One whose worker died waits from now on.
-local function hold_back(l, limit, job, state, version, last, crashes, flags, started, runner)
+-- A limit forbids it: it goes on waiting. One whose worker died waits from now on. `...`: as for set_status().
+local function hold_back(l, limit, job, state, version, last, crashes, flags, started, runner, ...)
     if state == 'running' or not has(flags, FLAG_LIMITED) then
         flags = has(flags, FLAG_LIMITED) and flags or flags + FLAG_LIMITED
         flags = has(flags, FLAG_HELD) and flags or flags + FLAG_HELD
         local key = l.key == '' and 'null' or '"' .. l.key .. '"'
         set_status(job, state == 'running' and 'queued' or state, version, last, crashes, flags, started, runner,
-            'blocked', '{"limit":"' .. limit .. '","task":"' .. l.task .. '","key":' .. key .. '}')
+            'blocked', '{"limit":"' .. limit .. '","task":"' .. l.task .. '","key":' .. key .. '}', ...)
     end
 end
 
 -- It started by Redis's clock, the one that the limits go by; the field `call` tells the same call again.
-local function start_limited(l, job, version, attempt, crashes, flags, now, worker)
+local function start_limited(l, job, version, attempt, crashes, flags, now, worker, ...)
     if has(flags, FLAG_LIMITED) then
         flags = flags - FLAG_LIMITED
         redis.call('HDEL', job, 'blocked')
     end
     flags = flags + (enter(l) and FLAG_LIMITED or 0)
-    set_status(job, 'running', version, attempt, crashes, flags, l.now, worker, 'call', now)
+    set_status(job, 'running', version, attempt, crashes, flags, l.now, worker, 'call', now, ...)
 end
 
 -- A first crash may have been any of those that its worker ran, or the machine; a second one makes it a suspect.
 local function is_suspect(crashes, max_crashes)
     return tonumber(crashes) >= math.min(2, max_crashes)
-end
-
--- The record was made with the defaults of who submitted it.
-local function learn(job, max_attempts, timeout)
-    if max_attempts ~= '0' then
-        redis.call('HSET', job, 'max_attempts', max_attempts, 'timeout_ms', timeout)
-    end
 end
 
 -- Whoever runs it is gone, or has been told to stop: this worker may end it in its place, see change.lua.
@@ -168,17 +161,19 @@ local function start(calls, job, attempt, worker, now, redelivered, lease, guard
     if has(flags, FLAG_GUARD) ~= (guard == '1') then
         flags = flags + (guard == '1' and FLAG_GUARD or -FLAG_GUARD)
     end
-    learn(job, max_attempts, timeout)
     if limits == '' then
-        set_status(job, 'running', version, attempt, crashes, flags, now, worker)
+        set_status(job, 'running', version, attempt, crashes, flags, now, worker, 'max_attempts', max_attempts,
+            'timeout_ms', timeout)
         return is_suspect(crashes, max_crashes) and SUSPECT or APPLIED
     end
     local l, limit, wait, ready = admit(job, limits, worker)
     if limit then
-        hold_back(l, limit, job, state, version, last, crashes, flags, started, runner)
+        hold_back(l, limit, job, state, version, last, crashes, flags, started, runner, 'max_attempts', max_attempts,
+            'timeout_ms', timeout)
         return (ready and NEXT or LIMITED) + WAIT * wait
     end
-    start_limited(l, job, version, attempt, crashes, flags, now, worker)
+    start_limited(l, job, version, attempt, crashes, flags, now, worker, 'max_attempts', max_attempts, 'timeout_ms',
+        timeout)
     pass_on(l, l.key, worker, calls)
     return is_suspect(crashes, max_crashes) and SUSPECT or APPLIED
 end

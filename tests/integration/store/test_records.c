@@ -17,8 +17,8 @@ static void test_create(void **state)
     assert_int_equal(record->state, CRESS_STATE_QUEUED);
     assert_int_equal(record->version, 1);
     assert_int_equal(record->attempt, 0);
-    assert_int_equal(record->max_attempts, 5);
-    assert_int_equal(record->timeout_ms, 300000);
+    assert_int_equal(record->max_attempts, 0); /* the worker's configuration decides */
+    assert_int_equal(record->timeout_ms, 0);
     assert_int_equal(record->created_ms, 1000);
     assert_null(record->worker);
     assert_null(record->result);
