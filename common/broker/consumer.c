@@ -12,7 +12,8 @@
 // open, single acks for the rest. A channel that is opened again has a new epoch, and what belongs
 // to the old one is dropped.
 //
-// A queue that cannot be consumed is tried again with backoff.
+// A queue that cannot be consumed is tried again with backoff. One that this process has made itself
+// and that stays silent was interrupted in its making: it is deleted, and made again.
 //
 // A paused lane has no consumer. To pause one that is not consuming yet waits for that: RabbitMQ's
 // channel crashes when a consumer is cancelled before basic.consume was answered (seen with 3.10).
@@ -41,6 +42,8 @@ enum {
     RETRY_BASE_MS = 250,
     /* How long basic.consume may go unanswered before that is reported. */
     ANSWER_MS = 5000,
+    /* A queue that this process has made and that has not answered for so long is made again. */
+    REMAKE_MS = 15000,
     /* RabbitMQ's own largest message. */
     BODY_MAX_BYTES = 512 << 20,
 };
@@ -50,6 +53,7 @@ enum lane_state {
     LANE_ASKED, /* basic.consume is sent; to be reported at retry_at_ms */
     LANE_ACTIVE,
     LANE_CANCELLING, /* basic.cancel is sent, and waited for */
+    LANE_LEAVING,    /* its queue is made again; channel.close is sent, and waited for */
 };
 
 /* One AMQP queue that is consumed. */
@@ -73,6 +77,7 @@ struct lane {
     uint64_t epoch;    /* 0: the channel is not open */
     unsigned failures; /* in a row */
     int64_t retry_at_ms;
+    int64_t asked_ms;           /* LANE_ASKED: since when; monotonic */
     struct cress_window window; /* `open_mark` or `acked_mark`, by delivery tag */
     struct cress_list settled;  /* struct cress_incoming of this epoch */
     /* the delivery that is arriving */
@@ -183,6 +188,15 @@ static void report(struct consumer *consumer, struct lane *lane, const struct cr
     note_source(consumer, lane, CRESS_MAIL_PROBLEM, err);
 }
 
+static void forget_queue(struct consumer *consumer, const struct lane *lane)
+{
+    if (lane->declares == CRESS_LANE_WORK_QUEUE) {
+        cress_declarer_forget_work_queue(&consumer->link.declarer, lane->queue);
+    } else if (lane->declares == CRESS_LANE_DUE) {
+        cress_declarer_forget_due(&consumer->link.declarer);
+    }
+}
+
 static void ask_to_consume(struct consumer *consumer, struct lane *lane)
 {
     struct cress_connection *connection = consumer->link.connection;
@@ -193,7 +207,8 @@ static void ask_to_consume(struct consumer *consumer, struct lane *lane)
                                     .consumer_tag = amqp_cstring_bytes(lane->tag)};
     cress_connection_send(connection, lane->channel, AMQP_BASIC_CONSUME_METHOD, &consume);
     lane->state = LANE_ASKED;
-    lane->retry_at_ms = cress_clock_mono_ms() + ANSWER_MS;
+    lane->asked_ms = cress_clock_mono_ms();
+    lane->retry_at_ms = lane->asked_ms + ANSWER_MS;
 }
 
 static void subscribe(struct consumer *consumer, struct lane *lane)
@@ -220,8 +235,40 @@ static void subscribe(struct consumer *consumer, struct lane *lane)
     }
 }
 
+/* Whether RabbitMQ answers for another queue: then a silent one is not waiting for an election of
+ * all. */
+static bool others_answer(const struct consumer *consumer)
+{
+    for (size_t i = 0; i < consumer->lane_count; i++) {
+        if (consumer->lanes[i]->state == LANE_ACTIVE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_stillborn(struct consumer *consumer, const struct lane *lane)
+{
+    return cress_clock_mono_ms() - lane->asked_ms >= REMAKE_MS && others_answer(consumer) &&
+           cress_declarer_is_stillborn(&consumer->link.declarer, lane->name);
+}
+
+static void remake_queue(struct consumer *consumer, struct lane *lane)
+{
+    cress_declarer_discard(&consumer->link.declarer, CRESS_CHANNEL_DECLARE, lane->name);
+    forget_queue(consumer, lane);
+    amqp_channel_close_t close = {.reply_code = AMQP_REPLY_SUCCESS};
+    cress_connection_send(consumer->link.connection, lane->channel, AMQP_CHANNEL_CLOSE_METHOD,
+                          &close);
+    lane->state = LANE_LEAVING;
+}
+
 static void complain_about_silence(struct consumer *consumer, struct lane *lane)
 {
+    if (is_stillborn(consumer, lane)) {
+        remake_queue(consumer, lane);
+        return;
+    }
     struct cress_error err;
     cress_error_set(&err, CRESS_TIMEOUT, "no_answer",
                     "the broker does not answer for queue %s: it may have no leader", lane->name);
@@ -439,6 +486,7 @@ static void activate(struct consumer *consumer, struct lane *lane)
 {
     lane->state = LANE_ACTIVE;
     lane->failures = 0;
+    cress_declarer_prove(&consumer->link.declarer, lane->name);
     for (size_t i = 0; i < consumer->lane_count; i++) {
         const struct lane *other = consumer->lanes[i];
         if (other->source == lane->source && other->state != LANE_ACTIVE) {
@@ -446,15 +494,6 @@ static void activate(struct consumer *consumer, struct lane *lane)
         }
     }
     note_source(consumer, lane, CRESS_MAIL_CONSUMING, NULL);
-}
-
-static void forget_queue(struct consumer *consumer, const struct lane *lane)
-{
-    if (lane->declares == CRESS_LANE_WORK_QUEUE) {
-        cress_declarer_forget_work_queue(&consumer->link.declarer, lane->queue);
-    } else if (lane->declares == CRESS_LANE_DUE) {
-        cress_declarer_forget_due(&consumer->link.declarer);
-    }
 }
 
 static void take_method(struct consumer *consumer, struct lane *lane, amqp_method_t method)
@@ -495,6 +534,10 @@ static void take_method(struct consumer *consumer, struct lane *lane, amqp_metho
         if (lane->declares == CRESS_LANE_DUE && lane->failures == 1) {
             lane->retry_at_ms = 0; /* what expires while it is gone waits for minutes in 3.10 */
         }
+        break;
+    case AMQP_CHANNEL_CLOSE_OK_METHOD:
+        forget_channel(lane);
+        lane->retry_at_ms = 0;
         break;
     case AMQP_CHANNEL_CLOSE_METHOD:
         cress_connection_channel_closed(consumer->link.connection, lane->channel, method.decoded,
@@ -545,7 +588,8 @@ static void send_ack(struct cress_connection *connection, amqp_channel_t channel
     cress_connection_send(connection, channel, AMQP_BASIC_ACK_METHOD, &ack);
 }
 
-/* Refusals leave at once; acknowledgements are only marked. */
+/* Refusals leave at once; acknowledgements are only marked. What is handed back was not tried: since
+ * 4.3 RabbitMQ counts a reject towards the delivery limit, but no nack. */
 static void mark_settled(struct cress_connection *connection, struct lane *lane)
 {
     for (struct cress_list *n = lane->settled.next; n != &lane->settled; n = n->next) {
@@ -557,9 +601,9 @@ static void mark_settled(struct cress_connection *connection, struct lane *lane)
         }
         *slot = &acked_mark;
         if (incoming->how != CRESS_ACK) {
-            amqp_basic_reject_t reject = {.delivery_tag = incoming->delivery.tag,
-                                          .requeue = incoming->how == CRESS_REQUEUE};
-            cress_connection_send(connection, lane->channel, AMQP_BASIC_REJECT_METHOD, &reject);
+            amqp_basic_nack_t nack = {.delivery_tag = incoming->delivery.tag,
+                                      .requeue = incoming->how == CRESS_REQUEUE};
+            cress_connection_send(connection, lane->channel, AMQP_BASIC_NACK_METHOD, &nack);
             *slot = NULL;
         }
     }

@@ -4,9 +4,11 @@
 #include "common/broker/declare.h"
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/broker/topology.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,10 +30,17 @@ struct cress_family {
     struct cress_error refusal;
 };
 
+/* A queue that this process has made. */
+struct unproven {
+    struct cress_list node;
+    char name[CRESS_ROUTE_NAME_MAX];
+};
+
 void cress_declarer_init(struct cress_declarer *declarer)
 {
     *declarer = (struct cress_declarer){0};
     cress_list_init(&declarer->families);
+    cress_list_init(&declarer->unproven);
 }
 
 static void forget_known(struct cress_declarer *declarer)
@@ -47,6 +56,9 @@ void cress_declarer_free(struct cress_declarer *declarer)
         struct cress_family *family = CRESS_CONTAINER(node, struct cress_family, node);
         free(family->queue);
         free(family);
+    }
+    for (struct cress_list *node; (node = cress_list_shift(&declarer->unproven)) != NULL;) {
+        free(CRESS_CONTAINER(node, struct unproven, node));
     }
     forget_known(declarer);
 }
@@ -158,6 +170,66 @@ static enum cress_status look_up(struct cress_declarer *declarer, const char *na
     return status;
 }
 
+/* --- queues that have not answered yet --- */
+
+static struct unproven *find_unproven(const struct cress_declarer *declarer, const char *name)
+{
+    for (struct cress_list *n = declarer->unproven.next; n != &declarer->unproven; n = n->next) {
+        struct unproven *made = CRESS_CONTAINER(n, struct unproven, node);
+        if (strcmp(made->name, name) == 0) {
+            return made;
+        }
+    }
+    return NULL;
+}
+
+bool cress_declarer_is_unproven(const struct cress_declarer *declarer, const char *name)
+{
+    return find_unproven(declarer, name) != NULL;
+}
+
+void cress_declarer_prove(struct cress_declarer *declarer, const char *name)
+{
+    struct unproven *made = find_unproven(declarer, name);
+    if (made) {
+        cress_list_remove(&made->node);
+        free(made);
+    }
+}
+
+bool cress_declarer_is_stillborn(struct cress_declarer *declarer, const char *name)
+{
+    amqp_queue_declare_ok_t *reply = NULL;
+    struct cress_error err;
+    return find_unproven(declarer, name) && look_up(declarer, name, &reply, &err) == CRESS_OK &&
+           reply->message_count == 0 && reply->consumer_count == 0;
+}
+
+void cress_declarer_discard(struct cress_declarer *declarer, amqp_channel_t channel,
+                            const char *name)
+{
+    amqp_queue_delete_t request = {.queue = amqp_cstring_bytes(name), .nowait = 1};
+    cress_log(CRESS_LOG_WARN, "queue was interrupted in its making and is made again",
+              CRESS_KV("queue", name));
+    cress_connection_send(declarer->connection, channel, AMQP_QUEUE_DELETE_METHOD, &request);
+}
+
+/* Noted before it is made: the broker may be killed before it answers. */
+static enum cress_status make_queue(struct cress_declarer *declarer, const char *name,
+                                    amqp_table_t arguments, struct cress_error *err)
+{
+    if (!find_unproven(declarer, name)) {
+        struct unproven *made = CRESS_NEW(struct unproven);
+        snprintf(made->name, sizeof made->name, "%s", name);
+        cress_list_append(&declarer->unproven, &made->node);
+    }
+    const enum cress_status status = declare_queue(declarer, name, arguments, err);
+    if (status && !declarer->connection->broken) {
+        cress_declarer_prove(declarer, name); /* it was not made */
+    }
+    return status;
+}
+
 /* --- arguments --- */
 
 static amqp_table_entry_t text_argument(const char *key, const char *text)
@@ -194,7 +266,7 @@ static enum cress_status declare_missing(struct cress_declarer *declarer, const 
     if (status != CRESS_NOT_FOUND || declarer->connection->broken) {
         return status;
     }
-    return declare_queue(declarer, name, arguments, err);
+    return make_queue(declarer, name, arguments, err);
 }
 
 /* Its messages may be looked at again and again. */
@@ -220,16 +292,16 @@ static enum cress_status declare_work(struct cress_declarer *declarer, const cha
     if (!checks_arguments) {
         return declare_missing(declarer, name, table, err);
     }
-    struct cress_error refusal;
-    const enum cress_status status = declare_queue(declarer, name, table, &refusal);
-    if (status == CRESS_DENIED && !declarer->connection->broken &&
-        look_up(declarer, name, NULL, err) == CRESS_OK) {
-        return CRESS_OK;
+    enum cress_status status = look_up(declarer, name, NULL, err);
+    if (declarer->connection->broken) {
+        return status;
     }
-    if (status) {
-        *err = declarer->connection->broken ? declarer->connection->error : refusal;
+    if (status == CRESS_NOT_FOUND) {
+        return make_queue(declarer, name, table, err);
     }
-    return status;
+    status = declare_queue(declarer, name, table, err);
+    return status == CRESS_DENIED ? CRESS_OK
+                                  : status; /* it is there, and has arguments of its own */
 }
 
 /* Leaders sit where the declarer is connected unless told otherwise: those of all delays together. */
@@ -270,7 +342,7 @@ static enum cress_status newest_generation(struct cress_declarer *declarer, int6
 }
 
 enum cress_status cress_declarer_delay(struct cress_declarer *declarer, int64_t delay_ms,
-                                       bool *is_empty, struct cress_error *err)
+                                       struct cress_error *err)
 {
     const unsigned index = cress_delay_index(declarer->delay_steps, delay_ms);
     unsigned generation = declarer->replaced[index] + 1U;
@@ -288,18 +360,11 @@ enum cress_status cress_declarer_delay(struct cress_declarer *declarer, int64_t 
         BALANCED,
     };
     const amqp_table_t table = {.num_entries = CRESS_COUNT(arguments), .entries = arguments};
-    amqp_queue_declare_ok_t *reply = NULL;
     if (!status) {
-        status = look_up(declarer, name, &reply, err);
-    }
-    if (is_empty) {
-        *is_empty = !status && reply->message_count == 0;
+        status = look_up(declarer, name, NULL, err);
     }
     if (status == CRESS_NOT_FOUND && !declarer->connection->broken) {
-        status = declare_queue(declarer, name, table, err);
-        if (is_empty) {
-            *is_empty = !status;
-        }
+        status = make_queue(declarer, name, table, err);
     }
     declarer->delays[index] = (unsigned char)(status ? 0 : generation);
     return status;
@@ -415,7 +480,7 @@ enum cress_status cress_declarer_route(struct cress_declarer *declarer, const ch
     }
     if (!status && delay_ms &&
         !declarer->delays[cress_delay_index(declarer->delay_steps, delay_ms)]) {
-        status = cress_declarer_delay(declarer, delay_ms, NULL, err);
+        status = cress_declarer_delay(declarer, delay_ms, err);
     }
     return status;
 }

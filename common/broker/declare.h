@@ -36,6 +36,8 @@ struct cress_declarer {
     bool has_due;                          /* likewise: what they lead to */
     char *known[CRESS_DECLARER_KNOWN_MAX]; /* queues of others that were seen to exist */
     size_t known_count;
+    struct cress_list
+        unproven; /* queues that this process has made and that have not answered yet */
 };
 
 void cress_declarer_init(struct cress_declarer *declarer);
@@ -66,11 +68,9 @@ CRESS_MUST_CHECK enum cress_status cress_declarer_route(struct cress_declarer *d
  */
 bool cress_declarer_forget(struct cress_declarer *declarer, const char *queue, int64_t delay_ms);
 
-/* Declares a delay queue, the newest generation of it. `*is_empty` (may be NULL): it is known to be
- * there, and to hold nothing. */
+/* Declares a delay queue, the newest generation of it. */
 CRESS_MUST_CHECK enum cress_status cress_declarer_delay(struct cress_declarer *declarer,
-                                                        int64_t delay_ms, bool *is_empty,
-                                                        struct cress_error *err);
+                                                        int64_t delay_ms, struct cress_error *err);
 
 /* The name of a delay queue that was declared. */
 void cress_declarer_delay_name(const struct cress_declarer *declarer, int64_t delay_ms,
@@ -88,6 +88,24 @@ void cress_declarer_forget_due(struct cress_declarer *declarer);
 
 /* Work queue `queue` may be gone: the next cress_declarer_work_queue() declares it again. */
 void cress_declarer_forget_work_queue(struct cress_declarer *declarer, const char *queue);
+
+/* RabbitMQ, when it is killed while it makes a queue, can leave one that never has a leader: it is
+ * there, and answers nothing. One that has answered once has written its log, and gets a leader
+ * whenever its nodes run. So only a queue that this process has made itself, that has confirmed or
+ * delivered nothing to it since, and that says it has neither messages nor consumers, is known to
+ * hold nothing. True for such; it asks the broker. */
+bool cress_declarer_is_stillborn(struct cress_declarer *declarer, const char *name);
+
+/* The queue has answered a consumer or confirmed a message. */
+void cress_declarer_prove(struct cress_declarer *declarer, const char *name);
+
+/* Whether this process has made the queue, and it has not been proved. */
+bool cress_declarer_is_unproven(const struct cress_declarer *declarer, const char *name);
+
+/* Deletes a stillborn queue by way of `channel`, which is open. That is not waited for: it takes
+ * RabbitMQ five seconds. */
+void cress_declarer_discard(struct cress_declarer *declarer, amqp_channel_t channel,
+                            const char *name);
 
 /* Declares a plain quorum queue unless `name` exists in any form. */
 CRESS_MUST_CHECK enum cress_status cress_declarer_ensure(struct cress_declarer *declarer,

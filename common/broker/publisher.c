@@ -51,7 +51,8 @@ enum {
     REFUSED_TRY_MS = 3000,
     /* It is answered before its deadline is up, so that the answer says why. */
     DEADLINE_MARGIN_MS = 30,
-    /* A delay queue that has said nothing for so long is replaced. */
+    /* A delay queue that has said nothing for so long is replaced, and so is one that was interrupted
+       in its making. */
     REPLACE_MS = 15000,
     /* What was published within this time counts for being ready. */
     LATELY_MS = 60000,
@@ -218,12 +219,6 @@ static void join_others(struct publisher *publisher, struct route *route)
 
 /* --- the connection --- */
 
-static void connected(struct cress_link *link)
-{
-    struct publisher *publisher = publisher_of(link);
-    publisher->heard_ms = cress_clock_mono_ms();
-}
-
 static void hand_back_all(struct publisher *publisher, struct cress_list *list)
 {
     for (struct cress_list *node; (node = cress_list_shift(list)) != NULL;) {
@@ -370,6 +365,9 @@ static void take_confirm(struct publisher *publisher, struct route *route, int64
 {
     const bool was_new = route->health.state == CRESS_HEALTH_NEW;
     note_recovery(route);
+    if (was_new && !route->exchange[0]) {
+        cress_declarer_prove(&publisher->link.declarer, route->key);
+    }
     route->probe_ms = 0;
     cress_health_confirmed(&route->health, now_ms);
     if (was_new && route->own) {
@@ -807,6 +805,32 @@ static void replace_delay(struct publisher *publisher, struct route *route)
     free(route);
 }
 
+/* A queue other than a delay queue: its name is the one that all know. */
+static bool is_stillborn(struct publisher *publisher, const struct route *route, int64_t now_ms)
+{
+    struct cress_declarer *declarer = &publisher->link.declarer;
+    return !route->exchange[0] && route->health.state == CRESS_HEALTH_SILENT &&
+           now_ms - route->health.sick_ms >= REPLACE_MS &&
+           now_ms - publisher->heard_ms < SILENCE_MS &&
+           cress_declarer_is_unproven(declarer, route->key) &&
+           cress_declarer_is_stillborn(declarer, route->key);
+}
+
+/* What was for it waits until it has been made again. */
+static void remake_queue(struct publisher *publisher, struct route *route)
+{
+    struct cress_outlet *outlet = take_outlet(publisher, publisher);
+    if (!outlet) {
+        return;
+    }
+    cress_declarer_discard(&publisher->link.declarer, outlet->number, route->key);
+    cress_outlet_leave(outlet, publisher->link.connection);
+    cress_declarer_forget(&publisher->link.declarer, route->key, 0);
+    take_back(publisher, route);
+    leave_own(publisher, route);
+    route->health = (struct cress_health){0};
+}
+
 /* Nothing at all is confirmed, although others are waited for, too. */
 static bool is_all_silent(const struct publisher *publisher, const struct route *route,
                           int64_t now_ms)
@@ -819,6 +843,10 @@ static void check_route(struct publisher *publisher, struct route *route, int64_
     const bool is_delay = route->delay_ms != 0;
     if (is_delay && is_sick(route) && now_ms - route->health.sick_ms >= REPLACE_MS) {
         replace_delay(publisher, route);
+        return;
+    }
+    if (!is_delay && is_stillborn(publisher, route, now_ms)) {
+        remake_queue(publisher, route);
         return;
     }
     if (is_delay && is_sick(route) && !route->probe_ms && now_ms >= route->health.retry_ms) {
@@ -923,8 +951,7 @@ static bool declare_next_delay(struct publisher *publisher)
     const int64_t delay_ms = cress_delay_at(declarer->delay_steps, publisher->ladder_at);
     char name[CRESS_DELAY_NAME_MAX];
     struct cress_error err;
-    bool is_empty;
-    const enum cress_status status = cress_declarer_delay(declarer, delay_ms, &is_empty, &err);
+    const enum cress_status status = cress_declarer_delay(declarer, delay_ms, &err);
     if (publisher->link.connection->broken) {
         return false;
     }
@@ -937,13 +964,31 @@ static bool declare_next_delay(struct publisher *publisher)
     }
     cress_declarer_delay_name(declarer, delay_ms, name);
     struct route *route = route_to(publisher, "", name);
-    if (is_empty && route->health.state == CRESS_HEALTH_NEW && !route->health.in_flight) {
+    if (cress_declarer_is_unproven(declarer, name) && !route->health.in_flight) {
         publish_probe(publisher, route);
     }
     return true;
 }
 
+/* Those that the end of the last connection may have interrupted. */
+static void probe_unproven(struct publisher *publisher)
+{
+    for (struct cress_list *n = publisher->routes.next; n != &publisher->routes; n = n->next) {
+        struct route *route = CRESS_CONTAINER(n, struct route, node);
+        if (route->delay_ms && cress_declarer_is_unproven(&publisher->link.declarer, route->key)) {
+            publish_probe(publisher, route);
+        }
+    }
+}
+
 /* --- the role --- */
+
+static void connected(struct cress_link *link)
+{
+    struct publisher *publisher = publisher_of(link);
+    publisher->heard_ms = cress_clock_mono_ms();
+    probe_unproven(publisher);
+}
 
 static bool may_publish(const struct publisher *publisher)
 {
