@@ -4,7 +4,7 @@
 
     time (CLOCK_MONOTONIC, seconds)  payload.n  job id  attempt
 
-A job takes payload.ms milliseconds. A line is one write() to a file opened for appending, so none is torn or lost when
+A job takes payload.ms milliseconds, and fails for payload.fails attempts first, at once. A line is one write() to a file opened for appending, so none is torn or lost when
 the program is killed; the answer follows it, so a worker that has the answer has caused the line."""
 
 import heapq
@@ -27,6 +27,9 @@ def main():
                 is_open = bool(chunk)
                 *lines, rest = (rest + chunk).split(b"\n")
                 for job in map(json.loads, lines):
+                    if job["attempt"] <= job["payload"].get("fails", 0):
+                        answer(job, error={"code": "not_yet", "message": "it is to fail", "retry": True})
+                        continue
                     heapq.heappush(waiting, (time.monotonic() + job["payload"]["ms"] / 1000, job["id"], job))
         else:
             time.sleep(pause)
@@ -34,7 +37,11 @@ def main():
             job = heapq.heappop(waiting)[2]
             os.write(ledger, b"%.6f %d %s %d\n" % (
                 time.monotonic(), job["payload"]["n"], job["id"].encode(), job["attempt"]))
-            os.write(1, json.dumps({"id": job["id"], "result": job["payload"]["n"]}).encode() + b"\n")
+            answer(job, result=job["payload"]["n"])
+
+
+def answer(job, **outcome):
+    os.write(1, json.dumps(dict({"id": job["id"]}, **outcome)).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from cresstest import unique, wait_for
 LONG = os.environ.get("CRESS_FAULT_LENGTH") == "long"
 BATCHES, JOBS = (300, 40) if LONG else (40, 20)
 CHAINS, LINKS = (200, 30) if LONG else (30, 12)
+PLACES = 4  # of each worker: as many jobs begin again when it is killed
 ENDED = {"succeeded", "failed", "cancelled", "expired"}
 
 
@@ -33,7 +34,7 @@ class BatchFaultTest(cresstest.TestCase):
         self.start_worker().wait_log("worker ready").stop()  # which leaves the queue behind
 
     def start_worker(self):
-        return self.start("cress-worker", "--queues", self.queue, "--concurrency", "4", CRESS_WORKER_MAX_CRASHES="40",
+        return self.start("cress-worker", "--queues", self.queue, "--concurrency", str(PLACES), CRESS_WORKER_MAX_CRASHES="40",
                           CRESS_WORKER_HEARTBEAT="1s")
 
     def enqueue(self, jobs, *verb):
@@ -95,8 +96,8 @@ class BatchFaultTest(cresstest.TestCase):
             self.assertEqual(counts, [str(JOBS), str(JOBS), str(JOBS), "1"])
             self.assertEqual(self.store.command("LLEN", "cress:results:" + batch), JOBS)
         self.assert_nothing_is_left(jobs)
-        faulttest.note_figures("batches: workers killed %d times" % kills, jobs=BATCHES * (JOBS + 1), lost=0,
-                               duplicates=self.begun_again(jobs + members))
+        faulttest.note_figures("batches: workers killed", faults=kills, jobs=BATCHES * (JOBS + 1), lost=0,
+                               twice=self.begun_again(jobs + members), twice_most=kills * PLACES)
 
     def test_chains_while_workers_are_killed(self):
         """Each chain begins with two jobs, and ends with two that wait for its last."""
@@ -113,8 +114,8 @@ class BatchFaultTest(cresstest.TestCase):
         kills = self.kill_until(lambda: set(self.states(jobs)) <= ENDED, "chains: %s" % self.states(jobs))
         self.assertEqual(self.states(jobs), {"succeeded": len(jobs)})
         self.assert_nothing_is_left(jobs)
-        faulttest.note_figures("chains: workers killed %d times" % kills, jobs=len(jobs), lost=0,
-                               duplicates=self.begun_again(jobs))
+        faulttest.note_figures("chains: workers killed", faults=kills, jobs=len(jobs), lost=0,
+                               twice=self.begun_again(jobs), twice_most=kills * PLACES)
 
     def die_before_the_confirm(self, job, follower):
         """Kills the worker after the end of `job` is recorded, while what follows cannot be confirmed."""

@@ -9,7 +9,7 @@ import unittest
 
 import cresstest
 from cresstest import http, wait_for
-from faulttest import FaultCase, StackServer, by_length, note_figures, rabbitmqctl
+from faulttest import PLACES, FaultCase, StackServer, by_length, note_figures, rabbitmqctl
 
 
 class BrokerTest(FaultCase):
@@ -29,8 +29,8 @@ class BrokerTest(FaultCase):
             self.rabbitmq.start()
             self.lifted()
             self.wait_runs(self.ledger.count() + 20)
-        self.reconcile(name, load)
-        self.assertLess(load.slowest, 5, load.answers)
+        # what the two workers were running is delivered again, and begins again unless it has ended by then
+        self.reconcile(name, load, late=15, twice=2 * PLACES * times, faults=times)
 
     def test_broker_restarted(self):
         self.under_load("RabbitMQ restarted", self.rabbitmq.stop, by_length(1, 3))
@@ -65,8 +65,7 @@ class BrokerTest(FaultCase):
         for job in jobs:
             self.assertEqual(self.wait_state(job, "succeeded", "failed")["state"], "succeeded")
         note_figures("RabbitMQ restarted while long jobs run", jobs=16, lost=16 - count("end"),
-                     duplicates=count("begin") - 16)
-        self.assertEqual((count("begin"), count("end")), (16, 16))
+                     twice=count("begin") - 16, twice_most=0)
         self.check_queues(None)
 
     AGAIN = """import json, os, sys, time
@@ -97,7 +96,7 @@ for line in sys.stdin:
             start = time.monotonic()
             self.assertEqual(worker.wait(), 0)
             seconds = time.monotonic() - start
-        self.assertLess(seconds, 1 + 2 + 4)  # worker.drain, the time to hand back, and a little
+        self.assertLess(seconds, 1 + 2 + self.machine.seconds(4))  # worker.drain, the time to hand back, and a little
         self.rabbitmq.start()
         self.ready_worker()
         self.wait_state(job, "retrying", "queued")
@@ -133,9 +132,7 @@ for line in sys.stdin:
         self.assertLessEqual(len(load.accepted), accepted + load.CLIENTS)
         rabbitmqctl("set_vm_memory_high_watermark", "0.4")
         self.lifted()
-        figures = self.reconcile("RabbitMQ's memory alarm", load)
-        self.assertEqual(figures["duplicates"], 0)
-        self.assertLess(load.slowest, 3, load.answers)
+        self.reconcile("RabbitMQ's memory alarm", load, late=10)
 
 
 if __name__ == "__main__":

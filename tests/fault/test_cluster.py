@@ -4,7 +4,7 @@
 import unittest
 
 import cresstest
-from faulttest import FaultCase, by_length
+from faulttest import PLACES, FaultCase, by_length
 from rabbitcluster import Cluster
 
 
@@ -18,7 +18,8 @@ class ClusterTest(FaultCase):
         for _ in range(2):
             self.ready_worker()
         load = self.start_load([gateway], None, 100, max_ms=50)
-        for _ in range(by_length(1, 3)):
+        turns = by_length(1, 3)
+        for _ in range(turns):
             leader = next(node for node in cluster.nodes if node.leads(self.queue))
             follower = next(node for node in cluster.nodes if node is not leader)
             for node in (leader, follower):
@@ -29,8 +30,9 @@ class ClusterTest(FaultCase):
                 cresstest.wait_for(node.answers, "%s to come back" % node.name, 120)
                 self.wait_runs(self.ledger.count() + 20)
         up = next(node for node in cluster.nodes if node is not follower)
-        self.reconcile("cluster of three: leader's node and a follower's killed", load, deadline=90,
-                       broker=cluster.node_url(up))
+        # both workers may be connected to a node that is killed
+        self.reconcile("cluster of three: leader's node and a follower's killed", load, late=15,
+                       twice=2 * PLACES * 2 * turns, faults=2 * turns, broker=cluster.node_url(up))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ import unittest
 
 import cresstest
 from cresstest import unique, wait_for
+from faulttest import Machine, note_figures
 
 LONG = os.environ.get("CRESS_FAULT_LENGTH") == "long"
 TICKS = 150 if LONG else 12
 WORKERS = 10
 PERIOD = 2  # seconds
+CLAIM = 3  # seconds for which a worker that is killed keeps a tick from the others
 
 
 class CronTest(cresstest.TestCase):
@@ -23,6 +25,7 @@ class CronTest(cresstest.TestCase):
         self.name = unique("cron")
         self.queue = unique("ledger")
         self.store = self.redis()
+        self.machine = Machine()
         self.folder = self.program_folder()
 
     def program_folder(self):
@@ -95,14 +98,13 @@ class CronTest(cresstest.TestCase):
         expected = list(range(ticks[0], last + 1, PERIOD))
         wait_for(lambda: len(self.ledger()) == len(ticks), "every job to run", 60)
         runs = self.ledger()
-        submitted = sum(program.log().count("scheduled job submitted") for program in self.programs)
-        print("\nworkers killed around the tick: ticks %d, jobs %d, lost %d, run again %d, kills %d, told of by the one "
-              "that submitted %d, latest %d ms after its tick" % (
-                  len(expected), len(ticks), len(set(expected) - set(ticks)), sum(runs.values()) - len(runs), kills,
-                  submitted, max(delays.values())))
+        self.machine.measure()
+        # whoever claims a tick when the first claim is over may be killed at the next tick
+        note_figures("ten workers killed around each tick of a schedule", faults=kills, jobs=len(expected),
+                     lost=len(set(expected) - set(ticks)), twice=sum(runs.values()) - len(runs), twice_most=0,
+                     late=max(delays.values()) / 1000, late_most=self.machine.seconds(CLAIM + PERIOD))
         self.assertGreaterEqual(len(ticks), TICKS - 2)
         self.assertEqual(ticks, expected)
-        self.assertEqual(set(runs.values()), {1})
 
 
 if __name__ == "__main__":

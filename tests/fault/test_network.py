@@ -5,7 +5,7 @@ import time
 import unittest
 
 from cresstest import env
-from faulttest import FaultCase, by_length, port_of, with_port
+from faulttest import PLACES, FaultCase, by_length, port_of, with_port
 from relay import Relay
 
 SERVERS = {"RabbitMQ": "CRESS_BROKER_URL", "Redis": "CRESS_STORE_URL"}
@@ -25,15 +25,18 @@ class NetworkTest(FaultCase):
         for _ in range(2):
             self.ready_worker(**dict(short, **(through if client == "worker" else {})))
         load = self.start_load([gateway], by_length(1000, 6000), 150, max_ms=50)
-        for fault, lasts in ((relay.cut, 1.0), (relay.silence, 4.0)) * by_length(1, 3):
+        faults = ((relay.cut, 1.0), (relay.silence, 4.0)) * by_length(1, 3)
+        for fault, lasts in faults:
             self.pause(0.2, 0.6)
             fault()
             time.sleep(lasts)
             relay.heal()
             self.lifted()
             self.wait_runs(self.ledger.count() + 20)
-        self.reconcile("network %s - %s cut and healed" % (client, server), load)
-        self.assertLess(load.slowest, 5, load.answers)
+        # only what was delivered to a worker that is cut off from the broker is delivered again
+        twice = 2 * PLACES * len(faults) if (client, server) == ("worker", "RabbitMQ") else 0
+        self.reconcile("network %s - %s cut and healed" % (client, server), load, late=15, twice=twice,
+                       faults=len(faults))
 
     def test_gateway_and_broker(self):
         self.under_load("gateway", "RabbitMQ")

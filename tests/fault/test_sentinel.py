@@ -5,7 +5,7 @@ import unittest
 
 import redistest
 from cresstest import http, wait_for
-from faulttest import FaultCase, by_length
+from faulttest import PLACES, FaultCase, Load, by_length
 
 
 class SentinelTest(FaultCase):
@@ -18,7 +18,8 @@ class SentinelTest(FaultCase):
             self.ready_worker()
         load = self.start_load([gateway], None, 150, max_ms=50)
         primary, replica = group.primary, group.replica
-        for _ in range(by_length(1, 3)):
+        times = by_length(1, 3)
+        for _ in range(times):
             self.pause(0.5, 1.5)
             primary.kill()
             self.lifted()
@@ -31,7 +32,9 @@ class SentinelTest(FaultCase):
         self.assertEqual(http("GET", gateway.url + "/v1/jobs/" + job).status, 200)
         redis = primary.client()
         self.addCleanup(redis.close)
-        self.reconcile("Redis failover by Sentinel", load, deadline=60, redis=redis)
+        # what had not reached the replica: the key of a client that was not answered, the start of a job that runs
+        self.reconcile("Redis failover by Sentinel", load, late=15, twice=(Load.CLIENTS + 2 * PLACES) * times, faults=times,
+                       redis=redis)
 
     @staticmethod
     def is_linked(server):

@@ -7,7 +7,7 @@ import threading
 import unittest
 
 from cresstest import wait_for
-from faulttest import FaultCase, by_length, note_figures
+from faulttest import PLACES, FaultCase, by_length, note_figures
 
 SLOW = """[task slow]
 handler = exec
@@ -27,11 +27,11 @@ class WorkersTest(FaultCase):
             self.pause(0.1, 0.8)
             victim = self.random.randrange(len(workers))
             workers[victim].kill()
-            self.lifted()
             workers[victim] = self.start_worker(CRESS_WORKER_MAX_CRASHES="40")
             kills += 1
         self.assertGreater(kills, 3)
-        self.reconcile("workers killed (SIGKILL, %d times)" % kills, load)
+        # what a worker was running when it was killed begins again elsewhere
+        self.reconcile("workers killed (SIGKILL)", load, late=15, twice=PLACES * kills, faults=kills)
 
     def test_rolling_restart_of_all_workers_under_load(self):
         gateway = self.start_gateway()
@@ -39,10 +39,8 @@ class WorkersTest(FaultCase):
         load = self.start_load([gateway], by_length(1200, 6000), 200, max_ms=100)
         for i, worker in enumerate(workers):
             self.assertEqual(worker.stop(), 0)
-            self.lifted()
             workers[i] = self.ready_worker()
-        figures = self.reconcile("rolling restart of all workers", load)
-        self.assertEqual(figures["duplicates"], 0)
+        self.reconcile("rolling restart of all workers", load, late=5, faults=len(workers))
 
     # --- long jobs ---
 
@@ -65,7 +63,7 @@ class WorkersTest(FaultCase):
         for job in load:
             self.assertEqual(self.wait_state(job, "succeeded", "failed", "cancelled", "expired")["state"], "succeeded")
         ends = self.marks("end")
-        note_figures(name, jobs=len(load), lost=len(set(load) - set(ends)), duplicates=len(ends) - len(set(ends)))
+        note_figures(name, jobs=len(load), lost=len(set(load) - set(ends)), twice=len(ends) - len(set(ends)), twice_most=0)
         self.assertEqual(sorted(ends), sorted(load))
         second.stop()
         return load
