@@ -242,7 +242,7 @@ class FaultCase(cresstest.TestCase):
         self.folder = self.enterContext(tempfile.TemporaryDirectory(prefix="cressfault-"))
         self.ledger = Ledger(self.folder)
         self.queue = unique("fault")
-        self.lifted_at = []
+        self.fault_at, self.outages = None, []
         self.machine = Machine()
         self.environment = {"CRESS_JOB_BACKOFF_BASE": "50ms", "CRESS_BROKER_RECONNECT_MAX": "1s",
                             "CRESS_JOB_MAX_ATTEMPTS": "20"}
@@ -290,10 +290,17 @@ class FaultCase(cresstest.TestCase):
     def pause(self, least, most):
         """The moment of a fault, or how long it lasts: nothing is waited for."""
         time.sleep(self.random.uniform(least, most))
+        self.fault()
+
+    def fault(self):
+        """A fault begins."""
+        self.fault_at = self.fault_at or time.monotonic()
 
     def lifted(self):
         """The fault is over: from now on what it held up is late."""
-        self.lifted_at.append(time.monotonic())
+        now = time.monotonic()
+        self.outages.append((self.fault_at or now, now))
+        self.fault_at = None
 
     # --- reconciling ---
 
@@ -356,8 +363,11 @@ class FaultCase(cresstest.TestCase):
             late_most=self.machine.seconds(late), twice=sum(len(ends[number]) - 1 for number in known), twice_most=twice)
 
     def late(self, due, end):
-        """Faults that were over before it was due had no part in it, and those that came later neither."""
-        return end - max([due] + [at for at in self.lifted_at if at < end])
+        """Faults that were over before it was due had no part in it, and those that came later neither. While one lasts
+        nothing is late: a server that comes back may be heard of before it is known to be back."""
+        since = max([due] + [over for _, over in self.outages if over < end])
+        until = min([end] + [began for began, over in self.outages if began < end <= over])
+        return max(0.0, until - since)
 
 
 def note_figures(name, jobs, lost, twice, twice_most, late=None, late_most=None, faults=1):

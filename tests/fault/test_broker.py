@@ -118,6 +118,7 @@ for line in sys.stdin:
         self.ready_worker()
         load = self.start_load([gateway], by_length(1200, 6000), 150)
         self.addCleanup(rabbitmqctl, "set_vm_memory_high_watermark", "0.4")
+        self.fault()
         rabbitmqctl("set_vm_memory_high_watermark", "0")
         wait_for(lambda: load.answers.get(503), "a submission to be refused")
         wait_for(lambda: http("GET", gateway.url + "/readyz").status == 503, "the gateway to say that it is not ready")

@@ -145,7 +145,7 @@ class S3Test(ObjectsCase):
         self.machine.measure()
         note_figures(name, faults=faults, jobs=len(self.jobs), lost=len(lost),
                      twice=sum(len(bodies) - 1 for bodies in puts.values()), twice_most=twice,
-                     late=max(self.late(0, at) for at in Objects.times if at > self.lifted_at[0]),
+                     late=max(self.late(0, at) for at in Objects.times if at > self.outages[0][1]),
                      late_most=self.machine.seconds(15))
 
     def failing(self, backend):

@@ -79,6 +79,7 @@ class BrokerPairsTest(FaultCase):
             load = self.start_load([gateway], 100, 100, first=1000 * turn, runs=0,
                                    delay_ms=lambda number: 1500 + number * 97 % 4000)
             load.join()
+            self.fault()
             self.rabbitmq.stop()
             self.rabbitmq.start()
             self.lifted()

@@ -50,6 +50,7 @@ class StoreTest(FaultCase):
 
     def test_store_paused(self):
         load = self.load()
+        self.fault()
         with self.server.paused():
             time.sleep(20)
         self.lifted()
@@ -61,6 +62,7 @@ class StoreTest(FaultCase):
         redis = self.redis()
         self.addCleanup(redis.command, "CONFIG", "SET", "maxmemory", "0")
         redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        self.fault()
         redis.command("CONFIG", "SET", "maxmemory", "1")
         wait_for(lambda: load.answers.get(503, 0) > 20, "submissions to be refused: %s" % load.answers)
         wait_for(lambda: "store_full" in self.workers[0].log(), "the worker to say why it waits")
