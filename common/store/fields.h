@@ -20,6 +20,7 @@ enum cress_record_flag {
     CRESS_RECORD_GUARD = 32,   /* the message that began its run is a guard, see start.lua */
     CRESS_RECORD_CHAINED = 64, /* it waited for others: its guard may be on its way */
     CRESS_RECORD_HELD = 128,   /* it waited for a limit: likewise */
+    CRESS_RECORD_NEEDS = 256,  /* field `after`: records that are kept until it has ended */
 };
 
 /* Adds "field value" for all that is known in `record`. `status` is room that must live until the

@@ -19,6 +19,10 @@
 //   cress:after:<id>     list    what is to be done when job <id> has ended, see follow_up.lua; without
 //                                an id: what nobody's message leads to
 //   cress:pending:<id>   set     the jobs that the waiting job <id> still waits for
+//   cress:needed:<id>    set     the jobs that will be given what job <id> ended with: its record is
+//                                kept for them
+//   cress:kept           zset    the ids of those that are needed, by when to see whether they still
+//                                are
 //   cress:limits         set     names of tasks that have limits
 //   cress:limit:<task>   hash    limits, as last used; hold, how many ms a job holds its place on
 //                                average; waits, how often a job had to wait. The rest is about
@@ -30,6 +34,8 @@
 //     …:keys               zset    keys that want more, by until when they are thought to
 //   cress:worker:<name>  string  the report of a worker, JSON; gone when it stops reporting
 //   cress:workers        zset    names of workers, scored by when their report expires
+//   cress:reports        hash    since_ms, last_ms, ttl_ms: when reports began to come without a gap,
+//                                the last one, and how long it holds
 //   cress:queues         set     names of the queues that were ever used
 //   cress:cancelled:<id> string  left by a job that was cancelled while its message was on its way:
 //                                the attempt which that is for. It may outlive the record
@@ -56,6 +62,8 @@
 #define CRESS_KEY_MEMBERS     "cress:members:"
 #define CRESS_KEY_AFTER       "cress:after:"
 #define CRESS_KEY_PENDING     "cress:pending:"
+#define CRESS_KEY_NEEDED      "cress:needed:"
+#define CRESS_KEY_KEPT        "cress:kept"
 #define CRESS_KEY_LOG         "cress:log:"
 #define CRESS_KEY_UNIQUE      "cress:unique:"
 #define CRESS_KEY_IDEMPOTENCY "cress:idempotency:"
@@ -63,6 +71,7 @@
 #define CRESS_KEY_LIMITS      "cress:limits"
 #define CRESS_KEY_WORKER      "cress:worker:"
 #define CRESS_KEY_WORKERS     "cress:workers"
+#define CRESS_KEY_REPORTS     "cress:reports"
 #define CRESS_KEY_QUEUES      "cress:queues"
 #define CRESS_KEY_CANCELLED   "cress:cancelled:"
 #define CRESS_KEY_PAUSED      "cress:paused"

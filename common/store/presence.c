@@ -28,6 +28,7 @@ void cress_store_beat(struct cress_store *store, const struct cress_beat *beat,
     cress_redis_add(&args, beat->worker);
     cress_redis_add(&args, beat->json);
     cress_redis_add_int(&args, beat->ttl_ms);
+    cress_redis_add_int(&args, store->options.config->store_ttl_ms);
     for (size_t i = 0; i < beat->limit_count && i < CRESS_BEAT_LIMITS_MAX; i++) {
         cress_redis_add(&args, beat->limits[i]);
     }

@@ -51,8 +51,9 @@ static void add_constants(struct cress_buf *text)
     cress_buf_printf(
         text, "local FLAG_BATCHED, FLAG_UNIQUE, FLAG_CANCEL, FLAG_AWAITED = %d, %d, %d, %d\n",
         CRESS_RECORD_BATCHED, CRESS_RECORD_UNIQUE, CRESS_RECORD_CANCEL, CRESS_RECORD_AWAITED);
-    cress_buf_printf(text, "local FLAG_GUARD, FLAG_CHAINED, FLAG_HELD = %d, %d, %d\n",
-                     CRESS_RECORD_GUARD, CRESS_RECORD_CHAINED, CRESS_RECORD_HELD);
+    cress_buf_printf(
+        text, "local FLAG_GUARD, FLAG_CHAINED, FLAG_HELD, FLAG_NEEDS = %d, %d, %d, %d\n",
+        CRESS_RECORD_GUARD, CRESS_RECORD_CHAINED, CRESS_RECORD_HELD, CRESS_RECORD_NEEDS);
     cress_buf_printf(text, "local FLAG_LIMITED, LIMITED, NEXT, WAIT = %d, %d, %d, %d\n",
                      CRESS_RECORD_LIMITED, CRESS_VERDICT_LIMITED, CRESS_VERDICT_NEXT,
                      CRESS_SCRIPT_WAIT);
@@ -64,6 +65,8 @@ static void add_constants(struct cress_buf *text)
                      CRESS_KEY_JOB, CRESS_KEY_BATCH, CRESS_KEY_RESULTS, CRESS_KEY_WORKER);
     cress_buf_printf(text, "local MEMBERS, AFTER, PENDING = '%s', '%s', '%s'\n", CRESS_KEY_MEMBERS,
                      CRESS_KEY_AFTER, CRESS_KEY_PENDING);
+    cress_buf_printf(text, "local NEEDED, KEPT, REPORTS = '%s', '%s', '%s'\n", CRESS_KEY_NEEDED,
+                     CRESS_KEY_KEPT, CRESS_KEY_REPORTS);
     cress_buf_printf(text, "local CANCELLED_NOTE, CONTROL = '%s', '%s'\n", CRESS_KEY_CANCELLED,
                      CRESS_KEY_CONTROL);
     cress_buf_printf(text, "local UNIQUE, IDEMPOTENCY = '%s', '%s'\n", CRESS_KEY_UNIQUE,

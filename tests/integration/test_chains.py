@@ -210,6 +210,16 @@ class ChainTest(cresstest.TestCase):
         self.assertEqual(seen[0], {"id": good, "state": "succeeded", "result": {"n": 1}})
         self.assertEqual((seen[1]["id"], seen[1]["state"], seen[1]["error"]["message"]), (bad, "failed", "no"))
 
+    def test_results_outlive_their_time(self):
+        self.start_worker(config="[task look]\nhandler = exec\nshell = yes\ncommand = cat $CRESS_AFTER\n",
+                          CRESS_STORE_TTL="1s")
+        good, slow = self.submit({"task": "cress.echo", "payload": 7}, {"task": "cress.sleep", "payload": {"ms": 3000}})
+        look, = self.submit({"task": "look", "after": [good, slow]})
+        record = self.wait_state(look, *ENDED)
+        self.assertEqual(record["state"], "succeeded", record)
+        self.assertEqual(json.loads(record["result"])[0], {"id": good, "state": "succeeded", "result": 7})
+        wait_for(lambda: not self.store.record(good), "the record to go when nobody needs it")
+
     def test_results_in_exec(self):
         self.assert_seen(*self.results_of("handler = exec\nshell = yes\ncommand = cat $CRESS_AFTER\n"))
 

@@ -35,7 +35,6 @@ local function look_at_others()
     return open, failed, failed_state
 end
 
--- The others' records do not change for those who follow them: their version stays.
 local function wait_for(open)
     for _, other in ipairs(open) do
         await(other, id)
@@ -44,6 +43,13 @@ local function wait_for(open)
     local _, version, attempt, crashes, flags, started, worker = read_status(job)
     set_status(job, 'waiting', version - 1, attempt, crashes, flags + FLAG_CHAINED, started, worker)
     return 'waiting'
+end
+
+local function need_others()
+    local state, version, attempt, crashes, flags, started, worker = read_status(job)
+    redis.call('HSET', job, 'status', state .. ' ' .. version .. ' ' .. attempt .. ' ' .. crashes .. ' ' ..
+        flags + FLAG_NEEDS .. ' ' .. started .. ' ' .. worker)
+    each_other(job, need)
 end
 
 -- The message that this record is made from names a batch, which anybody may do: the job counts there if its submitter has
@@ -108,6 +114,9 @@ end
 if failed then
     cancel_for(job, failed, failed_state, now, ttl)
     return 'cancelled'
+end
+if open then
+    need_others()
 end
 if open and #open > 0 then
     return wait_for(open)

@@ -12,6 +12,8 @@ end
 -- How far ahead guards are at most: of jobs that wait for others, from two minutes on with the age of the job, and of
 -- those that wait for a limit; and how late the broker may be with them.
 local CHAIN_GUARD_MIN, CHAIN_GUARD_MAX, LIMIT_GUARD_MAX, GRACE_OF_GUARD = 120000, 3600000, 300000, 300000
+-- A record that is kept for other jobs is looked at so often, should they have gone without a word.
+local KEPT_LOOK = 600000
 
 local function id_of(job)
     return string.sub(job, #JOB + 1)
@@ -58,6 +60,22 @@ local function add_attempt(job, attempt, worker, started, ended, outcome, proble
     redis.call('HSET', job, 'attempts', dropped .. '\n' .. lines .. line .. ended .. ' ' .. outcome .. ' ' .. problem .. '\n')
 end
 
+-- Redis's own clock, in ms since 1970: those of the programs may differ.
+local function redis_now()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Whether `worker` is known to be gone: it does not report, and one that lives would have by now. After a loss of the
+-- store, or when it was away, nobody's report is there until the next beat; see beat.lua.
+local function is_gone(worker)
+    if redis.call('EXISTS', WORKER .. worker) == 1 then
+        return false
+    end
+    local reports = redis.call('HMGET', REPORTS, 'since_ms', 'ttl_ms')
+    return reports[1] and redis_now() - reports[1] >= tonumber(reports[2])
+end
+
 -- Calls `each` with the key of every claim that the job still holds.
 local function each_claim(job, flags, each)
     if not has(flags, FLAG_UNIQUE) then
@@ -84,12 +102,6 @@ local function free_claims(job, flags)
         longest = math.max(longest, left)
     end)
     return longest
-end
-
--- Redis's own clock, in ms since 1970: those of the programs may differ.
-local function redis_now()
-    local time = redis.call('TIME')
-    return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 -- A job does not wait for a limit any more; see places.lua.
@@ -161,17 +173,30 @@ local function follow(job, flags)
     return (is_awaited(job, flags) or is_complete(batch_of(job, flags))) and FOLLOW or 0
 end
 
--- Job `id` waits for the end of `other`, unless that is unknown.
-local function await(other, id)
-    local state, version, attempt, crashes, flags, started, worker = read_status(JOB .. other)
-    if not state then
-        return
-    end
-    if not has(flags, FLAG_AWAITED) then
-        redis.call('HSET', JOB .. other, 'status', state .. ' ' .. version .. ' ' .. attempt .. ' ' .. crashes .. ' ' ..
+-- Other jobs wait for the end of `job`, or need its record. Its version stays: those who follow it need not know.
+local function set_awaited(job)
+    local state, version, attempt, crashes, flags, started, worker = read_status(job)
+    if state and not has(flags, FLAG_AWAITED) then
+        redis.call('HSET', job, 'status', state .. ' ' .. version .. ' ' .. attempt .. ' ' .. crashes .. ' ' ..
             flags + FLAG_AWAITED .. ' ' .. started .. ' ' .. worker)
     end
-    redis.call('RPUSH', AFTER .. other, 'job ' .. id .. ' ' .. other)
+    return state ~= nil
+end
+
+-- Job `id` waits for the end of `other`, unless that is unknown.
+local function await(other, id)
+    if set_awaited(JOB .. other) then
+        redis.call('RPUSH', AFTER .. other, 'job ' .. id .. ' ' .. other)
+    end
+end
+
+-- Job `id`, which has not ended, will be given what `other` ended with: until then the record of that is kept, should it
+-- have ended or not. See tidy_needed() for one that never says that it has ended.
+local function need(other, id)
+    set_awaited(JOB .. other)
+    redis.call('SADD', NEEDED .. other, id)
+    redis.call('ZADD', KEPT, 'NX', redis_now() + KEPT_LOOK, other)
+    redis.call('PERSIST', JOB .. other)
 end
 
 -- Adds to `list` what follows the end of `job`; see follow_up.lua.
@@ -194,14 +219,42 @@ local function outcome(job, state, field, value)
     return line .. '}'
 end
 
--- The job has ended: its claims are free, and from now on it is kept for `ttl` ms (0: for ever).
+-- The job has ended: its claims are free, and from now on, or from when nobody needs it any more, it is kept for `ttl`
+-- ms (0: for ever).
 local function let_go(job, flags, ttl)
     local claimed = free_claims(job, flags)
-    if ttl ~= '0' then
+    if ttl ~= '0' and not (has(flags, FLAG_AWAITED) and redis.call('EXISTS', NEEDED .. id_of(job)) == 1) then
         -- Its guard, when it comes, must find that it has ended.
         ttl = math.max(ttl, has(flags, FLAG_CHAINED) and CHAIN_GUARD_MAX + GRACE_OF_GUARD or 0,
             has(flags, FLAG_HELD) and LIMIT_GUARD_MAX + GRACE_OF_GUARD or 0)
         redis.call('PEXPIRE', job, math.max(tonumber(ttl), claimed))
+    end
+end
+
+-- Job `id` needs `other` no more.
+local function need_no_more(other, id, ttl)
+    if redis.call('SREM', NEEDED .. other, id) == 1 and redis.call('EXISTS', NEEDED .. other) == 0 then
+        redis.call('ZREM', KEPT, other)
+        local state, _, _, _, flags = read_status(JOB .. other)
+        if state and is_terminal(state) and not is_awaited(JOB .. other, flags) then
+            let_go(JOB .. other, flags, ttl)
+        end
+    end
+end
+
+-- Calls `each` with every job that `job` waits for, or waited for.
+local function each_other(job, each)
+    for other in string.gmatch(redis.call('HGET', job, 'after') or '', '[^,]+') do
+        each(other, id_of(job))
+    end
+end
+
+-- The end of a job, or of its record: those that it waited for may go.
+local function give_up_needs(job, flags, ttl)
+    if has(flags, FLAG_NEEDS) then
+        each_other(job, function(other, id)
+            need_no_more(other, id, ttl)
+        end)
     end
 end
 
@@ -210,6 +263,7 @@ end
 local function end_job(job, state, flags, field, value, ttl)
     local awaited = is_awaited(job, flags)
     let_go(job, flags, awaited and '0' or ttl)
+    give_up_needs(job, flags, ttl)
     local batch = batch_of(job, flags)
     if batch then
         redis.call('RPUSH', RESULTS .. batch, outcome(job, state, field, value))
@@ -256,7 +310,7 @@ local function cancel_job(job, reason, now, ttl, keep)
         return {TERMINAL + follow(job, flags), state}
     end
     local runs = state == 'running'
-    if runs and redis.call('EXISTS', WORKER .. worker) == 1 then
+    if runs and not is_gone(worker) then
         if not has(flags, FLAG_CANCEL) then
             set_status(job, state, version, attempt, crashes, flags + FLAG_CANCEL, started, worker, 'cancel', reason)
         end

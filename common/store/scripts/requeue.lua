@@ -14,6 +14,9 @@ local function reopen(job, state, flags, attempt, started, worker)
     add_attempt(job, attempt, worker, started, ended[1] or 0, state, ended[2] or '')
     redis.call('PERSIST', job)
     redis.call('HDEL', job, 'result', 'error', 'finished_ms', 'cancel')
+    if has(flags, FLAG_NEEDS) then
+        each_other(job, need)
+    end
     local batch = batch_of(job, flags)
     if batch then
         count(batch, state, -1)

@@ -51,12 +51,43 @@ static void let_worker_live(void)
 static void test_cancel_what_runs_nowhere(void **state)
 {
     (void)state;
+    command("HSET", "cress:reports", "since_ms", "1"); /* those who live report */
+    command("HSET", "cress:reports", "ttl_ms", "1000");
     bring_to("j", CRESS_STATE_RUNNING);
     assert_int_equal(cancel("j"), CRESS_VERDICT_APPLIED);
     assert_int_equal(last.state, CRESS_STATE_CANCELLED);
     assert_true(note_ttl("j") > 0);
     assert_int_equal(change("j", CRESS_STATE_SUCCEEDED, 1), CRESS_VERDICT_CANCELLED);
     assert_string_equal(get("j")->error, "{\"code\":\"cancelled\"}");
+}
+
+/* A store that was flushed, or was away, has no report of those who live, either. */
+static void test_cancel_after_a_loss(void **state)
+{
+    (void)state;
+    bring_to("j", CRESS_STATE_RUNNING);
+    assert_int_equal(cancel("j"), CRESS_VERDICT_APPLIED);
+    assert_int_equal(last.state, CRESS_STATE_RUNNING);
+    expect_call();
+    report_worker("another", "{}", 60000); /* w has a beat of its own */
+    wait_for_success();
+    assert_int_equal(cancel("j"), CRESS_VERDICT_APPLIED);
+    assert_int_equal(last.state, CRESS_STATE_RUNNING);
+
+    command("HSET", "cress:reports", "since_ms", "1");
+    command("HSET", "cress:reports", "last_ms", "1000"); /* long before the next one */
+    expect_call();
+    report_worker("another", "{}", 60000);
+    wait_for_success();
+    assert_int_equal(cancel("j"), CRESS_VERDICT_APPLIED);
+    assert_int_equal(last.state, CRESS_STATE_RUNNING);
+
+    command("HSET", "cress:reports", "since_ms", "1");
+    expect_call();
+    report_worker("another", "{}", 60000); /* without a gap */
+    wait_for_success();
+    assert_int_equal(cancel("j"), CRESS_VERDICT_APPLIED);
+    assert_int_equal(last.state, CRESS_STATE_CANCELLED);
 }
 
 static void test_cancel_what_runs(void **state)
@@ -164,6 +195,7 @@ int main(void)
         STAND_TEST(test_cancel_what_waits),
         STAND_TEST(test_cancel_what_has_ended),
         STAND_TEST(test_cancel_what_runs),
+        STAND_TEST(test_cancel_after_a_loss),
         STAND_TEST(test_cancel_what_runs_nowhere),
         STAND_TEST(test_cancelled_is_not_tried_again),
         STAND_TEST(test_cancelled_outlives_its_record),

@@ -32,7 +32,6 @@ static void test_after_success(void **state)
     assert_true(last.follow);
     assert_string_equal(follow_up("b", NULL), "job w b");
     assert_string_equal(follow_up("b", (char[]){"job w b"}), "");
-    assert_in_range(command("PTTL", "cress:job:b", NULL, NULL), 50000, 60000);
     assert_int_equal(change("b", CRESS_STATE_SUCCEEDED, 1), CRESS_VERDICT_APPLIED);
     assert_false(last.follow);
     end_job("w", CRESS_STATE_SUCCEEDED);
@@ -90,6 +89,81 @@ static void test_after_what_does_not_exist(void **state)
     assert_int_equal(command("EXISTS", "cress:after:a", NULL, NULL), 0);
 }
 
+static long long kept_ms(const char *id)
+{
+    char key[64];
+
+    snprintf(key, sizeof key, "cress:job:%s", id);
+    return command("PTTL", key, NULL, NULL);
+}
+
+/* It will be given their results, however long it takes until it runs. */
+static void test_kept_while_needed(void **state)
+{
+    (void)state;
+    create("a");
+    create("b");
+    create_after("w", "a,b", false);
+    create_after("v", "b", false);
+    end_job("a", CRESS_STATE_SUCCEEDED);
+    follow_up("a", NULL);
+    end_job("b", CRESS_STATE_SUCCEEDED);
+    assert_string_equal(follow_up("b", NULL), "job w b");
+    follow_up("b", (char[]){"job w b"});
+    assert_string_equal(follow_up("b", (char[]){"job v b"}), "");
+    assert_int_equal(change("b", CRESS_STATE_SUCCEEDED, 1), CRESS_VERDICT_APPLIED);
+    assert_int_equal(kept_ms("a"), -1);
+    assert_int_equal(kept_ms("b"), -1);
+    end_job("w", CRESS_STATE_SUCCEEDED);
+    assert_in_range(kept_ms("a"), 50000, 60000);
+    assert_int_equal(kept_ms("b"), -1);
+    assert_int_equal(cancel("v"), CRESS_VERDICT_APPLIED);
+    assert_in_range(kept_ms("b"), 50000, 60000);
+    assert_int_equal(command("EXISTS", "cress:needed:a", "cress:needed:b", "cress:kept"), 0);
+}
+
+/* One that had ended when others came is kept, too; and again when one that failed is retried. */
+static void test_kept_for_who_comes_later(void **state)
+{
+    (void)state;
+    create("a");
+    end_job("a", CRESS_STATE_SUCCEEDED);
+    assert_in_range(kept_ms("a"), 50000, 60000);
+    assert_int_equal(create_after("w", "a", false), CRESS_STATE_QUEUED);
+    assert_int_equal(kept_ms("a"), -1);
+    end_job("w", CRESS_STATE_FAILED);
+    assert_in_range(kept_ms("a"), 50000, 60000);
+    requeue("w");
+    assert_int_equal(kept_ms("a"), -1);
+    assert_false(last.follow);
+    end_job("w", CRESS_STATE_SUCCEEDED);
+    assert_in_range(kept_ms("a"), 50000, 60000);
+}
+
+/* A record that needed it was lost: somebody notices. */
+static void test_kept_for_nobody(void **state)
+{
+    (void)state;
+    create("a");
+    create("w");
+    end_job("a", CRESS_STATE_SUCCEEDED);
+    create_after("v", "a", false);
+    create_after("u", "a", false);
+    assert_int_equal(command("DEL", "cress:job:v", NULL, NULL), 1);
+    command("ZADD", "cress:kept", "1", "a");
+    expect_call();
+    report_worker("w", "{}", 60000);
+    wait_for_success();
+    assert_int_equal(kept_ms("a"), -1);
+    assert_int_equal(command("SCARD", "cress:needed:a", NULL, NULL), 1);
+    assert_int_equal(command("DEL", "cress:job:u", NULL, NULL), 1);
+    expect_call();
+    report_worker("w", "{}", 60000);
+    wait_for_success();
+    assert_in_range(kept_ms("a"), 50000, 60000);
+    assert_int_equal(command("EXISTS", "cress:needed:a", "cress:kept", NULL), 0);
+}
+
 /* One that waits is cancelled: what waits for it is dealt with by whoever cancels, and if they die,
  * when the job ends that it waited for. */
 static void test_cancel_between_others(void **state)
@@ -123,9 +197,15 @@ static void test_discard_what_others_wait_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STAND_TEST(test_after_success),         STAND_TEST(test_after_failure),
-        STAND_TEST(test_after_what_has_ended),  STAND_TEST(test_after_what_does_not_exist),
-        STAND_TEST(test_cancel_between_others), STAND_TEST(test_discard_what_others_wait_for),
+        STAND_TEST(test_after_success),
+        STAND_TEST(test_after_failure),
+        STAND_TEST(test_after_what_has_ended),
+        STAND_TEST(test_after_what_does_not_exist),
+        STAND_TEST(test_kept_while_needed),
+        STAND_TEST(test_kept_for_who_comes_later),
+        STAND_TEST(test_kept_for_nobody),
+        STAND_TEST(test_cancel_between_others),
+        STAND_TEST(test_discard_what_others_wait_for),
     };
     return cmocka_run_group_tests_name("store_chains", tests, set_up_group, tear_down_group);
 }
