@@ -45,6 +45,7 @@ struct slot {
     struct cress_bulk *bulk;
     int64_t line;
     bool done;
+    bool has_no_answer;      /* it was stopped before one came */
     struct cress_error *err; /* NULL: accepted */
     bool is_duplicate;       /* `id` is that of an earlier job with the same unique key */
     char id[CRESS_ID_MAX + 1];
@@ -60,6 +61,7 @@ struct cress_bulk {
     struct cress_error input_failure;
     int64_t started_ms, last_line;
     int64_t accepted, bad, refused;
+    int64_t unanswered, first_unanswered, last_unanswered; /* lines, after a stop */
     struct cress_buf out;
     size_t out_written;
     uv_timer_t out_retry;
@@ -132,6 +134,11 @@ static void count_outcome(struct cress_bulk *bulk, const struct slot *slot)
         bulk->accepted++;
         return;
     }
+    if (slot->has_no_answer) {
+        bulk->first_unanswered = bulk->unanswered++ ? bulk->first_unanswered : slot->line;
+        bulk->last_unanswered = slot->line;
+        return;
+    }
     if (cress_status_is_temporary(slot->err->status) || slot->err->status == CRESS_DENIED ||
         slot->err->status == CRESS_CANCELLED) {
         bulk->refused++;
@@ -161,13 +168,30 @@ static int bulk_exit_code(const struct cress_bulk *bulk)
     if (bulk->cli->exit_code) {
         return bulk->cli->exit_code; /* it was stopped */
     }
-    if (bulk->refused > 0) {
+    if (bulk->refused > 0 || bulk->unanswered > 0) {
         return cress_status_exit_code(CRESS_UNAVAILABLE);
     }
     if (bulk->input_failure.status) {
         return cress_status_exit_code(bulk->input_failure.status);
     }
     return bulk->bad > 0 ? cress_status_exit_code(CRESS_INVALID) : 0;
+}
+
+/* Where to go on. */
+static void say_where_it_stopped(const struct cress_bulk *bulk)
+{
+    struct cress_output *output = &bulk->cli->output;
+    if (bulk->unanswered) {
+        cress_output_say(output,
+                         "%" PRId64 " of the lines %" PRId64 " to %" PRId64 " have no answer: they "
+                         "may or may not have been queued",
+                         bulk->unanswered, bulk->first_unanswered, bulk->last_unanswered);
+    }
+    cress_output_say(
+        output,
+        "stopped at line %" PRId64 "; nothing behind it was read; go on with line %" PRId64 "%s",
+        bulk->last_line, bulk->unanswered ? bulk->first_unanswered : bulk->last_line + 1,
+        bulk->unanswered ? ", where a job with an id or a unique key does not become two" : "");
 }
 
 static void finish_bulk(struct cress_bulk *bulk)
@@ -178,9 +202,7 @@ static void finish_bulk(struct cress_bulk *bulk)
         cress_output_error(&bulk->cli->output, &bulk->input_failure);
     }
     if (bulk->stopping) {
-        cress_output_say(&bulk->cli->output,
-                         "stopped at line %" PRId64 "; nothing behind it was read",
-                         bulk->last_line);
+        say_where_it_stopped(bulk);
     }
     cress_output_say(&bulk->cli->output,
                      "%" PRId64 " accepted, %" PRId64 " bad, %" PRId64 " refused in %s (%.0f/s)",
@@ -392,6 +414,7 @@ void cress_bulk_stop(struct cress_bulk *bulk, const struct cress_error *why)
         for (size_t i = 0; i < bulk->count; i++) {
             struct slot *slot = &bulk->ring[(bulk->head + i) % WINDOW];
             if (!slot->done) {
+                slot->has_no_answer = true;
                 fail_slot(slot, &err);
             }
         }

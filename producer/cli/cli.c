@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CONNECT_TIMEOUT_MS = 10000 };
+enum { CONNECT_TIMEOUT_MS = 10000, INTERRUPT_MS = 2000 };
 
 /* --- the end --- */
 
@@ -126,6 +126,17 @@ static void stop_verb(struct cress_cli *cli, const struct cress_error *why, int 
     cress_cli_end(cli, exit_code);
 }
 
+/* A server that says nothing must not hold up who pressed Ctrl-C. */
+static void on_interrupt_over(uv_timer_t *timer)
+{
+    struct cress_cli *cli = timer->data;
+    struct cress_error why;
+    cress_error_set(&why, CRESS_UNAVAILABLE, "unconfirmed",
+                    "interrupted while broker or store had not answered");
+    stop_verb(cli, &why, cli->exit_code);
+    cress_cli_end(cli, cli->exit_code);
+}
+
 static void on_cli_signal(uv_signal_t *handle, int number)
 {
     struct cress_cli *cli = handle->data;
@@ -136,6 +147,9 @@ static void on_cli_signal(uv_signal_t *handle, int number)
     cress_error_set(&why, CRESS_CANCELLED, "interrupted", "interrupted");
     cress_output_progress_end(&cli->output);
     stop_verb(cli, &why, 128 + number);
+    if (!cli->over) {
+        uv_timer_start(&cli->patience, on_interrupt_over, INTERRUPT_MS, 0);
+    }
 }
 
 /* --- connecting --- */
@@ -196,7 +210,7 @@ static void on_patience_over(uv_timer_t *timer)
 /* Called whenever broker or store come or go. */
 static void update_servers(struct cress_cli *cli)
 {
-    if (cli->over) {
+    if (cli->over || cli->stopping) {
         return;
     }
     struct cress_error why;

@@ -38,8 +38,9 @@ struct cress_verb {
     enum cress_status (*prepare)(struct cress_cli *cli, struct cress_error *err);
     /* Does it, on the loop; it is over when cress_cli_end() is called. */
     void (*run)(struct cress_cli *cli);
-    /* Ctrl-C, or a server is away for too long: tidies up and calls cress_cli_end(). NULL: the
-     * program says why and ends. */
+    /* Ctrl-C, or a server is away for too long: tidies up and calls cress_cli_end(), after Ctrl-C
+     * perhaps when what is under way has been answered; after two seconds it is called once more,
+     * and says what was not. NULL: the program says why and ends. */
     void (*stop)(struct cress_cli *cli, const struct cress_error *why);
     /* It is over: closes the handles that it has on the loop. NULL: it has none. */
     void (*close)(struct cress_cli *cli);

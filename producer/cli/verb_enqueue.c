@@ -2,6 +2,7 @@
 // cress enqueue: one job from words, or many from JSON lines (bulk.c).
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
+#include "common/base/id.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
 #include "common/submit/submit.h"
@@ -23,6 +24,8 @@ struct enqueue {
     struct cress_buf request; /* as POST /v1/jobs takes it */
     struct cress_job job;     /* borrows from `request` and `texts` */
     char *texts;
+    char id[CRESS_ID_MAX + 1]; /* of a job that was given none */
+    bool is_submitted;
     struct cress_bulk *bulk; /* not NULL: --jsonl */
 };
 
@@ -236,6 +239,8 @@ static void on_enqueued(const struct cress_record *record, const struct cress_er
     if (cress_cli_failed(cli, err)) {
         return;
     }
+    struct enqueue *enqueue = cli->state;
+    enqueue->is_submitted = true;
     const bool waits = cress_args_has(&cli->args, "wait");
     if (record->is_duplicate) {
         cress_output_say(&cli->output, "job %s has this unique key already; nothing was enqueued",
@@ -275,6 +280,9 @@ static void run_enqueue(struct cress_cli *cli)
         cress_cli_fail(cli, &err);
         return;
     }
+    if (!enqueue->job.id) { /* here, so that it can be told when no answer comes */
+        enqueue->job.id = cress_id_new(enqueue->id);
+    }
     cress_submit(cress_cli_door(cli, CRESS_CLI_CONFIRM_MS), &enqueue->job, on_enqueued, cli);
 }
 
@@ -287,6 +295,12 @@ static void stop_enqueue(struct cress_cli *cli, const struct cress_error *why)
     }
     if (why->status != CRESS_CANCELLED) {
         cress_output_error(&cli->output, why);
+    }
+    if (!enqueue->is_submitted) {
+        cress_output_say(&cli->output,
+                         "no answer yet for job %s: it may or may not have been queued; the same "
+                         "again with --id %s makes no second one",
+                         enqueue->job.id, enqueue->job.id);
     }
     cress_cli_end(cli, cli->exit_code);
 }

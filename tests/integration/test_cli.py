@@ -2,6 +2,7 @@
 """The command line as a user meets it: every verb, its exit code, and what goes to stdout (data) and
 what to stderr (talk)."""
 
+import contextlib
 import json
 import os
 import pty
@@ -450,6 +451,8 @@ class AwayTest(CliTest):
         self.assertEqual(done.returncode, 3)
 
     def test_doctor(self):
+        worker = self.start("cress-worker", "--queues", unique("idle"))  # routes what other tests have left
+        worker.wait_log("worker ready")
         rows = {row["check"]: row["status"] for row in json.loads(self.cress("doctor", "--json"))}
         self.assertEqual((rows["broker"], rows["store"], rows["objects"]), ("ok", "ok", "ok"))
         self.assertEqual(rows["lease"], "ok")
@@ -461,6 +464,85 @@ class AwayTest(CliTest):
         self.assertRegex(out, r"(?m)^broker\tfail\t.*127\.0\.0\.1:1")
         out = self.cress("doctor", "--to", "s3://%s" % unique("no-bucket"), code=69)
         self.assertRegex(out, r"(?m)^objects\tfail\tNoSuchBucket")
+
+
+class SilentTest(CliTest):
+    """Ctrl-C while RabbitMQ is stopped: prompt, exit 130, and what is known is said."""
+
+    @contextlib.contextmanager
+    def silent_broker(self):
+        with open(os.path.join(env("CRESS_TEST_STACK"), "rabbitmq.pid"), encoding="ascii") as file:
+            pid = int(file.read())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def interrupt(self, process):
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        code = process.wait(DEADLINE)
+        self.assertLess(time.monotonic() - began, 6)
+        self.assertEqual(code, 130)
+        return process.stderr.read()
+
+    def open(self, *words):
+        """Runs until it would be told of Ctrl-C."""
+        process = subprocess.Popen([CRESS, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.close, process)
+
+        def catches():
+            with open("/proc/%d/status" % process.pid, encoding="ascii") as file:
+                caught = int(re.search(r"SigCgt:\s+([0-9a-f]+)", file.read()).group(1), 16)
+            return caught >> (signal.SIGINT - 1) & 1
+        wait_for(lambda: process.poll() is not None or catches(), "it to be on its way")
+        return process
+
+    @staticmethod
+    def close(process):
+        process.kill()
+        process.wait()
+        for file in (process.stdin, process.stdout, process.stderr):
+            file.close()
+
+    def test_many_jobs(self):
+        queue = self.queue_with_worker()
+        for words in (("enqueue",), ("batch", "create")):
+            ids = [unique("job") for _ in range(5)]
+            lines = [json.dumps({"id": job, "task": "cress.noop", "queue": queue}) for job in ids]
+            process = self.open(*words, "--jsonl", "-")
+            process.stdin.write("\n".join(lines[:2]) + "\n")
+            process.stdin.flush()
+            redis = self.redis()
+            for job in ids[:2]:
+                self.wait_state(job, "succeeded")
+            with self.silent_broker():
+                process.stdin.write("\n".join(lines[2:]) + "\n")
+                process.stdin.flush()
+                for job in ids[2:]:
+                    wait_for(lambda job=job: redis.record(job), "the other records")
+                said = self.interrupt(process)
+            self.assertIn("2 accepted", said)
+            self.assertIn("3 of the lines 3 to 5 have no answer", said)
+            self.assertIn("stopped at line 5; nothing behind it was read; go on with line 3,", said)
+
+    def test_one_job(self):
+        queue = self.queue_with_worker()
+        with self.silent_broker():
+            said = self.interrupt(self.open("enqueue", "cress.noop", "--queue", queue))
+        self.assertEqual(said, "")  # it had no connection: nothing was sent
+
+    def test_all_verbs(self):
+        queue = self.queue_with_worker()
+        job = self.cress("enqueue", "cress.noop", "--queue", queue).strip()
+        with self.silent_broker():
+            for words in (("queues",), ("explain", job), ("doctor",), ("dead", "list"), ("dead", "requeue", "--yes"),
+                          ("send", queue, "x"), ("receive", queue), ("batch", "wait", "x")):
+                process = self.open(*words)
+                if process.poll() is None:
+                    self.interrupt(process)
 
 
 class HousekeepingTest(CliTest):
