@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import re
+import signal
 import socket
 import tempfile
 import threading
@@ -510,10 +511,12 @@ class Http(CancelTest):
         self.assertEqual(self.post(job).status, 200)  # again
 
     def test_one_that_runs(self):
-        self.run_worker()
+        worker = self.run_worker()
         job = self.enqueue("cress.sleep", '{"ms": 60000}')
         self.wait_state(job, "running")
+        worker.signal(signal.SIGSTOP)  # or it may have done so before the answer, which is then 200
         answer = self.post(job)
+        worker.signal(signal.SIGCONT)
         self.assertEqual(answer.status, 202)
         self.assertTrue(answer.json()["cancel_requested"])
         self.assertIn("retry-after", answer.headers)
