@@ -96,7 +96,7 @@ static void on_batch_cancel(struct cress_redis_request *request, const redisRepl
         answer.cancelled = reply->element[0]->integer;
         answer.asked = reply->element[1]->integer;
         answer.ended = reply->element[2]->integer;
-        answer.more = reply->element[3]->integer != 0;
+        answer.next = reply->element[3]->len > 0 ? reply->element[3]->str : NULL;
     } else if (!err && reply->integer == -1) {
         refuse_unknown(call->id, &refused);
         err = &refused;
@@ -109,7 +109,7 @@ static void on_batch_cancel(struct cress_redis_request *request, const redisRepl
     cress_call_free(call);
 }
 
-void cress_store_batch_cancel(struct cress_store *store, const char *id, int64_t from,
+void cress_store_batch_cancel(struct cress_store *store, const char *id, const char *cursor,
                               const char *error, int64_t now_ms, cress_store_batch_cancel_cb done,
                               void *arg)
 {
@@ -124,7 +124,7 @@ void cress_store_batch_cancel(struct cress_store *store, const char *id, int64_t
     cress_call_script(call, CRESS_SCRIPT_BATCH_CANCEL, 2, &args);
     cress_redis_add(&args, cress_key(CRESS_KEY_BATCH, id, key));
     cress_redis_add(&args, cress_key(CRESS_KEY_MEMBERS, id, members_key));
-    cress_redis_add_int(&args, from);
+    cress_redis_add(&args, cursor ? cursor : "");
     cress_redis_add_int(&args, CRESS_BATCH_CANCEL_MAX);
     cress_redis_add(&args, error);
     cress_redis_add_int(&args, now_ms);

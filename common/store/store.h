@@ -347,16 +347,17 @@ void cress_store_batch_complete(struct cress_store *store, const char *id, bool 
 /* Of a part of a batch's jobs, what was done with them. */
 struct cress_batch_cancel {
     int64_t cancelled, asked, ended; /* at once; to stop, for they ran; left, for they had ended */
-    bool more;
+    const char *next;                /* the cursor of the next part; NULL: this was the last */
 };
 
-/* Closes the batch and cancels its jobs, CRESS_BATCH_CANCEL_MAX of them from the `from`th on, each
- * as cress_store_cancel() does. CRESS_CONFLICT "batch_ended". What follows is in the list of no job:
- * cress_follow_up() with the id "" does it, or else the workers do. */
-enum { CRESS_BATCH_CANCEL_MAX = 200 };
+/* Closes the batch and cancels a part of its jobs, CRESS_BATCH_CANCEL_MAX at most, each as
+ * cress_store_cancel() does. `cursor` is NULL for the first part; none is passed over, whatever
+ * becomes of the batch meanwhile. CRESS_CONFLICT "batch_ended". What follows is in the list of no
+ * job: cress_follow_up() with the id "" does it, or else the workers do. */
+enum { CRESS_BATCH_CANCEL_MAX = 100 }; /* Redis serves nobody else for these 2 ms */
 typedef void (*cress_store_batch_cancel_cb)(const struct cress_batch_cancel *answer,
                                             const struct cress_error *err, void *arg);
-void cress_store_batch_cancel(struct cress_store *store, const char *id, int64_t from,
+void cress_store_batch_cancel(struct cress_store *store, const char *id, const char *cursor,
                               const char *error, int64_t now_ms, cress_store_batch_cancel_cb done,
                               void *arg);
 

@@ -12,7 +12,6 @@ struct cancellation {
     struct cress_door door;
     char *id, *error;
     struct cress_batch_cancel counts;
-    int64_t from;
     cress_cancel_batch_cb done;
     void *arg;
 };
@@ -33,7 +32,7 @@ static void on_batch_followed_up(const struct cress_error *err, void *arg)
     finish_batch_cancellation(arg, NULL);
 }
 
-static void cancel_part(struct cancellation *cancellation);
+static void cancel_part(struct cancellation *cancellation, const char *cursor);
 
 static void on_part_cancelled(const struct cress_batch_cancel *answer,
                               const struct cress_error *err, void *arg)
@@ -47,17 +46,16 @@ static void on_part_cancelled(const struct cress_batch_cancel *answer,
     cancellation->counts.cancelled += answer->cancelled;
     cancellation->counts.asked += answer->asked;
     cancellation->counts.ended += answer->ended;
-    cancellation->from += CRESS_BATCH_CANCEL_MAX;
-    if (answer->more) {
-        cancel_part(cancellation);
+    if (answer->next) {
+        cancel_part(cancellation, answer->next);
     } else {
         cress_follow_up(cancellation->door, "", on_batch_followed_up, cancellation);
     }
 }
 
-static void cancel_part(struct cancellation *cancellation)
+static void cancel_part(struct cancellation *cancellation, const char *cursor)
 {
-    cress_store_batch_cancel(cancellation->door.store, cancellation->id, cancellation->from,
+    cress_store_batch_cancel(cancellation->door.store, cancellation->id, cursor,
                              cancellation->error, cress_clock_wall_ms(), on_part_cancelled,
                              cancellation);
 }
@@ -72,5 +70,5 @@ void cress_cancel_batch(struct cress_door door, const char *id, const char *reas
     cancellation->error = cress_cancel_error(reason ? reason : "its batch was cancelled");
     cancellation->done = done;
     cancellation->arg = arg;
-    cancel_part(cancellation);
+    cancel_part(cancellation, NULL);
 }

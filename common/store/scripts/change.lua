@@ -29,7 +29,7 @@ end
 local function cancel_instead(job, to, version, last, crashes, flags, started, worker, due, now)
     local reason = redis.call('HGET', job, 'cancel')
     set_status(job, 'cancelled', version, last, crashes, flags, started, worker, 'error', reason, 'finished_ms', now)
-    note_cancelled(job, to == 'retrying' and last + 1 or last, due, now, keep)
+    note_cancelled(job, to == 'retrying' and last + 1 or last, redis.call('HGET', job, 'promise'), due, now, keep)
     return CANCELLED + end_job(job, 'cancelled', flags, 'error', reason, ttl)
 end
 

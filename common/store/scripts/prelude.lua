@@ -26,9 +26,12 @@ end
 
 -- The parts of the field `status`, see fields.c: state, version, attempt, crashes, flags, started, worker.
 -- nil when there is no record.
+local function parse_status(status)
+    return string.match(status or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)')
+end
+
 local function read_status(job)
-    return string.match(redis.call('HGET', job, 'status') or '',
-        '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)')
+    return parse_status(redis.call('HGET', job, 'status'))
 end
 
 -- Whether a message with this promise may speak for the job; see common/job/promise.h.
@@ -259,11 +262,16 @@ local function give_up_needs(job, flags, ttl)
 end
 
 -- What else the end of a job brings, once its status says so: its claims are free, its TTL begins, unless others must
--- still learn how it ended, and its batch counts it. `field` as in outcome(). Returns what follow() says.
-local function end_job(job, state, flags, field, value, ttl)
+-- still learn how it ended, and its batch counts it. `field` as in outcome(). Returns what follow() says. With `outcomes`
+-- the batch counts nothing: what it is to be told is added there, for whoever ends many of its jobs to tell it at once.
+local function end_job(job, state, flags, field, value, ttl, outcomes)
     local awaited = is_awaited(job, flags)
     let_go(job, flags, awaited and '0' or ttl)
     give_up_needs(job, flags, ttl)
+    if outcomes then
+        outcomes[#outcomes + 1] = outcome(job, state, field, value)
+        return awaited and FOLLOW or 0
+    end
     local batch = batch_of(job, flags)
     if batch then
         redis.call('RPUSH', RESULTS .. batch, outcome(job, state, field, value))
@@ -286,9 +294,9 @@ end
 -- A job that is cancelled while its message is on its way leaves a note that outlives its record: else the message,
 -- when it is due at last, would be taken for a new job. The note holds the attempt that the message is for and its
 -- promise, and ends `keep` ms after the message is due, or when that has come.
-local function note_cancelled(job, attempt, due, now, keep)
+local function note_cancelled(job, attempt, promise, due, now, keep)
     local wait = due - now
-    local note = attempt .. ' ' .. (redis.call('HGET', job, 'promise') or '')
+    local note = attempt .. ' ' .. (promise or '')
     redis.call('SET', CANCELLED_NOTE .. id_of(job), note, 'PX', (wait > 0 and wait or 0) + keep)
 end
 
@@ -300,9 +308,11 @@ local function read_note(job, promise)
 end
 
 -- Cancels a job, or asks the worker that runs it to do so; see cancel.lua. What follows is also left to the workers, which
--- look at the list AFTER of no job now and then: whoever cancels has no message that would come again if they died.
-local function cancel_job(job, reason, now, ttl, keep)
-    local state, version, attempt, crashes, flags, started, worker = read_status(job)
+-- look at the list AFTER of no job now and then: whoever cancels has no message that would come again if they died. With
+-- `outcomes` its batch is `batch`, and told by the caller, as in end_job(); a job of another batch tells its own.
+local function cancel_job(job, reason, now, ttl, keep, batch, outcomes)
+    local fields = redis.call('HMGET', job, 'status', 'run_at_ms', 'promise', 'batch')
+    local state, version, attempt, crashes, flags, started, worker = parse_status(fields[1])
     if not state then
         return {MISSING, ''}
     end
@@ -327,11 +337,14 @@ local function cancel_job(job, reason, now, ttl, keep)
     else
         -- One that was handed back returns as the same attempt, one that waits for its next attempt as that.
         local awaited = (runs or state == 'queued' and attempt ~= '0') and attempt or attempt + 1
-        note_cancelled(job, awaited, redis.call('HGET', job, 'run_at_ms') or 0, now, keep)
+        note_cancelled(job, awaited, fields[3], fields[2] or 0, now, keep)
     end
     flags = leave_limits(job, state, flags, started)
     set_status(job, 'cancelled', version, attempt, crashes, flags, started, worker, 'error', reason, 'finished_ms', now)
-    local follows = end_job(job, 'cancelled', flags, 'error', reason, ttl)
-    add_follow_up(AFTER, job, flags)
+    local is_told = has(flags, FLAG_BATCHED) and fields[4] == batch
+    local follows = end_job(job, 'cancelled', flags, 'error', reason, ttl, is_told and outcomes or nil)
+    if follows ~= 0 then
+        add_follow_up(AFTER, job, flags)
+    end
     return {APPLIED + follows, 'cancelled'}
 end

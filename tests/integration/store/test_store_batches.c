@@ -191,6 +191,91 @@ static void test_batch_interleavings(void **state)
     }
 }
 
+/* --- cancelling --- */
+
+static struct cress_batch_cancel sums;
+static char *next_cursor;
+
+static void part_cancelled_cb(const struct cress_batch_cancel *answer,
+                              const struct cress_error *err, void *arg)
+{
+    free(next_cursor);
+    next_cursor = err || !answer->next ? NULL : cress_strdup(answer->next);
+    sums.cancelled += answer->cancelled;
+    sums.asked += answer->asked;
+    sums.ended += answer->ended;
+    done_cb(err, arg);
+}
+
+/* Returns whether there is more. */
+static bool cancel_part(const char *batch)
+{
+    expect_call();
+    cress_store_batch_cancel(store, batch, next_cursor, "{\"code\":\"cancelled\"}", 9000,
+                             part_cancelled_cb, NULL);
+    wait_for_success();
+    return next_cursor != NULL;
+}
+
+enum { MEMBERS = 2 * CRESS_BATCH_CANCEL_MAX + 50 };
+
+static const char *member(int i)
+{
+    static char id[32];
+    snprintf(id, sizeof(id), "c-%03d", i);
+    return id;
+}
+
+static void discard_again(int i)
+{
+    requeue(member(i));
+    expect_call();
+    cress_store_discard(store, member(i), done_cb, NULL);
+    wait_for_success();
+    assert_null(get(member(i)));
+}
+
+/* One that has failed is sent again, refused, and taken out of the batch: at either end, so one of them
+ * has been dealt with and the other has not. */
+static void test_batch_cancel_passes_none_over(void **state)
+{
+    (void)state;
+    sums = (struct cress_batch_cancel){0};
+    batch_open("c");
+    for (int i = 0; i < MEMBERS; i++) {
+        create_in(member(i), CRESS_STATE_QUEUED, "c");
+    }
+    end_member(member(0), CRESS_STATE_FAILED);
+    end_member(member(MEMBERS - 1), CRESS_STATE_FAILED);
+    expect_call();
+    report_worker("w", "{}", 60000);
+    wait_for_success();
+    start(member(100), 1);
+    start(member(150), 1);
+    assert_true(cancel_part("c"));
+    discard_again(0);
+    discard_again(MEMBERS - 1);
+    change(member(100), CRESS_STATE_SUCCEEDED, 1);
+    while (cancel_part("c")) {
+    }
+    for (int i = 1; i < MEMBERS - 1; i++) {
+        const struct cress_record *record = get(member(i));
+        assert_int_equal(record->state, i == 100   ? CRESS_STATE_SUCCEEDED
+                                        : i == 150 ? CRESS_STATE_RUNNING
+                                                   : CRESS_STATE_CANCELLED);
+    }
+    /* each once, and the one that was gone before its turn not at all */
+    assert_int_equal(sums.cancelled, MEMBERS - 4);
+    assert_int_equal(sums.asked, 1);
+    assert_int_equal(sums.ended, 2);
+    assert_int_equal(batch_get("c")->cancelled, MEMBERS - 4);
+    assert_int_equal(batch_get("c")->total, MEMBERS - 2);
+    assert_int_equal(command("LLEN", "cress:results:c", NULL, NULL), MEMBERS - 4 + 1 + 2);
+    assert_true(batch_get("c")->cancel_requested);
+    change(member(150), CRESS_STATE_CANCELLED, 1);
+    assert_true(last.follow);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +285,7 @@ int main(void)
         STAND_TEST(test_foreign_correlation),
         STAND_TEST(test_discard_the_last_of_a_batch),
         STAND_TEST(test_batch_interleavings),
+        STAND_TEST(test_batch_cancel_passes_none_over),
     };
     return cmocka_run_group_tests_name("store_batches", tests, set_up_group, tear_down_group);
 }
