@@ -6,6 +6,7 @@
 #include "common/base/json.h"
 #include "common/broker/topology.h"
 #include "worker/lease.h"
+#include "worker/no_task.h"
 #include "worker/settle.h"
 #include "worker/step_back.h"
 #include "worker/suspect.h"
@@ -34,37 +35,17 @@ static void time_out_step(struct cress_attempt *attempt)
     cress_begin_stop(attempt, CRESS_STOP_TIMED_OUT);
 }
 
-static enum cress_status find_task(const struct cress_tasks *tasks, struct cress_run *run,
-                                   struct cress_error *err)
-{
-    struct cress_task *task;
-    const struct cress_handler *found = cress_tasks_find(tasks, run->job.task, &task);
-    if (!found) {
-        struct cress_buf names = cress_buf_make(CRESS_ERROR_MESSAGE_MAX);
-        cress_tasks_list(tasks, &names);
-        cress_error_set(err, CRESS_NOT_FOUND, "unknown_task",
-                        "this worker has no task %s; it has %s", run->job.task,
-                        cress_buf_text(&names));
-        cress_buf_free(&names);
-        return CRESS_NOT_FOUND;
-    }
-    cress_task_hold(task);
-    run->handler = found;
-    run->task = task;
-    return CRESS_OK;
-}
-
-/* Whether it can run at all; what cannot is not tried again. */
-static enum cress_status prepare(struct cress_attempt *attempt, struct cress_error *err)
+static bool find_task(struct cress_attempt *attempt)
 {
     struct cress_run *run = &attempt->run;
-    const struct cress_job *job = &run->job;
-    if (job->attempt > job->max_attempts) {
-        return cress_error_set(err, CRESS_INVALID, "attempts_exhausted",
-                               "the message is attempt %d of at most %d", job->attempt,
-                               job->max_attempts);
+    struct cress_task *task;
+    run->handler = cress_tasks_find(attempt->worker->tasks, run->job.task, &task);
+    if (!run->handler) {
+        return false;
     }
-    return find_task(attempt->worker->tasks, run, err);
+    cress_task_hold(task);
+    run->task = task;
+    return true;
 }
 
 /* One that was recorded without a place gets one now, if there is one. */
@@ -104,6 +85,7 @@ static void start_handler(struct cress_attempt *attempt)
 
 static void run_handler(struct cress_attempt *attempt)
 {
+    const struct cress_job *job = &attempt->run.job;
     struct cress_error err;
     if (attempt->cancel_error) {
         cress_settle_cancel(attempt);
@@ -117,8 +99,15 @@ static void run_handler(struct cress_attempt *attempt)
         cress_step_back(attempt, cress_attempt_enqueue);
         return;
     }
-    if (prepare(attempt, &err) != CRESS_OK) {
+    if (job->attempt > job->max_attempts) {
+        cress_error_set(&err, CRESS_INVALID, "attempts_exhausted",
+                        "the message is attempt %d of at most %d", job->attempt, job->max_attempts);
         cress_settle_fail(attempt, &err);
+        return;
+    }
+    if (!find_task(attempt)) { /* the record was asked first, or the settings have changed since */
+        cress_attempt_leave_suspicion(attempt);
+        cress_step_back(attempt, cress_no_task_take);
         return;
     }
     start_handler(attempt);
@@ -156,6 +145,7 @@ static void run_recorded(struct cress_attempt *attempt)
     const struct cress_worker *worker = attempt->worker;
     attempt->recorded = true;
     if (attempt->run.job.after) {
+        cress_after_free(attempt->after); /* it may have stepped back since it read them */
         attempt->after =
             cress_after_new(worker->effects, worker->services.store, attempt->run.job.after);
         read_after_step(attempt);

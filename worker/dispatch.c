@@ -143,6 +143,19 @@ static bool is_expired(const struct cress_attempt *attempt)
     return !attempt->had_begun && expires_ms && expires_ms <= cress_clock_wall_ms();
 }
 
+/* Whether the record is asked before anybody looks for a worker that has the task: it may have to wait
+ * for other jobs, or be running elsewhere. What guards it would be used up by a failure that the record
+ * refuses, and before the last message of any job is made a dead letter, the record has to agree. */
+static bool asks_record_first(const struct cress_attempt *attempt)
+{
+    const struct cress_message *message = attempt->delivery->message;
+    const bool is_guard =
+        cress_lease_of(message) || (attempt->run.job.after && cress_outgoing_is_guard(message));
+    return attempt->no_task_ms > 0
+               ? attempt->no_task_ms >= attempt->worker->config->worker_unknown_task_wait_ms
+               : is_guard;
+}
+
 /* It is in worker->active. */
 static void decide_turn(struct cress_attempt *attempt)
 {
@@ -150,10 +163,10 @@ static void decide_turn(struct cress_attempt *attempt)
     if (is_expired(attempt)) {
         cress_ids_add(ids, &attempt->by_id, attempt->run.job.id);
         cress_settle_expire(attempt);
-    } else if (!has_task(attempt)) {
+    } else if (!has_task(attempt) && !asks_record_first(attempt)) {
         cress_attempt_leave_suspicion(attempt);
         cress_no_task_take(attempt);
-    } else if (attempt->no_task_ms > 0) {
+    } else if (attempt->no_task_ms > 0 && has_task(attempt)) {
         cress_no_task_found(attempt);
     } else {
         cress_ids_add(ids, &attempt->by_id, attempt->run.job.id);

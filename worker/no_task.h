@@ -14,12 +14,16 @@
 // It costs no attempt, counts as no crash, and starts nothing. How long it has waited is added up in
 // a header of its message, so that no clock is compared with another. Who has which task the workers
 // report with their presence.
+//
+// A guard speaks for a job that may be waiting for others or be running elsewhere. So the record is
+// asked first, as if the task were here, and only what may run is looked at here; and once more before
+// a message becomes a dead letter.
 #ifndef CRESS_WORKER_NO_TASK_H
 #define CRESS_WORKER_NO_TASK_H
 
 #include "worker/attempt.h"
 
-/* Takes over the attempt, which is in worker->active and has not begun. */
+/* Takes over the attempt, which is in worker->active and has not begun, or has stepped back. */
 void cress_no_task_take(struct cress_attempt *attempt);
 
 /* The attempt has waited, and its task is here: the record is to say so before it begins. Then it
