@@ -197,7 +197,9 @@ static void adopted_cb(const struct cress_error *err, void *arg)
 static void adopt(struct cress_attempt *attempt)
 {
     const struct cress_worker *worker = attempt->worker;
-    worker->effects->adopt(worker->services.store, &attempt->run.job, adopted_cb, attempt);
+    struct cress_job job = attempt->run.job;
+    job.unique = NULL; /* it claims no key, which another may have: it will never run */
+    worker->effects->adopt(worker->services.store, &job, adopted_cb, attempt);
 }
 
 static void count_end(struct cress_attempt *attempt)

@@ -80,6 +80,11 @@ static size_t claims_of(const struct cress_job *job, struct claim claims[CLAIMS_
 void cress_call_create(struct cress_call *call, const struct cress_job *job,
                        const struct cress_record *record, enum cress_maker maker)
 {
+    static const char *const maker_words[] = {
+        [CRESS_MAKER_SUBMITTER] = "submitter",
+        [CRESS_MAKER_MESSAGE] = "message",
+        [CRESS_MAKER_GUARD] = "guard",
+    };
     struct cress_redis_args args;
     char key[CRESS_KEY_MAX];
     char batch_key[CRESS_KEY_MAX];
@@ -108,12 +113,12 @@ void cress_call_create(struct cress_call *call, const struct cress_job *job,
         cress_redis_add(&args, claims[i].fingerprint);
         cress_redis_add_int(&args, claims[i].for_ms);
     }
+    cress_redis_add(&args, maker_words[maker]);
     cress_redis_add(&args, waits ? job->after : "");
     if (waits) {
         cress_redis_add(&args, job->after_any ? "1" : "0");
         cress_redis_add_int(&args, cress_clock_wall_ms());
         cress_redis_add_int(&args, call->store->options.config->store_ttl_ms);
-        cress_redis_add(&args, maker == CRESS_MAKER_GUARD ? "1" : "0");
     }
     cress_fields_add(&args, record, status);
     if (job->payload) {
@@ -185,13 +190,11 @@ void cress_store_adopt(struct cress_store *store, const struct cress_job *job,
                        cress_store_done_cb done, void *arg)
 {
     struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
-    struct cress_job adopted = *job;
     struct cress_record record;
 
     call->then.done = done;
-    adopted.unique = NULL; /* it holds no key: it will never run */
-    cress_store_record(&adopted, CRESS_STATE_QUEUED, &record);
-    cress_call_create(call, &adopted, &record, CRESS_MAKER_MESSAGE);
+    cress_store_record(job, CRESS_STATE_QUEUED, &record);
+    cress_call_create(call, job, &record, CRESS_MAKER_MESSAGE);
 }
 
 /* Runs `script` on one job. */

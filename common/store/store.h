@@ -198,8 +198,9 @@ typedef void (*cress_store_start_cb)(enum cress_verdict verdict, bool follow, in
 void cress_store_start(struct cress_store *store, const struct cress_start *start,
                        cress_store_start_cb done, void *arg);
 
-/* Makes the record, queued, of a job that ends before it was started, unless there is one: what a
- * foreign client has sent has none. It is counted in no batch. */
+/* Makes the record, queued, of a job whose message is not started here, unless there is one: what a
+ * foreign client has sent has none. It is counted in no batch, and claims its unique key: if another
+ * job has that, or it was cancelled and only the note of that is left, no record is made. */
 void cress_store_adopt(struct cress_store *store, const struct cress_job *job,
                        cress_store_done_cb done, void *arg);
 

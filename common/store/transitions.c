@@ -101,11 +101,12 @@ static void on_created(struct cress_redis_request *request, const redisReply *re
     struct transition *transition = call->arg;
 
     const bool was_there = !err && reply->type == REDIS_REPLY_ARRAY;
+    const bool has_begun = !err && reply->type == REDIS_REPLY_INTEGER && !transition->start->limits;
     if (err) {
         finish(transition, CRESS_VERDICT_MISSING, err);
     } else if (was_there && strcmp(reply->element[2]->str, transition->start->job->id) != 0) {
         create_duplicate(transition);
-    } else if (was_there || is_of_a_chain(transition->start) || transition->start->limits) {
+    } else if (!has_begun || is_of_a_chain(transition->start)) {
         /* someone else has made it meanwhile, or it was made to wait: it can be judged now */
         add_start(call->store->transitions, transition);
     } else {

@@ -1,17 +1,28 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Makes a record unless it exists, or unless one of its claims is another job's; then returns the one that does.
 -- KEYS: job, its batch if it is to be counted there (or nothing), its claims. ARGV: for each claim the fingerprint and
--- for how many ms it holds (0: until the job has ended); the ids that it waits for, separated by commas, or empty; if
--- there are any, 1 or 0 (it runs even if some do not succeed), now, the TTL of ended jobs in ms (0: for ever), and 1 or 0
--- (its record was lost, and its guard has come: those that are unknown may be known again soon); then field, value, ...
+-- for how many ms it holds (0: until the job has ended); who makes it: `submitter`, `message` (which has come without a
+-- record), or `guard` (likewise: those that it waits for and are unknown may be known again soon); the ids that it waits
+-- for, separated by commas, or empty; if there are any, 1 or 0 (it runs even if some do not succeed), now, and the TTL of
+-- ended jobs in ms (0: for ever); then field, value, ...
 -- Returns 1 made, 0 no such batch, -1 the batch is closed; the word of a state that it was made in instead (`waiting` or
--- `cancelled`); 'unknown ' and an id that it would wait for in vain; or of the record that was there: why it stands in
--- the way, whether its message is known to be safe (1 or 0), its id, its fields.
+-- `cancelled`; the latter also when only a note of the cancel is left, and no record is made); 'unknown ' and an id that it
+-- would wait for in vain; or of the record that was there: why it stands in the way, whether its message is known to be
+-- safe (1 or 0), its id, its fields.
 local job, batch = KEYS[1], KEYS[2]
 local id = id_of(job)
 local at = #KEYS > 2 and 2 * #KEYS - 3 or 1
-local after, any, now, ttl, is_rebuilt = unpack(ARGV, at, at + 4)
-local first_field = at + (after == '' and 1 or 5)
+local maker, after, any, now, ttl = unpack(ARGV, at, at + 4)
+local first_field = at + (after == '' and 2 or 5)
+
+local function given(field)
+    for i = first_field, #ARGV, 2 do
+        if ARGV[i] == field then
+            return ARGV[i + 1]
+        end
+    end
+    return ''
+end
 
 local function existing(why, sent, other)
     return {why, sent, other, redis.call('HGETALL', JOB .. other)}
@@ -23,7 +34,7 @@ local function look_at_others()
     local open, failed, failed_state = {}, nil, nil
     for other in string.gmatch(after, '[^,]+') do
         local state = read_status(JOB .. other)
-        if not state and is_rebuilt ~= '1' then
+        if not state and maker ~= 'guard' then
             return nil, other
         end
         if not state or not is_terminal(state) then
@@ -65,6 +76,9 @@ local function leave_batch_unless_member()
     end
 end
 
+if maker ~= 'submitter' and redis.call('HEXISTS', job, 'status') == 0 and read_note(job, given('promise')) then
+    return 'cancelled'
+end
 -- A claim whose job has no record is void.
 for i = 3, #KEYS do
     local claim = redis.call('HMGET', KEYS[i], 'id', 'fingerprint', 'sent')

@@ -49,6 +49,25 @@ static void test_unique_until_the_end(void **state)
     expect_holder(NULL);
 }
 
+/* Its record is made before it runs, by a worker without its task. */
+static void test_an_adopted_job_is_unique(void **state)
+{
+    struct cress_job job = make_job("a");
+
+    (void)state;
+    job.unique = "u";
+    expect_call();
+    cress_store_adopt(store, &job, done_cb, NULL);
+    wait_for_success();
+    create_unique("b", "u", 0);
+    expect_holder("a");
+    job.id = "c";
+    expect_call();
+    cress_store_adopt(store, &job, done_cb, NULL);
+    wait_for_success();
+    assert_null(get("c"));
+}
+
 static void test_unique_for_a_time(void **state)
 {
     (void)state;
@@ -148,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STAND_TEST(test_unique_until_the_end),
+        STAND_TEST(test_an_adopted_job_is_unique),
         STAND_TEST(test_unique_for_a_time),
         STAND_TEST(test_discard_frees_the_unique_key),
         STAND_TEST(test_a_unique_key_without_its_record_is_free),
