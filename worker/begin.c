@@ -195,10 +195,11 @@ static void keep_near(struct cress_attempt *attempt, int64_t look_ms)
     }
 }
 
-/* A worker that lives runs it. Asked again when that one, should it be dead, is known to be. */
+/* A worker that lives runs it. Asked again when that one, should it be dead, is known to be. A guard
+ * that comes once more may be what that one began it from: it is its message, and names another. */
 static void leave_alone(struct cress_attempt *attempt)
 {
-    if (cress_lease_of(attempt->delivery->message)) {
+    if (cress_lease_of(attempt->delivery->message) && !cress_was_delivered(attempt)) {
         cress_lease_renew(attempt, cress_settle_fail);
     } else {
         cress_attempt_leave_place(attempt);

@@ -119,11 +119,12 @@ void cress_dispatch_deliveries_cb(struct cress_list *deliveries, void *arg)
 
 /* --- taking from the lanes --- */
 
-/* Another delivery of a job that is in hand waits for the end of the first; a guard comes again. */
+/* Another delivery of a job that is in hand waits for the end of the first; a guard comes again, but
+ * for one that was here before, from which the first may have begun. */
 static void hold_duplicate(struct cress_attempt *first, struct cress_attempt *attempt)
 {
     cress_attempt_leave_suspicion(attempt);
-    if (cress_lease_of(attempt->delivery->message)) {
+    if (cress_lease_of(attempt->delivery->message) && !cress_was_delivered(attempt)) {
         cress_list_append(&attempt->worker->active, &attempt->node);
         cress_lease_renew(attempt, cress_settle_fail);
     } else {

@@ -72,6 +72,23 @@ static void guard_is_sent_on_while_its_worker_lives(void **state)
 
 /* Its worker has lost the broker only: asked again later, and known then as what was delivered
  * before. */
+/* Who runs it may have begun it from this guard: from now on it is a message like any other. */
+static void guard_that_comes_once_more_waits_like_a_redelivery(void **state)
+{
+    (void)state;
+    struct cress_header lease = {.name = "lease", .text = "there:2"};
+    struct cress_message message = message_of("cress.noop", "{}");
+    message.headers = &lease;
+    message.header_count = 1;
+    rig.config.worker_heartbeat_ms = 2000;
+    rig.start_verdict = CRESS_VERDICT_LEASED;
+    rig.delivery_count = 1;
+    deliver(&message);
+    expect("start publish:delay>q ack");
+    assert_string_equal(rig.last_lease, "");
+    assert_true(rig.last_was_redelivered);
+}
+
 static void redelivery_waits_while_a_worker_lives(void **state)
 {
     (void)state;
@@ -134,6 +151,7 @@ int main(void)
         RIG_TEST(long_job_that_ends_before_its_guard_is_safe),
         RIG_TEST(long_job_that_is_handed_back_is_published),
         RIG_TEST(guard_is_sent_on_while_its_worker_lives),
+        RIG_TEST(guard_that_comes_once_more_waits_like_a_redelivery),
         RIG_TEST(redelivery_waits_while_a_worker_lives),
         RIG_TEST(guard_of_a_job_in_hand_is_sent_on),
         RIG_TEST(guard_that_runs_is_a_guard_no_more),

@@ -109,14 +109,15 @@ local function start(calls, job, attempt, worker, now, redelivered, lease, guard
         limits = ''
     end
     -- A guard: the worker that runs it has acknowledged its message. If another runs it now, that one took it with this
-    -- message, when it is redelivered, or has one of its own.
+    -- message, when it is redelivered, and is asked after like any other that may have lost the broker; or has one of its
+    -- own.
     if lease ~= '' and has_begun and not is_repeat and runner == lease then
         -- One of our name that does not run it, or we would know, was before us.
         if runner ~= worker and redis.call('EXISTS', WORKER .. runner) == 1 then
             return LEASED
         end
         redelivered = '1'
-    elseif lease == '' and has_begun and not is_repeat and redelivered ~= '0' and runner ~= worker and
+    elseif has_begun and not is_repeat and redelivered ~= '0' and runner ~= worker and
         now - started >= tonumber(redelivered) and redis.call('EXISTS', WORKER .. runner) == 1 then
         -- Its worker may have lost the broker and not its life. One that has just died is known to be gone in a moment,
         -- which is short beside what would be done twice.

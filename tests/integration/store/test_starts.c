@@ -98,6 +98,8 @@ static void test_redelivered_while_its_worker_lives(void **state)
     assert_int_equal(redeliver("long", 1601), CRESS_VERDICT_APPLIED);
 }
 
+static int64_t guard_ms = 7000; /* when guards come */
+
 static enum cress_verdict start_guard(const char *worker, const char *lease, bool redelivered)
 {
     struct cress_job job = make_job("j");
@@ -106,7 +108,7 @@ static enum cress_verdict start_guard(const char *worker, const char *lease, boo
                                       .redelivered = redelivered,
                                       .lease = lease,
                                       .max_crashes = 9,
-                                      .now_ms = 7000};
+                                      .now_ms = guard_ms};
     expect_call();
     cress_store_start(store, &start, started_cb, NULL);
     wait_for_success();
@@ -144,6 +146,24 @@ static void test_guards(void **state)
     assert_int_equal(start_guard("c:3", "a:1", true), CRESS_VERDICT_SUSPECT); /* and runs */
 }
 
+/* It runs at b:2, which began it from the guard of a:1 and has lost the broker: the guard comes to
+ * another. */
+static void test_a_guard_comes_again_while_its_worker_lives(void **state)
+{
+    (void)state;
+    create("j");
+    assert_int_equal(start_as("j", "a:1", 1, false, 5000), CRESS_VERDICT_APPLIED);
+    assert_int_equal(start_guard("b:2", "a:1", false), CRESS_VERDICT_APPLIED);
+    beat("b:2");
+    guard_ms = 9000;
+    assert_int_equal(start_guard("c:3", "a:1", true), CRESS_VERDICT_LEASED);
+    expect_call();
+    cress_store_leave(store, "b:2", done_cb, NULL);
+    wait_for_success();
+    assert_int_equal(start_guard("c:3", "a:1", true), CRESS_VERDICT_SUSPECT);
+    guard_ms = 7000;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +172,7 @@ int main(void)
         STAND_TEST(test_poison_and_hand_back),
         STAND_TEST(test_redelivered_while_its_worker_lives),
         STAND_TEST(test_guards),
+        STAND_TEST(test_a_guard_comes_again_while_its_worker_lives),
     };
     return cmocka_run_group_tests_name("starts", tests, set_up_group, tear_down_group);
 }
