@@ -18,11 +18,12 @@ end
 -- while its message is delivered to another, which may have begun: then the first has no say any more, or it would call
 -- `queued` what runs, and the end of that would be refused. start.lua may have given somebody the warrant to end it in the
 -- place of a worker that is gone. A job that does not run belongs to whoever holds the message that it was promised.
-local function may_speak(job, state, last, runner, attempt, worker, promise)
+local function may_speak(job, state, last, started, runner, attempt, worker, promise)
     if state ~= 'running' then
         return is_promised(job, promise)
     end
-    return runner == worker and last == attempt or redis.call('HGET', job, 'warrant') == worker
+    return runner == worker and last == attempt or
+        redis.call('HGET', job, 'warrant') == warrant_of(worker, last, started)
 end
 
 -- It was asked to stop, and would go on another day: it ends instead.
@@ -67,7 +68,7 @@ local function change(calls, job, to, attempt, speaker, promise, field, value, d
     if is_repeat then
         return APPLIED
     end
-    if not may_speak(job, from, last, worker, attempt, speaker, promise) or not may_become(from, to) then
+    if not may_speak(job, from, last, started, worker, attempt, speaker, promise) or not may_become(from, to) then
         return STALE
     end
     if tonumber(last) > tonumber(attempt) then

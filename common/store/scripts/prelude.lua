@@ -40,6 +40,11 @@ local function is_promised(job, promise)
     return not expected or expected == promise
 end
 
+-- The field `warrant` of a job: who may end this run of it, and no other, in the place of the worker that runs it.
+local function warrant_of(worker, attempt, started)
+    return worker .. ' ' .. attempt .. ' ' .. started
+end
+
 -- The one way a record changes: `version` grows, waiters wake. Further fields and values may follow.
 local function set_status(job, state, version, attempt, crashes, flags, started, worker, ...)
     redis.call('HSET', job, 'status', state .. ' ' .. version + 1 .. ' ' .. attempt .. ' ' .. crashes .. ' ' ..

@@ -33,10 +33,10 @@ local function is_suspect(crashes, max_crashes)
     return tonumber(crashes) >= math.min(2, max_crashes)
 end
 
--- Whoever runs it is gone, or has been told to stop: this worker may end it in its place, see change.lua.
-local function give_warrant(job, state, worker)
+-- Whoever runs it is gone, or has been told to stop: this worker may end this run in its place, see change.lua.
+local function give_warrant(job, state, worker, attempt, started)
     if state == 'running' then
-        redis.call('HSET', job, 'warrant', worker)
+        redis.call('HSET', job, 'warrant', warrant_of(worker, attempt, started))
     end
 end
 
@@ -103,7 +103,8 @@ local function start(calls, job, attempt, worker, now, redelivered, lease, guard
         if is_repeat then
             return APPLIED
         end
-        if has_begun or tonumber(started) >= tonumber(now) then
+        local is_told = redis.call('HGET', job, 'call') == now -- a limited run, which started by another clock
+        if has_begun or is_told or tonumber(started) >= tonumber(now) then
             return STALE
         end
         limits = ''
@@ -133,7 +134,7 @@ local function start(calls, job, attempt, worker, now, redelivered, lease, guard
     end
     -- Asked to stop while it ran, and whoever ran it is gone, or has not got that far.
     if has(flags, FLAG_CANCEL) then
-        give_warrant(job, state, worker)
+        give_warrant(job, state, worker, last, started)
         return CANCELLED
     end
     if is_repeat then
@@ -143,10 +144,9 @@ local function start(calls, job, attempt, worker, now, redelivered, lease, guard
         crashes = crashes + 1
         add_attempt(job, last, runner, started, now, 'crashed', '')
         if crashes > tonumber(max_crashes) then
-            give_warrant(job, state, worker)
+            give_warrant(job, state, worker, last, started)
             return POISON
         end
-        redis.call('HDEL', job, 'warrant')
     end
     -- Its successor is on the way: the worker died between recording that and acknowledging this one.
     if state == 'retrying' and last == attempt then

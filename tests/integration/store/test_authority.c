@@ -113,21 +113,34 @@ static void test_who_ends_it_in_the_place_of_the_dead(void **state)
 
     create_promised("k", CRESS_STATE_QUEUED);
     start_with("k", "a", OURS, false);
+    expect_call();
+    report_worker("a", "{}", 60000); /* it is asked to stop, and dies */
+    wait_for_success();
     cancel("k");
+    expect_call();
+    cress_store_leave(store, "a", done_cb, NULL);
+    wait_for_success();
     assert_int_equal(start_with("k", "b", OURS, true), CRESS_VERDICT_CANCELLED);
     assert_int_equal(change_by("d", "k", CRESS_STATE_CANCELLED, OURS), CRESS_VERDICT_STALE);
     assert_int_equal(change_by("b", "k", CRESS_STATE_CANCELLED, OURS), CRESS_VERDICT_APPLIED);
     assert_int_equal(get("k")->state, CRESS_STATE_CANCELLED);
 }
 
-static void test_a_warrant_ends_with_the_next_start(void **state)
+/* It was to end one run, and the job is sent again by hand. */
+static void test_a_warrant_is_for_one_run(void **state)
 {
     (void)state;
     create_promised("j", CRESS_STATE_QUEUED);
     start_with("j", "a", OURS, false);
-    command("HSET", "cress:job:j", "warrant", "c");
     assert_int_equal(start_with("j", "b", OURS, true), CRESS_VERDICT_APPLIED);
+    assert_int_equal(start_with("j", "c", OURS, true), CRESS_VERDICT_POISON);
+    assert_int_equal(change_by("c", "j", CRESS_STATE_FAILED, OURS), CRESS_VERDICT_APPLIED);
+    expect_call();
+    cress_store_requeue(store, "j", OURS, requeue_cb, NULL);
+    wait_for_call();
+    assert_int_equal(start_with("j", "d", OURS, false), CRESS_VERDICT_APPLIED);
     assert_int_equal(change_by("c", "j", CRESS_STATE_FAILED, OURS), CRESS_VERDICT_STALE);
+    assert_int_equal(change_by("d", "j", CRESS_STATE_SUCCEEDED, OURS), CRESS_VERDICT_APPLIED);
 }
 
 static void test_only_the_promised_message_starts_a_job(void **state)
@@ -254,7 +267,7 @@ int main(void)
         STAND_TEST(test_who_lost_the_job_has_no_say),
         STAND_TEST(test_who_lost_the_job_writes_no_more),
         STAND_TEST(test_who_ends_it_in_the_place_of_the_dead),
-        STAND_TEST(test_a_warrant_ends_with_the_next_start),
+        STAND_TEST(test_a_warrant_is_for_one_run),
         STAND_TEST(test_only_the_promised_message_starts_a_job),
         STAND_TEST(test_a_job_of_a_foreign_client_takes_any_message_of_its_id),
         STAND_TEST(test_a_foreign_letter_opens_no_record),

@@ -36,6 +36,28 @@ static void test_start_of_a_limited_job_without_record(void **state)
     assert_int_equal(get("a")->state, CRESS_STATE_RUNNING);
 }
 
+/* It ran under a limit, so the record has its start by another clock than its worker, which tells it
+ * once more after the job was sent again by hand. */
+static void test_what_was_told_does_not_undo_a_requeue(void **state)
+{
+    (void)state;
+    const int64_t ahead_ms = cress_clock_wall_ms() + 60000;
+    const struct cress_job job = make_job("a");
+    create("a");
+    speaker = "w";
+    assert_int_equal(start_limited("a", "0 0 1 0 0 0 60000 cress.echo ", ahead_ms),
+                     CRESS_VERDICT_APPLIED);
+    assert_int_equal(change("a", CRESS_STATE_FAILED, 1), CRESS_VERDICT_APPLIED);
+    requeue("a");
+    const struct cress_start told = {
+        .job = &job, .worker = "w", .max_crashes = 2, .now_ms = ahead_ms, .is_recalled = true};
+    expect_call();
+    cress_store_start(store, &told, started_cb, NULL);
+    wait_for_success();
+    assert_int_equal(last.verdict, CRESS_VERDICT_STALE);
+    assert_int_equal(get("a")->state, CRESS_STATE_QUEUED);
+}
+
 /* The first turn that was told; further ones are called up ahead. */
 static char turn[CRESS_KEY_MAX];
 
@@ -124,6 +146,7 @@ static void test_limited_rate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        STAND_TEST(test_what_was_told_does_not_undo_a_requeue),
         STAND_TEST(test_limited_concurrency),
         STAND_TEST(test_limits_of_many_keys),
         STAND_TEST(test_limited_rate),
