@@ -284,7 +284,9 @@ static void take_order(void)
         keep_fds(&message);
         spawn_program();
     } else if (warden.program && order == CRESS_WARDEN_ASK) {
-        kill(-warden.program, SIGTERM);
+        if (!warden.ended) { /* else its number may be another's already */
+            kill(-warden.program, SIGTERM);
+        }
     } else if (warden.program) {
         kill_all();
     }
