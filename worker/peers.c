@@ -31,34 +31,39 @@ static bool is_peer(const struct cress_worker *worker, const json_t *report, con
            has_text(json_object_get(report, "queues"), queue);
 }
 
+static bool has_task(const struct cress_worker *worker, const json_t *report, const char *queue,
+                     const char *task)
+{
+    const json_t *tasks = json_object_get(report, "tasks");
+    return is_peer(worker, report, queue) && (has_text(tasks, task) || has_text(tasks, "*"));
+}
+
 bool cress_peers_have_task(const struct cress_worker *worker, const char *queue, const char *task)
 {
     size_t i;
     json_t *report;
     json_array_foreach(worker->peers.reports, i, report)
     {
-        const json_t *tasks = json_object_get(report, "tasks");
-        if (is_peer(worker, report, queue) && (has_text(tasks, task) || has_text(tasks, "*"))) {
+        if (has_task(worker, report, queue, task)) {
             return true;
         }
     }
     return false;
 }
 
-int64_t cress_peers_idle(const struct cress_worker *worker, const char *queue)
+bool cress_peers_have_place(const struct cress_worker *worker, const char *queue, const char *task)
 {
     size_t i;
     json_t *report;
-    int64_t idle = 0;
     json_array_foreach(worker->peers.reports, i, report)
     {
         const int64_t places = json_integer_value(json_object_get(report, "concurrency")) -
                                json_integer_value(json_object_get(report, "running"));
-        if (places > 0 && is_peer(worker, report, queue)) {
-            idle += places;
+        if (places > 0 && has_task(worker, report, queue, task)) {
+            return true;
         }
     }
-    return idle;
+    return false;
 }
 
 static void tell_askers(struct cress_worker *worker, const struct cress_error *err)

@@ -17,8 +17,8 @@ void cress_peers_ask(struct cress_worker *worker,
 /* Whether another worker that takes jobs of `queue` has `task`. */
 bool cress_peers_have_task(const struct cress_worker *worker, const char *queue, const char *task);
 
-/* The free places of the other workers of `queue`. */
-int64_t cress_peers_idle(const struct cress_worker *worker, const char *queue);
+/* Whether another worker that takes jobs of `queue` and has `task` has a free place. */
+bool cress_peers_have_place(const struct cress_worker *worker, const char *queue, const char *task);
 
 void cress_peers_free(struct cress_worker *worker);
 

@@ -15,20 +15,25 @@ static bool is_stuck(const struct cress_worker *worker)
            cress_fetch_stuck_ms(worker) >= STUCK_MS;
 }
 
-static bool waits_in_lane(const struct cress_list *lane, const struct cress_worker_queue *queue)
+/* Whether a job of `queue` that waits in `lane` could begin elsewhere. */
+static bool has_better_place(const struct cress_worker *worker, const struct cress_list *lane,
+                             const struct cress_worker_queue *queue)
 {
     for (const struct cress_list *at = lane->next; at != lane; at = at->next) {
-        if (CRESS_CONTAINER(at, struct cress_attempt, node)->queue == queue) {
+        const struct cress_attempt *attempt = CRESS_CONTAINER(at, struct cress_attempt, node);
+        if (attempt->queue == queue &&
+            cress_peers_have_place(worker, queue->name, attempt->run.job.task)) {
             return true;
         }
     }
     return false;
 }
 
-static bool has_waiting(const struct cress_worker *worker, const struct cress_worker_queue *queue)
+static bool is_wanted_elsewhere(const struct cress_worker *worker,
+                                const struct cress_worker_queue *queue)
 {
     for (int i = 0; i < CRESS_PRIORITY_COUNT; i++) {
-        if (waits_in_lane(&worker->lanes.lists[i], queue)) {
+        if (has_better_place(worker, &worker->lanes.lists[i], queue)) {
             return true;
         }
     }
@@ -51,8 +56,7 @@ static void share_with_peers(struct cress_worker *worker, const struct cress_err
     }
     for (size_t i = 0; i < worker->queue_count; i++) {
         struct cress_worker_queue *queue = &worker->queues[i];
-        if (!queue->paused && !queue->withdrawn && cress_peers_idle(worker, queue->name) > 0 &&
-            has_waiting(worker, queue)) {
+        if (!queue->paused && !queue->withdrawn && is_wanted_elsewhere(worker, queue)) {
             withdraw(worker, queue);
         }
     }
