@@ -5,12 +5,15 @@
 // The files of this room use each other one way only, from the top of this picture to its bottom;
 // `make lint` refuses a circle.
 //
+//   supervisor  several workers under one parent
+//   settings    what a worker runs with: the configuration, and a task from its arguments
 //   worker      start, stop, connections; calls the rest on the loop's events and on its beat
+//   due, ticker     what each worker does for all queues: routes what is due, submits schedules' jobs
 //   control, presence, reload       what is heard from outside, and said
 //   fetch, share       how much is taken from the broker, and what others can have of it
 //   dispatch    deliveries -> lanes -> a free place; stopping, cancelling
-//   no_task     jobs whose task this worker does not have
 //   begin       record running -> what it waited for -> handler
+//   no_task     jobs whose task this worker does not have
 //   suspect     those that may kill workers: one at a time
 //   step_back   recorded as running, and to wait after all
 //   turns       whose turn it is within a limit

@@ -11,6 +11,7 @@
 // may have been carried out; repeating is harmless.
 #include "common/store/internal.h"
 
+#include "common/base/log.h"
 #include "common/base/mem.h"
 
 #include <assert.h>
@@ -19,6 +20,8 @@
 
 /* More than 64 gains nothing, and Redis serves nobody else while it runs one. */
 enum { BULK_MAX = 64, BULK_BYTES_MAX = 256 * 1024 };
+
+enum { LOG_INTERVAL_MS = 1000 };
 
 /* One start or change. */
 struct transition {
@@ -43,6 +46,7 @@ struct bulk {
 
 struct cress_transitions {
     struct cress_store *store;
+    struct cress_log_limit lone_guards;
     struct bulk *starts, *changes; /* being collected; NULL: none */
     uv_idle_t
         idle; /* active while there is one: runs before the loop waits, and keeps it from waiting */
@@ -146,6 +150,23 @@ static long long read_answer(struct cress_store *store, const redisReply *answer
     return answer->element[0]->integer;
 }
 
+/* Its job may have ended so long ago that the record has expired, and runs all the same: see
+ * docs/decisions/0016-guards-of-chains.md. */
+static void report_lone_guard(struct cress_transitions *transitions,
+                              const struct cress_start *start)
+{
+    uint64_t suppressed;
+    if (start->is_guard && !start->is_recalled &&
+        cress_log_allow(&transitions->lone_guards, LOG_INTERVAL_MS, &suppressed)) {
+        cress_log(
+            CRESS_LOG_WARN,
+            "a guard came without a record, which was lost or has expired: the job is taken as "
+            "one that has not run",
+            CRESS_KV("job", start->job->id), CRESS_KV("task", start->job->task),
+            CRESS_KVI("others", suppressed));
+    }
+}
+
 static void on_bulk(struct cress_redis_request *request, const redisReply *reply,
                     const struct cress_error *err)
 {
@@ -157,6 +178,7 @@ static void on_bulk(struct cress_redis_request *request, const redisReply *reply
         const long long answer =
             err ? CRESS_VERDICT_MISSING : read_answer(bulk->store, reply->element[i]);
         if (!err && transition->start && answer == CRESS_VERDICT_MISSING) {
+            report_lone_guard(bulk->store->transitions, transition->start);
             create(transition, transition->start->job,
                    transition->start->limits || is_of_a_chain(transition->start)
                        ? CRESS_STATE_QUEUED

@@ -6,14 +6,16 @@
 //   cress_submit() -> store: create -> on_created() -> broker: publish -> on_published() -> finish()
 //        |                                 |                                 |               ^
 //        | invalid                         | refused, another job's id,      | nowhere:      |
-//        |                                 | a duplicate; it waits for       | discard       |
-//        |                                 | others: it has no message       |               |
+//        |                                 | a duplicate, one whose          | discard       |
+//        |                                 | dependency has failed           |               |
 //        +---------------------------------+---------------------------------+---------------+
 //
 // A duplicate, by its unique or its idempotency key, ends well with the record of the earlier job.
 // That job's message is published once more when nobody has noted that it is safe: its submitter
 // may have died in between. Whatever becomes of that, the record stays: the first message may have
 // arrived.
+//
+// What is published of a job that waits for others is its guard: see docs/decisions/0016.
 //
 // The record comes first: once a worker can see the message, a status can be asked for. A message
 // that certainly reached no queue takes its record with it; one that may have arrived keeps it, for
@@ -36,7 +38,7 @@ struct submission {
     struct cress_record *record;   /* owned */
     int64_t started_ms;            /* monotonic */
     bool taken;                    /* `record` is another job's */
-    bool after_any;                /* of the job, see guard_of() */
+    bool after_any;                /* of the job, see become_guard() */
     bool has_keys;                 /* a unique or an idempotency key */
     bool is_repetition;            /* the record was there: an earlier message may have arrived */
     struct cress_error err;        /* CRESS_OK while all is well */
