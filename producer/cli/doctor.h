@@ -17,6 +17,7 @@
 enum cress_doctor_word {
     CRESS_DOCTOR_PENDING,
     CRESS_DOCTOR_OK,
+    CRESS_DOCTOR_SKIP, /* nothing was looked at, because nobody said where */
     CRESS_DOCTOR_WARN, /* it works, and something should be done */
     CRESS_DOCTOR_FAIL, /* jobs are not taken, do not run, or can be lost */
 };

@@ -126,10 +126,10 @@ void cress_doctor_look_at_management(struct cress_doctor *doctor)
 {
     const struct cress_config *config = cress_doctor_cli(doctor)->config;
     if (!config->broker_management_url || !config->broker_management_url[0]) {
-        cress_doctor_judge(doctor, CRESS_CHECK_ALARMS, CRESS_DOCTOR_OK,
-                           "none, if a message was taken; broker.management_url shows those of "
-                           "each node");
-        cress_doctor_judge(doctor, CRESS_CHECK_POLICIES, CRESS_DOCTOR_OK,
+        cress_doctor_judge(doctor, CRESS_CHECK_ALARMS, CRESS_DOCTOR_SKIP,
+                           "nodes not looked at: publish tells of an alarm, and "
+                           "broker.management_url of which node");
+        cress_doctor_judge(doctor, CRESS_CHECK_POLICIES, CRESS_DOCTOR_SKIP,
                            "not looked at: AMQP does not tell, set broker.management_url to "
                            "RabbitMQ's management API");
         return;

@@ -15,7 +15,7 @@
 
 enum { LOOK_MS = 20, CONNECTIONS = 2, REPAIR_TEXT_MAX = 4096 };
 
-static const char *const verdict_words[] = {"pending", "ok", "warn", "fail"};
+static const char *const verdict_words[] = {"pending", "ok", "skip", "warn", "fail"};
 static const char *const check_names[] = {
 #define CRESS_CHECK(name, word) [CRESS_CHECK_##name] = word,
 #include "producer/cli/doctor_checks.def"
@@ -213,7 +213,7 @@ static void look_at_objects(struct cress_doctor *doctor)
     struct cress_cli *cli = doctor->cli;
     const char *bucket = getenv("CRESS_S3_BUCKET"), *to = cress_args_text(&cli->args, "to");
     if (!to && (!bucket || !*bucket)) {
-        cress_doctor_judge(doctor, CRESS_CHECK_OBJECTS, CRESS_DOCTOR_OK,
+        cress_doctor_judge(doctor, CRESS_CHECK_OBJECTS, CRESS_DOCTOR_SKIP,
                            "not looked at: name one with --to s3://bucket");
         return;
     }
@@ -301,8 +301,10 @@ const struct cress_verb cress_verb_doctor = {
     .operands = "",
     .summary = "check broker, store, workers, schedules and object store",
     .about =
-        "One line a check: ok, warn or fail, why it matters and what to do. Exit code 69 when one\n"
-        "fails. A message is published to no queue, which shows an alarm; permissions are asked "
+        "One line a check: ok, warn or fail, why it matters and what to do; skip, when nothing "
+        "was\n"
+        "looked at. Exit code 69 when one fails. A message is published to no queue, which shows "
+        "an alarm; permissions are asked "
         "for\n"
         "in a way that takes no job. Policies and the alarms of each node are seen through\n"
         "RabbitMQ's management API, when broker.management_url says where it is.\n"
