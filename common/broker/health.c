@@ -42,23 +42,25 @@ void cress_health_sent(struct cress_health *health, int64_t now_ms)
     }
 }
 
-static void answered(struct cress_health *health, int64_t now_ms)
+void cress_health_landed(struct cress_health *health)
 {
     health->in_flight -= health->in_flight > 0;
-    health->heard_ms = now_ms;
 }
 
 void cress_health_confirmed(struct cress_health *health, int64_t now_ms)
 {
-    answered(health, now_ms);
+    health->heard_ms = now_ms;
     health->state = CRESS_HEALTH_GOOD;
     health->failures = 0;
 }
 
+/* One that refuses now and is silent then has been sick all the time. */
 static void fall_sick(struct cress_health *health, enum cress_health_state state, int64_t now_ms)
 {
-    if (health->state != state) {
+    if (health->state == CRESS_HEALTH_NEW || health->state == CRESS_HEALTH_GOOD) {
         health->sick_ms = now_ms;
+    }
+    if (health->state != state) {
         health->failures = 0;
     }
     health->state = state;
@@ -66,7 +68,7 @@ static void fall_sick(struct cress_health *health, enum cress_health_state state
 
 void cress_health_refused(struct cress_health *health, int64_t now_ms)
 {
-    answered(health, now_ms);
+    health->heard_ms = now_ms;
     fall_sick(health, CRESS_HEALTH_REFUSING, now_ms);
     health->retry_ms = now_ms + doubled(REFUSED_RETRY_MS, health->failures, REFUSED_RETRY_MAX_MS);
     health->failures++;

@@ -35,8 +35,11 @@ struct cress_health {
 /* On a new connection: what was in flight is not any more. */
 void cress_health_reset(struct cress_health *health);
 
-/* A publish was sent; one was answered: it is in flight no more. */
+/* A publish was sent; one that was sent was answered, or taken back: it is in flight no more. */
 void cress_health_sent(struct cress_health *health, int64_t now_ms);
+void cress_health_landed(struct cress_health *health);
+
+/* What the broker says: about a publish or about a probe, which is not counted as in flight. */
 void cress_health_confirmed(struct cress_health *health, int64_t now_ms);
 void cress_health_refused(struct cress_health *health, int64_t now_ms);
 

@@ -41,6 +41,7 @@ enum {
     CHUNK_BYTES = 64 * 1024,
     CHUNKS_PER_TURN = 4,
     OUTLETS_MAX = 64,
+    LEAVING_MAX = 32,
     ROUTES_MAX = 256,
     /* No larger message is suspected of being too large. */
     SMALL_BYTES = 64 * 1024,
@@ -201,11 +202,27 @@ static void give_up_outlet(struct publisher *publisher, struct cress_outlet *out
     }
 }
 
+/* What was open waits on: for another delay, or for this queue. */
+static void wait_on(struct publisher *publisher, struct route *route, struct cress_list *open)
+{
+    for (struct cress_list *n = open->next; n != open; n = n->next) {
+        cress_health_landed(&route->health);
+        publisher->held += route->delay_ms == 0;
+    }
+    splice_first(route->delay_ms ? &publisher->todo : &route->held, open);
+}
+
+/* Nothing that is open on it is answered any more. */
 static void leave_own(struct publisher *publisher, struct route *route)
 {
     if (route->own) {
+        struct cress_list open;
+        cress_list_init(&open);
+        cress_outlet_take(route->own, NULL, false, &open);
+        wait_on(publisher, route, &open);
         give_up_outlet(publisher, route->own, false);
         route->own = NULL;
+        route->probe_ms = 0;
     }
 }
 
@@ -407,6 +424,7 @@ static void settle(struct publisher *publisher, struct cress_operation *operatio
                    int64_t now_ms)
 {
     struct route *route = operation->route;
+    cress_health_landed(&route->health);
     if (!acked) {
         take_refusal(publisher, route, operation, now_ms);
         return;
@@ -476,7 +494,7 @@ static void channel_closed(struct publisher *publisher, struct cress_outlet *out
     const size_t count = cress_outlet_take(outlet, NULL, false, &open);
     for (struct cress_list *n = open.next; n != &open; n = n->next) {
         struct route *route = operation_of(n)->route;
-        route->health.in_flight -= route->health.in_flight > 0;
+        cress_health_landed(&route->health);
         operation_of(n)->is_suspect = true;
     }
     cress_window_reset(&outlet->window);
@@ -758,23 +776,17 @@ static void publish_probe(struct publisher *publisher, struct route *route)
     }
 }
 
-/* Back to where they wait; those of a delay queue are addressed anew. */
-static void take_back(struct publisher *publisher, struct route *route)
+/* Everything that is open of it, on whatever channel, waits on. With `leave_probes` late answers are
+ * heard as those of probes. */
+static void take_back(struct publisher *publisher, struct route *route, bool leave_probes)
 {
     struct cress_list open;
     cress_list_init(&open);
     for (size_t i = 0; i < OUTLETS_MAX; i++) {
         struct cress_outlet *outlet = &publisher->outlets[i];
-        cress_outlet_take(outlet, route, route->delay_ms && outlet == route->own, &open);
+        cress_outlet_take(outlet, route, leave_probes && outlet == route->own, &open);
     }
-    if (route->delay_ms) {
-        splice_first(&publisher->todo, &open);
-        return;
-    }
-    for (struct cress_list *n = open.next; n != &open; n = n->next) {
-        publisher->held++;
-    }
-    splice_first(&route->held, &open);
+    wait_on(publisher, route, &open);
 }
 
 /* A delay queue that says nothing keeps its channel: a late answer shows that it is well. */
@@ -783,7 +795,7 @@ static void fall_silent(struct publisher *publisher, struct route *route, int64_
     if (!is_sick(route)) {
         note_sickness(route, now_ms);
     }
-    take_back(publisher, route);
+    take_back(publisher, route, route->delay_ms != 0);
     route->probe_ms = 0;
     cress_health_silent(&route->health, now_ms);
     if (!route->delay_ms) {
@@ -797,8 +809,12 @@ static void replace_delay(struct publisher *publisher, struct route *route)
 {
     cress_log(CRESS_LOG_WARN, "delay queue has said nothing for long and is replaced",
               CRESS_KV("queue", route->key));
+    take_back(publisher, route, false); /* nothing points to it any more */
     leave_own(publisher, route);
     cress_declarer_replace_delay(&publisher->link.declarer, route->delay_ms);
+    for (struct cress_list *n = route->held.next; n != &route->held; n = n->next) {
+        publisher->held--;
+    }
     splice_first(&publisher->todo, &route->held);
     cress_list_remove(&route->node);
     publisher->route_count--;
@@ -826,7 +842,7 @@ static void remake_queue(struct publisher *publisher, struct route *route)
     cress_declarer_discard(&publisher->link.declarer, outlet->number, route->key);
     cress_outlet_leave(outlet, publisher->link.connection);
     cress_declarer_forget(&publisher->link.declarer, route->key, 0);
-    take_back(publisher, route);
+    take_back(publisher, route, false);
     leave_own(publisher, route);
     route->health = (struct cress_health){0};
 }
@@ -898,6 +914,20 @@ static void check_held(struct publisher *publisher, struct route *route, int64_t
     cress_list_splice(&route->held, &kept);
 }
 
+/* A channel that hangs never says that it is closed. When that many do, only a new connection has
+ * channels enough for those queues that are well. */
+static void check_leaving(struct publisher *publisher)
+{
+    size_t leaving = 0;
+    for (size_t i = 0; i < OUTLETS_MAX; i++) {
+        leaving += publisher->outlets[i].state == CRESS_OUTLET_LEAVING;
+    }
+    if (leaving > LEAVING_MAX) {
+        cress_connection_fail(publisher->link.connection, CRESS_UNAVAILABLE, "channels_hang",
+                              "%zu channels to queues that say nothing were not closed", leaving);
+    }
+}
+
 static void check_lone(struct publisher *publisher, int64_t now_ms)
 {
     struct cress_outlet *lone = publisher->lone;
@@ -908,6 +938,10 @@ static void check_lone(struct publisher *publisher, int64_t now_ms)
         struct cress_list open;
         cress_list_init(&open);
         cress_outlet_take(lone, NULL, false, &open);
+        for (struct cress_list *n = open.next; n != &open; n = n->next) {
+            struct route *route = operation_of(n)->route;
+            cress_health_landed(&route->health);
+        }
         splice_first(&publisher->todo, &open);
         cress_outlet_leave(lone, publisher->link.connection);
         publisher->lone = NULL;
@@ -933,6 +967,7 @@ static int check_routes(struct publisher *publisher)
         check_route(publisher, route, now_ms);
     }
     check_lone(publisher, now_ms);
+    check_leaving(publisher);
     publisher->check_ms = now_ms + CHECK_INTERVAL_MS;
     return is_waiting ? CHECK_INTERVAL_MS : -1;
 }

@@ -914,7 +914,7 @@ static void test_a_wrong_password_is_denied(void **state)
     char *url = cress_format("amqp://nobody:wrong%s", at);
     rig->config.broker_url = url;
     rig_open(rig, CRESS_BROKER_PUBLISH);
-    publish_to(rig, 0, "", rig->queue, true, 2000);
+    publish_to(rig, 0, "", rig->queue, true, 15000);
     assert_true(run_until_done(rig, 1));
     assert_string_equal(rig->codes[0], "access_refused"); /* it was never sent */
     struct cress_error why;
