@@ -12,8 +12,10 @@
 // open, single acks for the rest. A channel that is opened again has a new epoch, and what belongs
 // to the old one is dropped.
 //
-// A queue that cannot be consumed is tried again with backoff. One that this process has made itself
-// and that stays silent was interrupted in its making: it is deleted, and made again.
+// A queue that cannot be consumed is tried again with backoff. RabbitMQ ends the whole connection
+// (INTERNAL_ERROR) when the process of a queue is not there: whoever waited for an answer then is
+// suspected, and asked for again alone, and more and more rarely. A queue that this process has made
+// and that does not answer is deleted, and made again: see made.h.
 //
 // A paused lane has no consumer. To pause one that is not consuming yet waits for that: RabbitMQ's
 // channel crashes when a consumer is cancelled before basic.consume was answered (seen with 3.10).
@@ -31,6 +33,7 @@
 #include "common/base/mem.h"
 #include "common/broker/codec.h"
 #include "common/broker/failure.h"
+#include "common/broker/made.h"
 #include "common/broker/topology.h"
 #include "common/broker/window.h"
 
@@ -44,6 +47,12 @@ enum {
     ANSWER_MS = 5000,
     /* A queue that this process has made and that has not answered for so long is made again. */
     REMAKE_MS = 15000,
+    /* The same of one that ended the connection so often while nothing else was asked for. */
+    CRASHES_REMAKE = 2,
+    /* One that did is tried again after this, twice this, … */
+    CRASH_BASE_MS = 1000,
+    CRASH_MAX_MS = 60000,
+    SUSPECT_MS = 100,
     /* RabbitMQ's own largest message. */
     BODY_MAX_BYTES = 512 << 20,
 };
@@ -65,8 +74,9 @@ struct lane {
     char tag[CRESS_ROUTE_NAME_MAX + 16]; /* of the consumer */
     unsigned consumers;                  /* so far */
     enum cress_lane_declares declares;
-    size_t group; /* of consumers: who gets its deliveries */
-    bool paused;  /* by the loop; else the lane consumes, or tries to */
+    size_t group;     /* of consumers: who gets its deliveries */
+    unsigned crashes; /* how often the connection ended while it waited for an answer, in a row */
+    bool paused;      /* by the loop; else the lane consumes, or tries to */
     bool paced;
     bool wants_more;     /* paced: as soon as basic.consume is answered */
     bool wants_prefetch; /* as it is written here now: likewise */
@@ -216,6 +226,12 @@ static void subscribe(struct consumer *consumer, struct lane *lane)
     struct cress_connection *connection = consumer->link.connection;
     struct cress_error err;
     enum cress_status status = CRESS_OK;
+    if (lane->crashes >= CRASHES_REMAKE &&
+        cress_declarer_is_stillborn(&consumer->link.declarer, lane->name)) {
+        cress_declarer_discard(&consumer->link.declarer, CRESS_CHANNEL_DECLARE, lane->name);
+        forget_queue(consumer, lane);
+        lane->crashes = 0;
+    }
     if (lane->declares == CRESS_LANE_WORK_QUEUE) {
         status = cress_declarer_work_queue(&consumer->link.declarer, lane->queue, &err);
     } else if (lane->declares == CRESS_LANE_DUE) {
@@ -275,6 +291,18 @@ static void complain_about_silence(struct consumer *consumer, struct lane *lane)
     report(consumer, lane, &err);
 }
 
+/* Whether another queue's answer is waited for: a suspect goes alone. */
+static bool has_to_wait(const struct consumer *consumer, const struct lane *lane, int64_t now_ms)
+{
+    for (size_t i = 0; i < consumer->lane_count && lane->crashes; i++) {
+        const struct lane *other = consumer->lanes[i];
+        if (other != lane && other->state == LANE_ASKED && now_ms - other->asked_ms < ANSWER_MS) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Returns the milliseconds until the next try, -1 when there is none. */
 static int subscribe_due(struct consumer *consumer)
 {
@@ -286,7 +314,9 @@ static int subscribe_due(struct consumer *consumer)
         }
         const int64_t now = cress_clock_mono_ms();
         const bool is_due = lane->retry_at_ms <= now && !consumer->link.connection->broken;
-        if (lane->state == LANE_IDLE && is_due) {
+        if (lane->state == LANE_IDLE && is_due && has_to_wait(consumer, lane, now)) {
+            lane->retry_at_ms = now + SUSPECT_MS;
+        } else if (lane->state == LANE_IDLE && is_due) {
             subscribe(consumer, lane);
         } else if (lane->state == LANE_ASKED && is_due) {
             complain_about_silence(consumer, lane);
@@ -485,8 +515,8 @@ static void end_cancelling(struct consumer *consumer, struct lane *lane)
 static void activate(struct consumer *consumer, struct lane *lane)
 {
     lane->state = LANE_ACTIVE;
-    lane->failures = 0;
-    cress_declarer_prove(&consumer->link.declarer, lane->name);
+    lane->failures = lane->crashes = 0;
+    cress_made_answered(lane->name);
     for (size_t i = 0; i < consumer->lane_count; i++) {
         const struct lane *other = consumer->lanes[i];
         if (other->source == lane->source && other->state != LANE_ACTIVE) {
@@ -542,6 +572,7 @@ static void take_method(struct consumer *consumer, struct lane *lane, amqp_metho
     case AMQP_CHANNEL_CLOSE_METHOD:
         cress_connection_channel_closed(consumer->link.connection, lane->channel, method.decoded,
                                         &err);
+        cress_failure_name_permission("read", &err);
         end_cancelling(consumer, lane);
         forget_channel(lane);
         report(consumer, lane, &err);
@@ -685,7 +716,34 @@ static void connected(struct cress_link *link)
 {
     struct consumer *consumer = consumer_of(link);
     for (size_t i = 0; i < consumer->lane_count; i++) {
-        consumer->lanes[i]->retry_at_ms = 0;
+        struct lane *lane = consumer->lanes[i];
+        const struct cress_backoff backoff = {
+            .kind = CRESS_BACKOFF_LINEAR, .base_ms = CRASH_BASE_MS, .cap_ms = CRASH_MAX_MS};
+        lane->retry_at_ms =
+            lane->crashes
+                ? cress_clock_mono_ms() + cress_backoff_ms(&backoff, lane->crashes, cress_random())
+                : 0;
+    }
+}
+
+/* RabbitMQ's own failure, not the network's: see DESIGN. */
+static void suspect_waiting(struct consumer *consumer)
+{
+    if (strcmp(consumer->link.connection->error.code, CRESS_FAILURE_INTERNAL) != 0) {
+        return;
+    }
+    for (size_t i = 0; i < consumer->lane_count; i++) {
+        struct lane *lane = consumer->lanes[i];
+        if (lane->state == LANE_ASKED) {
+            struct cress_error err;
+            lane->crashes++;
+            cress_error_set(
+                &err, CRESS_UNAVAILABLE, "no_process",
+                "RabbitMQ fails when queue %s is consumed: it may have been interrupted in "
+                "its making",
+                lane->name);
+            report(consumer, lane, &err);
+        }
     }
 }
 
@@ -717,6 +775,7 @@ static int work(struct cress_link *link)
 static void lost(struct cress_link *link)
 {
     struct consumer *consumer = consumer_of(link);
+    suspect_waiting(consumer);
     for (size_t i = 0; i < consumer->lane_count; i++) {
         forget_channel(consumer->lanes[i]);
     }

@@ -6,9 +6,10 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/broker/failure.h"
+#include "common/broker/made.h"
 #include "common/broker/topology.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,17 +31,10 @@ struct cress_family {
     struct cress_error refusal;
 };
 
-/* A queue that this process has made. */
-struct unproven {
-    struct cress_list node;
-    char name[CRESS_ROUTE_NAME_MAX];
-};
-
 void cress_declarer_init(struct cress_declarer *declarer)
 {
     *declarer = (struct cress_declarer){0};
     cress_list_init(&declarer->families);
-    cress_list_init(&declarer->unproven);
 }
 
 static void forget_known(struct cress_declarer *declarer)
@@ -57,9 +51,6 @@ void cress_declarer_free(struct cress_declarer *declarer)
         free(family->queue);
         free(family);
     }
-    for (struct cress_list *node; (node = cress_list_shift(&declarer->unproven)) != NULL;) {
-        free(CRESS_CONTAINER(node, struct unproven, node));
-    }
     forget_known(declarer);
 }
 
@@ -67,6 +58,9 @@ void cress_declarer_attach(struct cress_declarer *declarer, struct cress_connect
 {
     declarer->connection = connection;
     declarer->channel_is_open = false;
+    if (!connection) {
+        cress_made_doubt();
+    }
     forget_known(declarer);
     for (struct cress_list *n = declarer->families.next; n != &declarer->families; n = n->next) {
         CRESS_CONTAINER(n, struct cress_family, node)->refused_until_ms = 0;
@@ -152,8 +146,12 @@ static enum cress_status declare_queue(struct cress_declarer *declarer, const ch
 {
     amqp_queue_declare_t request = {
         .queue = amqp_cstring_bytes(name), .durable = 1, .arguments = arguments};
-    return call(declarer, AMQP_QUEUE_DECLARE_METHOD, &request, AMQP_QUEUE_DECLARE_OK_METHOD, NULL,
-                err);
+    const enum cress_status status = call(declarer, AMQP_QUEUE_DECLARE_METHOD, &request,
+                                          AMQP_QUEUE_DECLARE_OK_METHOD, NULL, err);
+    if (status) {
+        cress_failure_name_permission("configure", err);
+    }
+    return status;
 }
 
 /* `reply` may be NULL. CRESS_NOT_FOUND: no such queue. */
@@ -170,38 +168,13 @@ static enum cress_status look_up(struct cress_declarer *declarer, const char *na
     return status;
 }
 
-/* --- queues that have not answered yet --- */
-
-static struct unproven *find_unproven(const struct cress_declarer *declarer, const char *name)
-{
-    for (struct cress_list *n = declarer->unproven.next; n != &declarer->unproven; n = n->next) {
-        struct unproven *made = CRESS_CONTAINER(n, struct unproven, node);
-        if (strcmp(made->name, name) == 0) {
-            return made;
-        }
-    }
-    return NULL;
-}
-
-bool cress_declarer_is_unproven(const struct cress_declarer *declarer, const char *name)
-{
-    return find_unproven(declarer, name) != NULL;
-}
-
-void cress_declarer_prove(struct cress_declarer *declarer, const char *name)
-{
-    struct unproven *made = find_unproven(declarer, name);
-    if (made) {
-        cress_list_remove(&made->node);
-        free(made);
-    }
-}
+/* --- making --- */
 
 bool cress_declarer_is_stillborn(struct cress_declarer *declarer, const char *name)
 {
     amqp_queue_declare_ok_t *reply = NULL;
     struct cress_error err;
-    return find_unproven(declarer, name) && look_up(declarer, name, &reply, &err) == CRESS_OK &&
+    return cress_made_is_doubtful(name) && look_up(declarer, name, &reply, &err) == CRESS_OK &&
            reply->message_count == 0 && reply->consumer_count == 0;
 }
 
@@ -214,18 +187,13 @@ void cress_declarer_discard(struct cress_declarer *declarer, amqp_channel_t chan
     cress_connection_send(declarer->connection, channel, AMQP_QUEUE_DELETE_METHOD, &request);
 }
 
-/* Noted before it is made: the broker may be killed before it answers. */
 static enum cress_status make_queue(struct cress_declarer *declarer, const char *name,
                                     amqp_table_t arguments, struct cress_error *err)
 {
-    if (!find_unproven(declarer, name)) {
-        struct unproven *made = CRESS_NEW(struct unproven);
-        snprintf(made->name, sizeof made->name, "%s", name);
-        cress_list_append(&declarer->unproven, &made->node);
-    }
+    cress_made_note(name);
     const enum cress_status status = declare_queue(declarer, name, arguments, err);
     if (status && !declarer->connection->broken) {
-        cress_declarer_prove(declarer, name); /* it was not made */
+        cress_made_forget(name);
     }
     return status;
 }

@@ -36,8 +36,6 @@ struct cress_declarer {
     bool has_due;                          /* likewise: what they lead to */
     char *known[CRESS_DECLARER_KNOWN_MAX]; /* queues of others that were seen to exist */
     size_t known_count;
-    struct cress_list
-        unproven; /* queues that this process has made and that have not answered yet */
 };
 
 void cress_declarer_init(struct cress_declarer *declarer);
@@ -89,18 +87,9 @@ void cress_declarer_forget_due(struct cress_declarer *declarer);
 /* Work queue `queue` may be gone: the next cress_declarer_work_queue() declares it again. */
 void cress_declarer_forget_work_queue(struct cress_declarer *declarer, const char *queue);
 
-/* RabbitMQ, when it is killed while it makes a queue, can leave one that never has a leader: it is
- * there, and answers nothing. One that has answered once has written its log, and gets a leader
- * whenever its nodes run. So only a queue that this process has made itself, that has confirmed or
- * delivered nothing to it since, and that says it has neither messages nor consumers, is known to
- * hold nothing. True for such; it asks the broker. */
+/* Whether the queue may never answer (see made.h), and says that it has neither messages nor
+ * consumers: it can be deleted and made again. It asks the broker. */
 bool cress_declarer_is_stillborn(struct cress_declarer *declarer, const char *name);
-
-/* The queue has answered a consumer or confirmed a message. */
-void cress_declarer_prove(struct cress_declarer *declarer, const char *name);
-
-/* Whether this process has made the queue, and it has not been proved. */
-bool cress_declarer_is_unproven(const struct cress_declarer *declarer, const char *name);
 
 /* Deletes a stillborn queue by way of `channel`, which is open. That is not waited for: it takes
  * RabbitMQ five seconds. */

@@ -18,6 +18,7 @@ static const struct {
     {AMQP_RESOURCE_LOCKED, CRESS_CONFLICT, "resource_locked"},
     {AMQP_PRECONDITION_FAILED, CRESS_CONFLICT, "precondition_failed"},
     {AMQP_NOT_ALLOWED, CRESS_DENIED, "not_allowed"},
+    {AMQP_INTERNAL_ERROR, CRESS_UNAVAILABLE, CRESS_FAILURE_INTERNAL},
 };
 
 /* RabbitMQ's words for a delivery that stayed unacknowledged for too long; the code is one of
@@ -74,6 +75,15 @@ enum cress_status cress_failure_by_code(int reply_code, amqp_bytes_t text, struc
     }
     return cress_error_set(err, status, code, "%.*s (%d)", (int)text.len, (const char *)text.bytes,
                            reply_code);
+}
+
+void cress_failure_name_permission(const char *permission, struct cress_error *err)
+{
+    if (err->status == CRESS_DENIED) {
+        const struct cress_error denial = *err;
+        cress_error_set(err, denial.status, denial.code, "%s: it lacks the permission to %s",
+                        denial.message, permission);
+    }
 }
 
 enum cress_status cress_failure_by_status(int status, struct cress_error *err)

@@ -29,6 +29,7 @@
 #include "common/broker/codec.h"
 #include "common/broker/failure.h"
 #include "common/broker/health.h"
+#include "common/broker/made.h"
 #include "common/broker/outlet.h"
 
 #include <stdio.h>
@@ -383,7 +384,7 @@ static void take_confirm(struct publisher *publisher, struct route *route, int64
     const bool was_new = route->health.state == CRESS_HEALTH_NEW;
     note_recovery(route);
     if (was_new && !route->exchange[0]) {
-        cress_declarer_prove(&publisher->link.declarer, route->key);
+        cress_made_answered(route->key);
     }
     route->probe_ms = 0;
     cress_health_confirmed(&route->health, now_ms);
@@ -489,6 +490,7 @@ static void channel_closed(struct publisher *publisher, struct cress_outlet *out
 {
     struct cress_error err;
     cress_connection_channel_closed(publisher->link.connection, outlet->number, close, &err);
+    cress_failure_name_permission("write", &err);
     struct cress_list open;
     cress_list_init(&open);
     const size_t count = cress_outlet_take(outlet, NULL, false, &open);
@@ -827,8 +829,7 @@ static bool is_stillborn(struct publisher *publisher, const struct route *route,
     struct cress_declarer *declarer = &publisher->link.declarer;
     return !route->exchange[0] && route->health.state == CRESS_HEALTH_SILENT &&
            now_ms - route->health.sick_ms >= REPLACE_MS &&
-           now_ms - publisher->heard_ms < SILENCE_MS &&
-           cress_declarer_is_unproven(declarer, route->key) &&
+           now_ms - publisher->heard_ms < SILENCE_MS && cress_made_is_doubtful(route->key) &&
            cress_declarer_is_stillborn(declarer, route->key);
 }
 
@@ -999,18 +1000,18 @@ static bool declare_next_delay(struct publisher *publisher)
     }
     cress_declarer_delay_name(declarer, delay_ms, name);
     struct route *route = route_to(publisher, "", name);
-    if (cress_declarer_is_unproven(declarer, name) && !route->health.in_flight) {
+    if (cress_made_is_doubtful(name) && !route->health.in_flight) {
         publish_probe(publisher, route);
     }
     return true;
 }
 
 /* Those that the end of the last connection may have interrupted. */
-static void probe_unproven(struct publisher *publisher)
+static void probe_doubtful(struct publisher *publisher)
 {
     for (struct cress_list *n = publisher->routes.next; n != &publisher->routes; n = n->next) {
         struct route *route = CRESS_CONTAINER(n, struct route, node);
-        if (route->delay_ms && cress_declarer_is_unproven(&publisher->link.declarer, route->key)) {
+        if (route->delay_ms && cress_made_is_doubtful(route->key)) {
             publish_probe(publisher, route);
         }
     }
@@ -1022,7 +1023,7 @@ static void connected(struct cress_link *link)
 {
     struct publisher *publisher = publisher_of(link);
     publisher->heard_ms = cress_clock_mono_ms();
-    probe_unproven(publisher);
+    probe_doubtful(publisher);
 }
 
 static bool may_publish(const struct publisher *publisher)

@@ -180,7 +180,7 @@ class RepairTest(TestCase):
         ended = self.record("failed", key="k")
         self.store.command("SADD", "cress:limits", "cress.echo")
         for key in ("cress:limit:cress.echo:running", "cress:limit:cress.echo:running:k"):
-            self.store.command("ZADD", key, OLD, ended)
+            self.store.command("ZADD", key, int(time.time() * 1000) + 3600000, ended)
         self.assertEqual(self.doctor("--dry-run", code=1)["limits"]["found"], 1)
         self.assertEqual(self.doctor()["limits"]["fixed"], 1)
         self.assertEqual(self.store.command("KEYS", "cress:limit:cress.echo:running*"), [])
