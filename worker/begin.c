@@ -17,6 +17,10 @@ enum {
     ENDED_AT_ONCE_SURE = 64,
     /* Beyond this a worker that dies leaves more to clean up than a larger batch would win. */
     STARTING_MAX = 1000,
+    /* What runs a task is starting: so soon its jobs look again, and so long after one was begun to
+     * start it another one is, should that not have come so far. */
+    READY_LOOK_MS = 50,
+    TRY_AGAIN_MS = 1000,
 };
 
 /* --- the handler --- */
@@ -276,9 +280,34 @@ bool cress_begin_has_room(const struct cress_worker *worker)
            (!ends_at_once(worker) || worker->starting < STARTING_MAX);
 }
 
+/* Whether it would count as a start now, and be seen later, together with those that follow. */
+static bool would_be_late(const struct cress_attempt *attempt)
+{
+    struct cress_task *task;
+    const struct cress_worker *worker = attempt->worker;
+    const struct cress_handler *handler =
+        cress_tasks_find(worker->tasks, attempt->run.job.task, &task);
+    if (!task || !handler->readiness ||
+        (task->config->rate.count == 0 && task->config->key_rate.count == 0)) {
+        return false;
+    }
+    const enum cress_readiness readiness = handler->readiness(task);
+    const uint64_t now_ms = uv_now(worker->services.loop);
+    if (readiness == CRESS_READY_FOR_ONE &&
+        (task->tried_ms == 0 || now_ms - task->tried_ms >= TRY_AGAIN_MS)) {
+        task->tried_ms = now_ms;
+        return false;
+    }
+    return readiness != CRESS_READY;
+}
+
 void cress_begin(struct cress_attempt *attempt)
 {
     struct cress_worker *worker = attempt->worker;
+    if (would_be_late(attempt)) {
+        hold_back(attempt, READY_LOOK_MS);
+        return;
+    }
     attempt->is_starting = ends_at_once(worker);
     attempt->has_place = !attempt->is_starting;
     worker->starting += attempt->is_starting;

@@ -68,6 +68,23 @@ class ChainGuard(TestCase):
         record = self.wait_state(second, "cancelled")
         self.assertEqual(json.loads(record["error"])["code"], "dependency_unknown")
 
+    def test_a_flush_while_it_waits(self):
+        self.start("cress-worker", "--queues", self.queue).wait_log("worker ready")
+        first = self.enqueue("cress.sleep", {"ms": 4000})
+        second = self.enqueue("cress.noop", {}, after=[first])
+        third = self.enqueue("cress.noop", {}, after=[second])
+        self.wait_state(first, "running")
+        guards = [self.guard_of(second), self.guard_of(third)]
+        self.store.command("FLUSHALL")
+        for guard in guards:
+            guard()
+        self.wait_state(second, "waiting")
+        self.wait_state(third, "waiting")
+        self.wait_state(first, "succeeded")  # its outcome makes its record anew
+        for guard in guards:
+            guard()
+        self.wait_state(third, "succeeded")
+
     def test_a_guard_that_is_not_needed_changes_nothing(self):
         self.start("cress-worker", "--queues", self.queue).wait_log("worker ready")
         first = self.enqueue("cress.sleep", {"ms": 500})

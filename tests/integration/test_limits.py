@@ -144,6 +144,25 @@ class Rate(LimitsTest):
         self.records(self.enqueue(5, key="k"))
         self.assertEqual(self.store.command("KEYS", "cress:limit:*"), [])
 
+    def test_a_rate_counts_what_a_cold_program_sees(self):
+        script, seen = os.path.join(self.folder, "cold.py"), os.path.join(self.folder, "seen")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write("import json, sys, time\n"
+                       "time.sleep(2)\n"
+                       "for line in sys.stdin:\n"
+                       "    print(time.time(), file=open(%r, 'a'), flush=True)\n"
+                       "    print(json.dumps({'id': json.loads(line)['id'], 'result': 1}), flush=True)\n" % seen)
+        self.set_limits("handler = stream", "command = /usr/bin/python3 " + script, "in_flight = 100", "rate = 20/s",
+                        task="cold")
+        self.workers(1)
+        jobs = self.enqueue(80, task="cold")
+        self.records(jobs)
+        with open(seen, encoding="utf-8") as file:
+            times = sorted(float(line) for line in file)
+        self.assertEqual(len(times), 80)
+        most = max(sum(start <= time < start + 0.9 for time in times) for start in times)
+        self.assertLessEqual(most, 21, [round(time - times[0], 2) for time in times])
+
 
 class Concurrency(LimitsTest):
     def test_never_above_the_limit(self):

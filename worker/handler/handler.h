@@ -80,6 +80,8 @@ struct cress_task {
     void *state; /* the handler's own: what outlives a run, such as processes */
     void (*on_closed)(struct cress_task *task); /* see cress_task_closed() */
 
+    uint64_t tried_ms; /* when a job was begun to find out, by the loop's clock; see begin.c */
+
     struct cress_list node; /* from here on: tasks.c */
     struct cress_tasks *tasks;
     size_t runs;
@@ -120,6 +122,13 @@ struct cress_run {
     } * tail; /* of the log; NULL: nothing was logged */
 };
 
+/* How soon what runs a task would see another job. */
+enum cress_readiness {
+    CRESS_READY,         /* at once */
+    CRESS_READY_FOR_ONE, /* nothing runs: a job is needed to start it */
+    CRESS_NOT_READY,     /* it is starting, and has a job */
+};
+
 struct cress_handler {
     const char *task; /* of a kind: its word in the configuration */
     /* Begins. The handler then calls cress_run_done() exactly once, in this call or later. */
@@ -134,6 +143,9 @@ struct cress_handler {
     enum cress_status (*check)(const struct cress_task_config *config, struct cress_error *err);
     /* Makes task->state, before the first run. What fails here later fails runs. */
     void (*open)(struct cress_task *task);
+    /* A rate counts starts as they are seen: no more jobs of a task that has one are begun than
+     * this says. NULL: always ready. */
+    enum cress_readiness (*readiness)(const struct cress_task *task);
     /* No run is left and none follows: ends what open() and the runs have made, frees task->state,
      * and calls cress_task_closed(), in this call or later. */
     void (*close)(struct cress_task *task);

@@ -45,6 +45,8 @@
 #include <string.h>
 
 enum { MEMORY_CHECK_MS = 250, LOG_INTERVAL_MS = 5000, EXPECTED_IDS = 256 };
+/* A program that has said nothing for so long has started, and is busy with its first job. */
+enum { STARTS_WITHIN_MS = 10000 };
 
 static const struct cress_backoff restart_backoff = {.base_ms = 100, .cap_ms = 5000};
 
@@ -65,8 +67,10 @@ struct slot {
     struct cress_list abandoned;          /* struct abandoned */
     int in_flight_count, concurrency;
     bool knows_cancel, was_asked; /* to end */
+    bool was_heard;               /* its program has said something: it reads what it is sent */
     int64_t given;                /* jobs, to this program */
-    uint64_t memory_checked_ms;   /* by the loop's clock */
+    uint64_t started_ms;          /* its program, by the loop's clock */
+    uint64_t memory_checked_ms;   /* likewise */
     bool told_to_end;             /* its end is no fault of the program */
     bool ended_for_one;           /* it was killed, or asked to end, because a job has to stop */
     unsigned failures;            /* in a row */
@@ -282,6 +286,10 @@ static void spoke_of_another(struct slot *slot, const struct cress_stream_messag
 static void message_cb(const struct cress_stream_message *message, void *arg)
 {
     struct slot *slot = arg;
+    if (!slot->was_heard) {
+        slot->was_heard = true;
+        pump(slot->stream);
+    }
     if (message->kind == CRESS_STREAM_HELLO) {
         greeted(slot, message);
         return;
@@ -431,8 +439,9 @@ static void start_slot_program(struct slot *slot)
     slot->state = SLOT_RUNNING;
     slot->concurrency = (int)task->config->in_flight;
     slot->given = 0;
-    slot->told_to_end = slot->ended_for_one = false;
+    slot->told_to_end = slot->ended_for_one = slot->was_heard = false;
     slot->knows_cancel = slot->was_asked = false;
+    slot->started_ms = uv_now(task->services->loop);
     slot->program = cress_stream_program_start(task->services->loop, &options);
 }
 
@@ -463,6 +472,19 @@ static int64_t count_active(const struct stream *stream)
     return count;
 }
 
+static bool is_warm(const struct slot *slot)
+{
+    return slot->was_heard ||
+           uv_now(slot->stream->task->services->loop) - slot->started_ms >= STARTS_WITHIN_MS;
+}
+
+/* Jobs that lie in the pipe of a program that is starting are seen all at once. */
+static bool may_lie_in_pipe(const struct slot *slot)
+{
+    const struct cress_task_config *config = slot->stream->task->config;
+    return config->rate.count == 0 && config->key_rate.count == 0;
+}
+
 /* An idle program before a new one, and a new one before a second job for a busy one. NULL: all are
  * busy. */
 static struct slot *choose_slot(struct stream *stream)
@@ -472,9 +494,10 @@ static struct slot *choose_slot(struct stream *stream)
     int least = 0;
     for (size_t i = 0; i < stream->slot_count; i++) {
         struct slot *slot = &stream->slots[i];
-        const bool has_room = slot->state == SLOT_RUNNING &&
-                              slot->in_flight_count < slot->concurrency &&
-                              cress_list_is_empty(&slot->abandoned);
+        const bool has_room =
+            slot->state == SLOT_RUNNING && slot->in_flight_count < slot->concurrency &&
+            cress_list_is_empty(&slot->abandoned) &&
+            (slot->in_flight_count == 0 || may_lie_in_pipe(slot) || is_warm(slot));
         const int load = slot->state == SLOT_EMPTY ? 1 : 2 * slot->in_flight_count;
         if ((has_room || (may_start && slot->state == SLOT_EMPTY)) && (!best || load < least)) {
             best = slot;
@@ -493,6 +516,23 @@ static void pump(struct stream *stream)
 }
 
 /* --- the handler --- */
+
+static enum cress_readiness stream_readiness(const struct cress_task *task)
+{
+    const struct stream *stream = task->state;
+    enum cress_readiness readiness =
+        cress_list_is_empty(&stream->waiting) ? CRESS_READY_FOR_ONE : CRESS_NOT_READY;
+    for (size_t i = 0; i < stream->slot_count; i++) {
+        const struct slot *slot = &stream->slots[i];
+        if (slot->state == SLOT_RUNNING && is_warm(slot)) {
+            return CRESS_READY;
+        }
+        if (slot->state == SLOT_RUNNING && slot->in_flight_count > 0) {
+            readiness = CRESS_NOT_READY;
+        }
+    }
+    return readiness;
+}
 
 static void stream_start(struct cress_run *run)
 {
@@ -672,5 +712,6 @@ const struct cress_handler cress_stream_handler = {
     .stop = stream_stop,
     .check = stream_check,
     .open = stream_open,
+    .readiness = stream_readiness,
     .close = stream_close,
 };
