@@ -320,6 +320,7 @@ void cress_begin(struct cress_attempt *attempt)
         .redelivered = cress_was_delivered(attempt),
         .patience_ms = cress_worker_ttl_ms(attempt->worker->config),
         .lease = cress_lease_of(attempt->delivery->message),
+        .follows = cress_outgoing_follows(attempt->delivery->message),
         .is_guard = cress_outgoing_is_guard(attempt->delivery->message),
         .max_crashes = (int)attempt->worker->config->worker_max_crashes,
         .limits = attempt->limits,

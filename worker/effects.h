@@ -23,7 +23,7 @@ struct cress_effects {
                    cress_store_verdict_cb done, void *arg);
     void (*adopt)(struct cress_store *store, const struct cress_job *job, cress_store_done_cb done,
                   void *arg);
-    void (*block)(struct cress_store *store, const char *id, const char *blocked,
+    void (*block)(struct cress_store *store, const struct cress_job *job, const char *blocked,
                   cress_store_done_cb done, void *arg);
     void (*workers)(struct cress_store *store, cress_store_results_cb done, void *arg);
     void (*outcomes)(struct cress_store *store, const char *const *ids, size_t count,

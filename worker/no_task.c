@@ -79,7 +79,7 @@ static void block_step(struct cress_attempt *attempt)
     cress_buf_add_text(&blocked, "{\"no_task\":");
     cress_buf_add_json(&blocked, attempt->run.job.task, strlen(attempt->run.job.task));
     cress_buf_add_char(&blocked, '}');
-    worker->effects->block(worker->services.store, attempt->run.job.id, cress_buf_text(&blocked),
+    worker->effects->block(worker->services.store, &attempt->run.job, cress_buf_text(&blocked),
                            blocked_cb, attempt);
     cress_buf_free(&blocked);
 }
@@ -175,8 +175,7 @@ static void unblocked_cb(const struct cress_error *err, void *arg)
 static void unblock_step(struct cress_attempt *attempt)
 {
     const struct cress_worker *worker = attempt->worker;
-    worker->effects->block(worker->services.store, attempt->run.job.id, NULL, unblocked_cb,
-                           attempt);
+    worker->effects->block(worker->services.store, &attempt->run.job, NULL, unblocked_cb, attempt);
 }
 
 void cress_no_task_found(struct cress_attempt *attempt)

@@ -82,18 +82,20 @@ static void begin_job(struct cress_outgoing *out, const struct cress_codec *code
     out->message.headers = out->headers;
 }
 
-/* A later attempt has this message alone. */
-static bool is_same_attempt(const struct cress_job *job, const struct cress_message *original)
-{
-    const struct cress_header *attempt = cress_message_header(original, "attempt");
-    return job->attempt == (attempt ? attempt->number : 1);
-}
-
 void cress_outgoing_job(struct cress_outgoing *out, const struct cress_codec *codec,
                         const struct cress_job *job, const struct cress_message *original)
 {
     begin_job(out, codec, job, original);
-    add_guard(out, is_same_attempt(job, original) && cress_outgoing_is_guard(original));
+    add_guard(out, cress_outgoing_is_guard(original));
+    carry_headers(out, original);
+}
+
+void cress_outgoing_next(struct cress_outgoing *out, const struct cress_codec *codec,
+                         const struct cress_job *job, const struct cress_message *original,
+                         const char *worker)
+{
+    begin_job(out, codec, job, original);
+    add_header(out, (struct cress_header){.name = CRESS_HEADER_FOLLOWS, .text = worker});
     carry_headers(out, original);
 }
 
@@ -172,10 +174,21 @@ void cress_outgoing_cut(struct cress_outgoing *out)
     out->message.app_id = NULL;
 }
 
+/* NULL when there is none. */
+static const char *worker_in(const struct cress_message *message, const char *name)
+{
+    const struct cress_header *header = cress_message_header(message, name);
+    return header && header->kind == CRESS_HEADER_TEXT && header->text[0] ? header->text : NULL;
+}
+
 const char *cress_lease_of(const struct cress_message *message)
 {
-    const struct cress_header *header = cress_message_header(message, CRESS_HEADER_LEASE);
-    return header && header->kind == CRESS_HEADER_TEXT && header->text[0] ? header->text : NULL;
+    return worker_in(message, CRESS_HEADER_LEASE);
+}
+
+const char *cress_outgoing_follows(const struct cress_message *message)
+{
+    return worker_in(message, CRESS_HEADER_FOLLOWS);
 }
 
 int64_t cress_no_task_ms(const struct cress_message *message)

@@ -20,6 +20,9 @@
 #define CRESS_HEADER_REDELIVERED "redelivered"
 #define CRESS_HEADER_LEASE       "lease"
 #define CRESS_HEADER_GUARD       "guard"
+/* Of a later attempt: the worker that ran the one before. It may have lost that to another, and learns
+ * so from the store, after this was published. Carried over, for it is about the attempt. */
+#define CRESS_HEADER_FOLLOWS "follows"
 /* How long, in ms, its job has waited for a worker that has its task (no_task.h). */
 #define CRESS_HEADER_NO_TASK_MS "no_task_ms"
 
@@ -43,7 +46,12 @@ struct cress_outgoing {
 void cress_outgoing_job(struct cress_outgoing *out, const struct cress_codec *codec,
                         const struct cress_job *job, const struct cress_message *original);
 
-/* The same, on its way back to its queue after about `wait_ms`. `was_delivered` is kept in its
+/* The same, for the attempt after the one that `worker` has run. */
+void cress_outgoing_next(struct cress_outgoing *out, const struct cress_codec *codec,
+                         const struct cress_job *job, const struct cress_message *original,
+                         const char *worker);
+
+/* As cress_outgoing_job(), on its way back to its queue after about `wait_ms`. `was_delivered` is kept in its
  * headers; with `is_guard` it may not be the only message of its attempt, as when the original was
  * that. */
 struct cress_later {
@@ -76,6 +84,9 @@ void cress_outgoing_cut(struct cress_outgoing *out);
 
 /* The worker that a guard names; NULL when the message is no guard. */
 const char *cress_lease_of(const struct cress_message *message);
+
+/* The worker that ran the attempt before; NULL when the message does not say. */
+const char *cress_outgoing_follows(const struct cress_message *message);
 
 /* How long its job has waited for a worker that has its task. */
 int64_t cress_no_task_ms(const struct cress_message *message);

@@ -122,7 +122,7 @@ static void write_next(const struct cress_attempt *attempt, struct cress_outgoin
     struct cress_job job = attempt->run.job;
     job.attempt++;
     job.not_before_ms = attempt->due_ms;
-    cress_outgoing_job(out, attempt->codec, &job, attempt->delivery->message);
+    cress_outgoing_next(out, attempt->codec, &job, attempt->delivery->message, attempt->worker->id);
 }
 
 void cress_pass_on_next(struct cress_attempt *attempt, void (*then)(struct cress_attempt *attempt),

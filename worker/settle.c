@@ -289,6 +289,8 @@ static void ended_cb(enum cress_verdict verdict, bool follow, const struct cress
     }
 }
 
+/* Who has not asked the store for the job does not speak as the one that runs it: this worker may run it
+ * while another message of its id comes. */
 static void record_end(struct cress_attempt *attempt)
 {
     const struct cress_worker *worker = attempt->worker;
@@ -297,7 +299,7 @@ static void record_end(struct cress_attempt *attempt)
         .id = attempt->run.job.id,
         .to = attempt->end,
         .attempt = attempt->run.job.attempt,
-        .worker = worker->id,
+        .worker = attempt->start.worker,
         .promise = attempt->run.job.promise,
         .result = succeeded ? attempt->text : NULL,
         .result_size = succeeded ? strlen(attempt->text) : 0,

@@ -145,6 +145,7 @@ static bool is_of_the_past(const struct cress_header *header, int64_t now_ms)
     static const char *const names[] = {
         CRESS_LETTER_CODE, CRESS_LETTER_MESSAGE, CRESS_LETTER_TIME, CRESS_LETTER_QUEUE,
         "attempt",         "not_before_ms",      "limited",         "lease",
+        "follows",
     };
     for (size_t i = 0; i < CRESS_COUNT(names); i++) {
         if (strcmp(header->name, names[i]) == 0) {

@@ -307,7 +307,7 @@ void cress_store_note(struct cress_store *store, const struct cress_note *note,
     cress_call_send(call, &args);
 }
 
-void cress_store_block(struct cress_store *store, const char *id, const char *blocked,
+void cress_store_block(struct cress_store *store, const struct cress_job *job, const char *blocked,
                        cress_store_done_cb done, void *arg)
 {
     struct cress_call *call = cress_call_new(store, cress_call_on_done, arg);
@@ -317,8 +317,9 @@ void cress_store_block(struct cress_store *store, const char *id, const char *bl
     cress_redis_args_init(&args);
     call->then.done = done;
     cress_call_script(call, CRESS_SCRIPT_BLOCK, 1, &args);
-    cress_redis_add(&args, cress_key(CRESS_KEY_JOB, id, key));
+    cress_redis_add(&args, cress_key(CRESS_KEY_JOB, job->id, key));
     cress_redis_add(&args, blocked ? blocked : "");
+    cress_redis_add(&args, job->promise ? job->promise : "");
     cress_call_send(call, &args);
 }
 

@@ -80,7 +80,7 @@ void cress_redis_drop(struct cress_redis *redis, const struct cress_error *why);
 /* --- requests --- */
 
 /* Room for the largest command: a bulk of transitions, see transitions.c. */
-enum { CRESS_REDIS_ARGS_MAX = 776, CRESS_REDIS_NUMBERS_MAX = 4096 };
+enum { CRESS_REDIS_ARGS_MAX = 840, CRESS_REDIS_NUMBERS_MAX = 4096 };
 
 /* The words of a command. Texts are borrowed until the command is sent; numbers are written into
  * `numbers`. Begin with cress_redis_args_init(): zeroing all of it would cost more than most

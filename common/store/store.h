@@ -175,6 +175,8 @@ struct cress_start {
     int64_t patience_ms; /* a run that is older than this is left alone while its worker lives */
     const char *lease;   /* the worker that ran it when the message, a guard, was made; NULL: none.
                           Alone the end of that worker makes the guard start the job */
+    const char *follows; /* a retry: the worker that ran the attempt before it. When another one
+                            runs that still, this is STALE; NULL: not known */
     bool is_guard; /* the message may not be the only one of its attempt: it does not take over a
                       run that another one began */
     int max_crashes;
@@ -241,9 +243,9 @@ struct cress_note {
 void cress_store_note(struct cress_store *store, const struct cress_note *note,
                       cress_store_done_cb done, void *arg);
 
-/* Says in the record of job `id`, as long as it waits, what it waits for: JSON; NULL: nothing any
- * more. */
-void cress_store_block(struct cress_store *store, const char *id, const char *blocked,
+/* Says in the record of `job`, as long as it waits, what it waits for: JSON; NULL: nothing any more.
+ * Nothing is said when the promise is not the record's. */
+void cress_store_block(struct cress_store *store, const struct cress_job *job, const char *blocked,
                        cress_store_done_cb done, void *arg);
 
 /* --- logs of attempts --- */

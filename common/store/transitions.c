@@ -208,6 +208,7 @@ static void add_start_words(struct cress_redis_args *args, const struct cress_st
     cress_redis_add(args, start->job->promise ? start->job->promise : "");
     cress_redis_add_int(args, start->job->max_attempts);
     cress_redis_add_int(args, start->job->timeout_ms);
+    cress_redis_add(args, start->follows ? start->follows : "");
 }
 
 static void add_change_words(struct cress_redis_args *args, const struct cress_change *change)
@@ -227,7 +228,7 @@ static void add_change_words(struct cress_redis_args *args, const struct cress_c
     cress_redis_add_int(args, change->now_ms);
 }
 
-enum { SCRIPT_WORDS = 5, JOB_WORDS = 12 }; /* EVALSHA and what is common; key and arguments */
+enum { SCRIPT_WORDS = 5, JOB_WORDS = 13 }; /* EVALSHA and what is common; key and arguments */
 static_assert(SCRIPT_WORDS + BULK_MAX * JOB_WORDS <= CRESS_REDIS_ARGS_MAX,
               "a bulk fits into one command");
 

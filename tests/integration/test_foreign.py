@@ -52,6 +52,17 @@ class ForeignTest(cresstest.TestCase):
         self.assertEqual(self.redis().record(job)["state"], "scheduled")
         self.assertEqual(self.wait_state(job, "succeeded")["result"], '"ours"')
 
+    def test_nor_what_the_same_worker_runs(self):
+        job = self.cress("enqueue", "cress.sleep", '{"ms": 3000}', "--queue", self.queue)
+        self.wait_state(job, "running")
+        self.publish(job, b"no JSON")
+        self.dead()
+        # this one waits for the end of the job of its id, and is dropped then
+        self.publish(job, headers={"expires_ms": int(time.time() * 1000) - 1000})
+        self.wait_state(job, "succeeded")
+        wait_for(lambda: self.client.ready(self.queue) == 0, "the queue to be empty")
+        self.assertEqual(self.redis().record(job)["state"], "succeeded")
+
     def test_a_retry_is_its_own(self):
         job = self.cress("enqueue", "cress.fail", '{"times": 1}', "--queue", self.queue, "--backoff", "fixed",
                          "--backoff-base", "2s")

@@ -139,11 +139,11 @@ static inline void rig_adopt(struct cress_store *store, const struct cress_job *
     rig_remember(RIG_DONE, (void (*)(void))done, arg);
 }
 
-static inline void rig_block(struct cress_store *store, const char *id, const char *blocked,
-                             cress_store_done_cb done, void *arg)
+static inline void rig_block(struct cress_store *store, const struct cress_job *job,
+                             const char *blocked, cress_store_done_cb done, void *arg)
 {
     (void)store;
-    (void)id;
+    (void)job;
     rig_note("block:%s", blocked ? blocked : "");
     rig_remember(RIG_DONE, (void (*)(void))done, arg);
 }

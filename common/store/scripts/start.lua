@@ -3,7 +3,8 @@
 -- KEYS: jobs. ARGV: the TTL of ended jobs in ms (0: for ever), then for each its attempt, worker, now, redelivered (0, or
 -- the age in ms from which a run is left alone while its worker lives; or RECALLED), the worker that its lease names or
 -- '', whether its message is a guard (1 or 0), the most crashes, its limits or '', the promise of its message or '', and
--- the most attempts and the longest run, which the record learns: whoever submitted it may have left them to the worker.
+-- the most attempts and the longest run, which the record learns: whoever submitted it may have left them to the worker;
+-- and the worker whose attempt this one follows, or ''.
 
 local ended_ttl = ARGV[1]
 
@@ -68,7 +69,7 @@ local function end_wait(job, version, attempt, crashes, flags, started, worker, 
 end
 
 local function start(calls, job, attempt, worker, now, redelivered, lease, guard, max_crashes, limits, promise,
-    max_attempts, timeout)
+    max_attempts, timeout, follows)
     local state, version, last, crashes, flags, started, runner = read_status(job)
     if not state then
         return read_note(job, promise) and CANCELLED or MISSING
@@ -155,8 +156,13 @@ local function start(calls, job, attempt, worker, now, redelivered, lease, guard
     if not may_become(state, 'running') then
         return STALE
     end
-    -- The worker died between publishing this attempt and recording how the one before had failed.
     if state == 'running' and last ~= attempt then
+        -- Published by one that had lost the attempt to another and did not know yet. What runs has an end of its own, and
+        -- another attempt, if it needs one.
+        if follows ~= '' and follows ~= runner then
+            return STALE
+        end
+        -- The worker died between publishing this attempt and recording how the one before had failed.
         add_attempt(job, last, runner, started, now, 'failed', '')
     end
     if has(flags, FLAG_GUARD) ~= (guard == '1') then
@@ -182,6 +188,6 @@ end
 local verdicts = {}
 for i, job in ipairs(KEYS) do
     local calls = {}
-    verdicts[i] = answer_of(start(calls, job, unpack(ARGV, 11 * i - 9, 11 * i + 1)), calls)
+    verdicts[i] = answer_of(start(calls, job, unpack(ARGV, 12 * i - 10, 12 * i + 1)), calls)
 end
 return verdicts

@@ -20,21 +20,29 @@ static void create_promised(const char *id, enum cress_state state)
     assert_null(last.record);
 }
 
-static enum cress_verdict start_with(const char *id, const char *worker, const char *promise,
-                                     bool redelivered)
+static enum cress_verdict start_after(const char *id, const char *worker, const char *promise,
+                                      bool redelivered, int attempt, const char *follows)
 {
     static int64_t now_ms = 5000;
-    const struct cress_job job = promised_job(id, promise);
+    struct cress_job job = promised_job(id, promise);
+    job.attempt = attempt;
     const struct cress_start start = {.job = &job,
                                       .worker = worker,
                                       .redelivered = redelivered,
                                       .patience_ms = 1000000,
+                                      .follows = follows,
                                       .max_crashes = 1,
                                       .now_ms = now_ms++};
     expect_call();
     cress_store_start(store, &start, started_cb, NULL);
     wait_for_success();
     return last.verdict == CRESS_VERDICT_SUSPECT ? CRESS_VERDICT_APPLIED : last.verdict;
+}
+
+static enum cress_verdict start_with(const char *id, const char *worker, const char *promise,
+                                     bool redelivered)
+{
+    return start_after(id, worker, promise, redelivered, 1, NULL);
 }
 
 static enum cress_verdict change_by(const char *worker, const char *id, enum cress_state to,
@@ -124,6 +132,35 @@ static void test_who_ends_it_in_the_place_of_the_dead(void **state)
     assert_int_equal(change_by("d", "k", CRESS_STATE_CANCELLED, OURS), CRESS_VERDICT_STALE);
     assert_int_equal(change_by("b", "k", CRESS_STATE_CANCELLED, OURS), CRESS_VERDICT_APPLIED);
     assert_int_equal(get("k")->state, CRESS_STATE_CANCELLED);
+}
+
+/* "a" has lost it to "b", fails, and publishes the next attempt before it hears so. */
+static void test_who_lost_the_job_begins_no_attempt(void **state)
+{
+    (void)state;
+    create_promised("j", CRESS_STATE_QUEUED);
+    start_with("j", "a", OURS, false);
+    start_with("j", "b", OURS, true);
+    assert_int_equal(start_after("j", "c", OURS, false, 2, "a"), CRESS_VERDICT_STALE);
+    assert_int_equal(get("j")->attempt, 1);
+    assert_string_equal(last.record->worker, "b");
+    /* "b" died between publishing the next attempt and recording how this one has failed */
+    assert_int_equal(start_after("j", "c", OURS, false, 2, "b"), CRESS_VERDICT_APPLIED);
+    assert_int_equal(get("j")->attempt, 2);
+}
+
+static void test_only_the_promised_message_says_what_it_waits_for(void **state)
+{
+    (void)state;
+    create_promised("j", CRESS_STATE_QUEUED);
+    static const char *const promises[] = {NULL, OTHERS, OURS};
+    for (size_t i = 0; i < CRESS_COUNT(promises); i++) {
+        const struct cress_job job = promised_job("j", promises[i]);
+        expect_call();
+        cress_store_block(store, &job, "{\"no_task\":\"x\"}", done_cb, NULL);
+        wait_for_success();
+        assert_int_equal(command("HEXISTS", "cress:job:j", "blocked", NULL), i == 2);
+    }
 }
 
 /* It was to end one run, and the job is sent again by hand. */
@@ -267,6 +304,8 @@ int main(void)
         STAND_TEST(test_who_lost_the_job_has_no_say),
         STAND_TEST(test_who_lost_the_job_writes_no_more),
         STAND_TEST(test_who_ends_it_in_the_place_of_the_dead),
+        STAND_TEST(test_who_lost_the_job_begins_no_attempt),
+        STAND_TEST(test_only_the_promised_message_says_what_it_waits_for),
         STAND_TEST(test_a_warrant_is_for_one_run),
         STAND_TEST(test_only_the_promised_message_starts_a_job),
         STAND_TEST(test_a_job_of_a_foreign_client_takes_any_message_of_its_id),
