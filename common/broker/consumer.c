@@ -103,8 +103,8 @@ struct consumer {
     size_t lane_count;
     uint64_t last_epoch;
     struct cress_deliveries *batches[CRESS_CONSUMERS_MAX]; /* NULL: nothing came in this turn */
-    struct cress_list flushes;                             /* struct cress_note */
-    struct cress_note *stop; /* who waits for the consumers' end; NULL: nobody */
+    struct cress_list flushes;                             /* struct cress_mail_note */
+    struct cress_mail_note *stop; /* who waits for the consumers' end; NULL: nobody */
     bool stopping;
     size_t cancels; /* basic.cancel not answered yet */
 };
@@ -125,7 +125,7 @@ static uint16_t prefetch_of(int number)
 }
 
 /* The queue's name lives as long as the link: deliveries point to it. */
-static void add_lane(struct consumer *consumer, const struct cress_note *note,
+static void add_lane(struct consumer *consumer, const struct cress_mail_note *note,
                      enum cress_priority priority, int prefetch)
 {
     struct lane *lane = CRESS_NEW(struct lane);
@@ -146,7 +146,7 @@ static void add_lane(struct consumer *consumer, const struct cress_note *note,
     consumer->lanes[consumer->lane_count++] = lane;
 }
 
-static void add_subscription(struct consumer *consumer, const struct cress_note *note)
+static void add_subscription(struct consumer *consumer, const struct cress_mail_note *note)
 {
     if (note->declares != CRESS_LANE_WORK_QUEUE) {
         add_lane(consumer, note, CRESS_PRIORITY_NORMAL, note->prefetch);
@@ -179,7 +179,7 @@ static void forget_channel(struct lane *lane)
 static void note_source(struct consumer *consumer, const struct lane *lane,
                         enum cress_mail_kind kind, const struct cress_error *err)
 {
-    struct cress_note *note = CRESS_NEW(struct cress_note);
+    struct cress_mail_note *note = CRESS_NEW(struct cress_mail_note);
     note->mail.kind = kind;
     note->source = lane->source;
     if (err) {
@@ -424,7 +424,7 @@ static void use_prefetch(struct consumer *consumer, struct lane *lane)
     }
 }
 
-static void set_prefetch(struct consumer *consumer, const struct cress_note *note)
+static void set_prefetch(struct consumer *consumer, const struct cress_mail_note *note)
 {
     for (size_t i = 0; i < consumer->lane_count && !consumer->stopping; i++) {
         struct lane *lane = consumer->lanes[i];
@@ -686,7 +686,7 @@ static void answer_flushes(struct consumer *consumer)
 
 /* --- stopping --- */
 
-static void stop_consuming(struct consumer *consumer, struct cress_note *note)
+static void stop_consuming(struct consumer *consumer, struct cress_mail_note *note)
 {
     consumer->stopping = true;
     consumer->stop = note;
@@ -798,25 +798,25 @@ static void take_mail(struct cress_link *link, struct cress_mail *mail)
         take_settled(consumer, CRESS_CONTAINER(mail, struct cress_incoming, mail));
         break;
     case CRESS_MAIL_CONSUME:
-        add_subscription(consumer, CRESS_CONTAINER(mail, struct cress_note, mail));
+        add_subscription(consumer, CRESS_CONTAINER(mail, struct cress_mail_note, mail));
         cress_mail_free(mail);
         break;
     case CRESS_MAIL_MORE:
-        consume_more(consumer, CRESS_CONTAINER(mail, struct cress_note, mail)->source);
+        consume_more(consumer, CRESS_CONTAINER(mail, struct cress_mail_note, mail)->source);
         cress_mail_free(mail);
         break;
     case CRESS_MAIL_PAUSE:
     case CRESS_MAIL_RESUME:
-        pause_source(consumer, CRESS_CONTAINER(mail, struct cress_note, mail)->source,
+        pause_source(consumer, CRESS_CONTAINER(mail, struct cress_mail_note, mail)->source,
                      mail->kind == CRESS_MAIL_PAUSE);
         cress_mail_free(mail);
         break;
     case CRESS_MAIL_PREFETCH:
-        set_prefetch(consumer, CRESS_CONTAINER(mail, struct cress_note, mail));
+        set_prefetch(consumer, CRESS_CONTAINER(mail, struct cress_mail_note, mail));
         cress_mail_free(mail);
         break;
     case CRESS_MAIL_STOP_CONSUMING:
-        stop_consuming(consumer, CRESS_CONTAINER(mail, struct cress_note, mail));
+        stop_consuming(consumer, CRESS_CONTAINER(mail, struct cress_mail_note, mail));
         break;
     case CRESS_MAIL_FLUSH:
         cress_list_append(&consumer->flushes, &mail->node);

@@ -46,7 +46,7 @@ struct cress_broker {
     struct cress_error why;
     char server[128];
     struct cress_operations operations;
-    struct cress_list settled; /* struct cress_incoming, struct cress_note: for the consumer */
+    struct cress_list settled; /* struct cress_incoming, struct cress_mail_note: for the consumer */
     bool settle_now;           /* at the end of this turn */
     uv_timer_t settle_timer;   /* or then */
     size_t settled_count;      /* deliveries in `settled` */
@@ -115,7 +115,7 @@ static void take_deliveries(struct cress_broker *broker, struct cress_deliveries
     }
 }
 
-static void tell_about_queue(struct cress_broker *broker, const struct cress_note *note)
+static void tell_about_queue(struct cress_broker *broker, const struct cress_mail_note *note)
 {
     const char *queue = broker->sources[note->source].queue;
     const struct cress_consumer *told = &broker->consumers[broker->sources[note->source].group];
@@ -148,11 +148,11 @@ static void take_mail(struct cress_broker *broker, struct side *side, struct cre
         break;
     case CRESS_MAIL_CONSUMING:
     case CRESS_MAIL_PROBLEM:
-        tell_about_queue(broker, CRESS_CONTAINER(mail, struct cress_note, mail));
+        tell_about_queue(broker, CRESS_CONTAINER(mail, struct cress_mail_note, mail));
         break;
     case CRESS_MAIL_FLUSH:
     case CRESS_MAIL_STOP_CONSUMING: {
-        const struct cress_note *note = CRESS_CONTAINER(mail, struct cress_note, mail);
+        const struct cress_mail_note *note = CRESS_CONTAINER(mail, struct cress_mail_note, mail);
         note->done(note->arg);
         break;
     }
@@ -248,7 +248,7 @@ static struct cress_endpoint endpoint_of(const struct cress_broker_options *opti
 
 static void post_queue(struct cress_link *link, enum cress_mail_kind kind, const char *queue)
 {
-    struct cress_note *note = CRESS_NEW(struct cress_note);
+    struct cress_mail_note *note = CRESS_NEW(struct cress_mail_note);
     note->mail.kind = kind;
     note->queue = cress_strdup(queue);
     cress_link_post_one(link, &note->mail);
@@ -524,7 +524,7 @@ static void subscribe(struct cress_broker *broker, const struct cress_subscripti
     const size_t source = broker->source_count++;
     broker->sources[source].queue = cress_strdup(queue);
     broker->sources[source].group = broker->consumer_count;
-    struct cress_note *note = CRESS_NEW(struct cress_note);
+    struct cress_mail_note *note = CRESS_NEW(struct cress_mail_note);
     note->mail.kind = CRESS_MAIL_CONSUME;
     note->queue = cress_strdup(queue);
     note->declares = declares(broker, subscription);
@@ -562,7 +562,7 @@ static void post_number(struct cress_broker *broker, const char *queue, enum cre
 {
     for (size_t i = 0; i < broker->source_count; i++) {
         if (strcmp(broker->sources[i].queue, queue) == 0) {
-            struct cress_note *note = CRESS_NEW(struct cress_note);
+            struct cress_mail_note *note = CRESS_NEW(struct cress_mail_note);
             note->mail.kind = kind;
             note->source = i;
             note->prefetch = number;
@@ -643,7 +643,7 @@ static void post_call(struct cress_broker *broker, enum cress_mail_kind kind,
                       void (*done)(void *arg), void *arg)
 {
     assert(broker->consumer.link);
-    struct cress_note *note = CRESS_NEW(struct cress_note);
+    struct cress_mail_note *note = CRESS_NEW(struct cress_mail_note);
     note->mail.kind = kind;
     note->done = done;
     note->arg = arg;

@@ -39,8 +39,8 @@ void cress_mail_free(struct cress_mail *mail)
     case CRESS_MAIL_RESUME:
     case CRESS_MAIL_CONSUMING:
     case CRESS_MAIL_PROBLEM:
-        free(CRESS_CONTAINER(mail, struct cress_note, mail)->queue);
-        free(CRESS_CONTAINER(mail, struct cress_note, mail));
+        free(CRESS_CONTAINER(mail, struct cress_mail_note, mail)->queue);
+        free(CRESS_CONTAINER(mail, struct cress_mail_note, mail));
         break;
     case CRESS_MAIL_SETTLE:
         free(CRESS_CONTAINER(mail, struct cress_incoming, mail));

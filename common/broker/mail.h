@@ -105,7 +105,7 @@ struct cress_deliveries {
 };
 
 /* ALLOW, CONSUME, MORE, PAUSE, RESUME, CONSUMING, PROBLEM, FLUSH, STOP_CONSUMING: a queue or a callback's address. */
-struct cress_note {
+struct cress_mail_note {
     struct cress_mail mail;
     char *queue;                       /* ALLOW, CONSUME. Owned */
     enum cress_lane_declares declares; /* CONSUME */

@@ -1075,7 +1075,7 @@ static void take_mail(struct cress_link *link, struct cress_mail *mail)
         break;
     case CRESS_MAIL_ALLOW:
         cress_declarer_allow(&link->declarer,
-                             CRESS_CONTAINER(mail, struct cress_note, mail)->queue);
+                             CRESS_CONTAINER(mail, struct cress_mail_note, mail)->queue);
         cress_mail_free(mail);
         break;
     default:
