@@ -11,6 +11,7 @@
 #include "worker/settle.h"
 
 #include "common/base/clock.h"
+#include "common/base/error_json.h"
 #include "common/base/mem.h"
 #include "common/job/promise.h"
 #include "worker/pass_on.h"
@@ -127,11 +128,7 @@ static void set_error(struct cress_attempt *attempt, const struct cress_error *e
 {
     attempt->error = *err;
     struct cress_buf text = cress_buf_make(8 * CRESS_ERROR_MESSAGE_MAX);
-    cress_buf_add_text(&text, "{\"code\":");
-    cress_buf_add_json(&text, err->code, strlen(err->code));
-    cress_buf_add_text(&text, ",\"message\":");
-    cress_buf_add_json(&text, err->message, strlen(err->message));
-    cress_buf_add_char(&text, '}');
+    cress_error_json(&text, err->code, err->message);
     free(attempt->text);
     attempt->text = cress_buf_take(&text);
 }

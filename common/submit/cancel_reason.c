@@ -2,7 +2,7 @@
 // Why a job is cancelled; see cancel_reason.h.
 #include "common/submit/cancel_reason.h"
 
-#include "common/base/buf.h"
+#include "common/base/error_json.h"
 #include "common/base/text.h"
 
 #include <string.h>
@@ -23,8 +23,6 @@ char *cress_cancel_error(const char *reason)
 {
     struct cress_buf error = cress_buf_make((size_t)8 * CRESS_CANCEL_REASON_MAX);
 
-    cress_buf_add_text(&error, "{\"code\":\"cancelled\",\"message\":");
-    cress_buf_add_json(&error, reason, strlen(reason));
-    cress_buf_add_char(&error, '}');
+    cress_error_json(&error, "cancelled", reason);
     return cress_buf_take(&error);
 }

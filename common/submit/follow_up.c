@@ -12,6 +12,7 @@
 #include "common/submit/follow_up.h"
 
 #include "common/base/clock.h"
+#include "common/base/error_json.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/job/promise.h"
@@ -95,9 +96,7 @@ static void failed_cb(enum cress_verdict verdict, bool follow, const struct cres
 static void fail(struct step *step, const struct cress_error *why)
 {
     struct cress_buf error = cress_buf_make(8 * CRESS_ERROR_MESSAGE_MAX);
-    cress_buf_add_text(&error, "{\"code\":\"unknown_queue\",\"message\":");
-    cress_buf_add_json(&error, why->message, strlen(why->message));
-    cress_buf_add_char(&error, '}');
+    cress_error_json(&error, "unknown_queue", why->message);
     const struct cress_change change = {
         .id = step->id,
         .to = CRESS_STATE_FAILED,

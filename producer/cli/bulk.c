@@ -15,6 +15,7 @@
 #include "producer/cli/bulk.h"
 
 #include "common/base/clock.h"
+#include "common/base/error_json.h"
 #include "common/base/id.h"
 #include "common/base/mem.h"
 #include "common/submit/submit.h"
@@ -116,11 +117,9 @@ static void print_outcome(struct cress_bulk *bulk, const struct slot *slot)
     }
     cress_buf_printf(out, "{\"line\":%" PRId64 ",", slot->line);
     if (slot->err) {
-        cress_buf_add_text(out, "\"error\":{\"code\":");
-        cress_buf_add_json(out, slot->err->code, strlen(slot->err->code));
-        cress_buf_add_text(out, ",\"message\":");
-        cress_buf_add_json(out, slot->err->message, strlen(slot->err->message));
-        cress_buf_add_text(out, "}}\n");
+        cress_buf_add_text(out, "\"error\":");
+        cress_error_json(out, slot->err->code, slot->err->message);
+        cress_buf_add_text(out, "}\n");
     } else {
         cress_buf_add_text(out, "\"id\":");
         cress_buf_add_json(out, slot->id, strlen(slot->id));

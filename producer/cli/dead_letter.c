@@ -3,6 +3,7 @@
 #include "producer/cli/dead_letter.h"
 
 #include "common/base/clock.h"
+#include "common/base/error_json.h"
 #include "common/job/fingerprint.h"
 #include "producer/cli/message_json.h"
 
@@ -31,9 +32,8 @@ void cress_dead_write_json(const struct cress_letter *letter, bool whole, struct
     cress_time_add_member(out, ",\"died_at\":", letter->died_ms);
     cress_time_add_member(out, ",\"created_at\":", letter->created_ms);
     cress_buf_add_member(out, ",\"fingerprint\":", fingerprint);
-    cress_buf_add_member(out, ",\"error\":{\"code\":", letter->code);
-    cress_buf_add_member(out, ",\"message\":", letter->text);
-    cress_buf_add_char(out, '}');
+    cress_buf_add_text(out, ",\"error\":");
+    cress_error_json(out, letter->code, letter->text);
     if (whole) {
         add_message(out, letter->message);
     }

@@ -12,13 +12,13 @@
 // nothing is lost and a repetition does no harm. When the queue does not exist the record is failed
 // again.
 #include "common/base/clock.h"
+#include "common/base/error_json.h"
 #include "common/base/mem.h"
 #include "common/job/promise.h"
 #include "common/submit/follow_up.h"
 #include "producer/cli/dead.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,20 +82,20 @@ static void failed_again_cb(enum cress_verdict verdict, bool follow, const struc
 static void fail_again(struct cress_dead_item *item)
 {
     const struct cress_letter *letter = &item->letter;
-    json_t *error = json_pack("{s:s, s:s}", "code", letter->code, "message", letter->text);
-    char *text = error ? json_dumps(error, JSON_COMPACT) : NULL;
+    struct cress_buf error =
+        cress_buf_make((size_t)8 * (strlen(letter->code) + strlen(letter->text) + 8));
+    cress_error_json(&error, letter->code, letter->text);
     const struct cress_change change = {
         .id = letter->id,
         .to = CRESS_STATE_FAILED,
         .attempt = letter->attempt,
         .promise = cress_promise_of(letter->message),
-        .error = text,
+        .error = cress_buf_text(&error),
         .now_ms = cress_clock_wall_ms(),
     };
     const struct cress_dead *dead = item->owner;
     cress_store_change(dead->cli->store, &change, failed_again_cb, item);
-    free(text);
-    json_decref(error);
+    cress_buf_free(&error);
 }
 
 static void letter_published_cb(const struct cress_error *err, void *arg)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of common/base/buf.h.
 #include "common/base/buf.h"
+#include "common/base/error_json.h"
 #include "tests/unit/unit.h"
 
 #include <jansson.h>
@@ -111,6 +112,22 @@ static void test_drop_keeps_the_rest(void **state)
     cress_buf_free(&buf);
 }
 
+static void test_an_error_as_json(void **state)
+{
+    (void)state;
+    struct cress_buf buf = cress_buf_make(256);
+    assert_true(cress_error_json(&buf, "io", "no \"x\"\xff"));
+    assert_string_equal(buf.data, "{\"code\":\"io\",\"message\":\"no \\\"x\\\"\xef\xbf\xbd\"}");
+    cress_buf_clear(&buf);
+    assert_true(cress_error_json(&buf, "", NULL));
+    assert_string_equal(buf.data, "{\"code\":\"\",\"message\":null}");
+    cress_buf_free(&buf);
+
+    struct cress_buf small = cress_buf_make(20);
+    assert_false(cress_error_json(&small, "io", "does not fit"));
+    cress_buf_free(&small);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_drop_keeps_the_rest),
         cmocka_unit_test(test_json_strings),
         cmocka_unit_test(test_harmless_text),
+        cmocka_unit_test(test_an_error_as_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
