@@ -201,7 +201,7 @@ const struct cress_verb cress_verb_batch = {
         "With --complete-on succeeded it waits until a failed job was retried with success. Exit\n"
         "code 3: no such batch. A batch is kept store.ttl after its end.\n",
     .examples =
-        "  id=$(cress batch create --jsonl pages.jsonl --then site.announce)\n"
+        "  id=$(cress batch create --jsonl pages.jsonl --then announce)\n"
         "  cress batch wait \"$id\" --timeout 1h && cress batch results \"$id\" >results.jsonl\n"
         "  cress batch cancel \"$id\" --reason \"wrong bucket\"\n",
     .flags = flags,
