@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Batches: jobs that are counted together; see store.h.
-#include "common/store/internal.h"
+#include "common/store/call.h"
 
 #include "common/base/mem.h"
 #include "common/base/text.h"
@@ -37,8 +37,9 @@ static enum cress_status refuse_unknown(const char *id, struct cress_error *err)
                            "there is no batch %s: it never existed, or has expired", id);
 }
 
-void cress_call_on_follow(struct cress_redis_request *request, const redisReply *reply,
-                          const struct cress_error *err)
+/* The script answers FOLLOW or 0, or a negative number when there is no such batch. */
+static void on_batch_closed(struct cress_redis_request *request, const redisReply *reply,
+                            const struct cress_error *err)
 {
     struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
     struct cress_error missing;
@@ -54,7 +55,7 @@ void cress_call_on_follow(struct cress_redis_request *request, const redisReply 
 void cress_store_batch_close(struct cress_store *store, const char *id, cress_store_close_cb done,
                              void *arg)
 {
-    struct cress_call *call = cress_call_new(store, cress_call_on_follow, arg);
+    struct cress_call *call = cress_call_new(store, on_batch_closed, arg);
     struct cress_redis_args args;
 
     cress_redis_args_init(&args);

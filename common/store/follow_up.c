@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What follows the ends of jobs, and how they ended; see store.h. The rules are in
 // scripts/follow_up.lua.
-#include "common/store/internal.h"
+#include "common/store/call.h"
 
 #include "common/base/clock.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Single job records: create, discard, get, cancel, note; see store.h. The transitions that workers make
 // are in transitions.c.
-#include "common/store/internal.h"
+#include "common/store/call.h"
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"

@@ -3,7 +3,7 @@
 #include "common/store/limits.h"
 
 #include "common/base/mem.h"
-#include "common/store/internal.h"
+#include "common/store/call.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The logs of attempts: texts that grow while they run; see store.h.
-#include "common/store/internal.h"
+#include "common/store/call.h"
 
 #include <stdio.h>
 

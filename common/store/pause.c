@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Queues that are paused; see store.h.
-#include "common/store/internal.h"
+#include "common/store/call.h"
 
 #include "common/base/mem.h"
 #include "common/base/text.h"

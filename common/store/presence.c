@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who is there: workers and queues; see store.h.
-#include "common/store/internal.h"
+#include "common/store/call.h"
 
 static void on_beat(struct cress_redis_request *request, const redisReply *reply,
                     const struct cress_error *err)

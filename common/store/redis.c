@@ -8,7 +8,6 @@
 #include "common/base/text.h"
 #include "common/store/poll.h"
 #include "common/store/reply_error.h"
-#include "common/store/sentinel.h"
 
 #include <assert.h>
 #include <hiredis/async.h>
@@ -33,8 +32,7 @@ struct cress_redis {
     struct cress_error why; /* while not READY */
     unsigned failures;      /* in a row */
 
-    struct cress_sentinel *sentinel; /* NULL: the address is the server's own */
-    char *host;                      /* the server; NULL: a socket, or not known yet */
+    char *host; /* the server; NULL: a socket, or not known yet */
     int port;
     char *label; /* the same for people */
 
@@ -588,9 +586,10 @@ static void on_found(const char *host, int port, const struct cress_error *err, 
 
 static void start_connecting(struct cress_redis *redis)
 {
-    if (redis->sentinel) {
+    struct cress_redis_finder *finder = redis->options.finder;
+    if (finder) {
         redis->state = ASKING;
-        cress_sentinel_ask(redis->sentinel, on_found, redis);
+        finder->ask(finder, on_found, redis);
     } else if (redis->host) {
         resolve(redis);
     } else {
@@ -621,8 +620,7 @@ struct cress_redis *cress_redis_open(uv_loop_t *loop, const struct cress_redis_o
     uv_idle_init(loop, &redis->idle);
     redis->idle.data = redis;
     redis->open_handles = 2;
-    if (address->master) {
-        redis->sentinel = cress_sentinel_open(loop, address, options->role, options->timeout_ms);
+    if (options->finder) {
         redis->open_handles++;
     }
     uv_timer_start(&redis->timer, on_timer, 0, 0);
@@ -640,8 +638,8 @@ void cress_redis_close(struct cress_redis *redis, void (*closed)(void *arg), voi
     if (!cress_list_is_empty(&redis->sent)) {
         fail_later(redis, &redis->sent, &redis->why);
     }
-    if (redis->sentinel) {
-        cress_sentinel_close(redis->sentinel, on_part_closed, redis);
+    if (redis->options.finder) {
+        redis->options.finder->close(redis->options.finder, on_part_closed, redis);
     }
     if (redis->state == RESOLVING) {
         uv_cancel((uv_req_t *)&redis->lookup); /* on_lookup() runs in any case */

@@ -11,13 +11,13 @@
 //    +-----------------+-------------------+----------------------+---------------+
 //                any error: fail what is under way, wait, try again
 //
-// ASKING: only where Sentinels know the server, see sentinel.h. In LOGIN these go out in one write:
-// AUTH, SELECT, ROLE, SCRIPT LOAD of each script, PING. Redis answers in order, so the answer to
-// PING says that all of it is done. A primary is wanted as a rule: a server that is a replica is
-// given up at once, and one that becomes a replica with its first READONLY, so that the next try
-// finds the new primary, be it through Sentinel, a name or a load balancer. A script that Redis has forgotten
-// since (NOSCRIPT: SCRIPT FLUSH, a failover) is loaded again and its command repeated, unseen by
-// the caller.
+// ASKING: only where somebody else knows the server's address, see struct cress_redis_finder. In
+// LOGIN these go out in one write: AUTH, SELECT, ROLE, SCRIPT LOAD of each script, PING. Redis
+// answers in order, so the answer to PING says that all of it is done. A primary is wanted as a
+// rule: a server that is a replica is given up at once, and one that becomes a replica with its
+// first READONLY, so that the next try finds the new primary, be it through Sentinel, a name or a
+// load balancer. A script that Redis has forgotten since (NOSCRIPT: SCRIPT FLUSH, a failover) is
+// loaded again and its command repeated, unseen by the caller.
 //
 // Requests stand in one list in the order they were sent, which is the order of the answers; so one
 // timer, set for the oldest, is the deadline of all. A connection that misses it is dropped: what
@@ -52,8 +52,21 @@ enum cress_redis_role {
     CRESS_REDIS_SENTINEL,
 };
 
+/* Whoever knows where a server is that has no fixed address; sentinel.h makes one. The connection
+ * that has it closes it. */
+typedef void (*cress_redis_found_cb)(const char *host, int port, const struct cress_error *err,
+                                     void *arg);
+struct cress_redis_finder {
+    /* `found` gets host and port, or an error when nobody knows, never from within this call. One
+     * question at a time. */
+    void (*ask)(struct cress_redis_finder *finder, cress_redis_found_cb found, void *arg);
+    /* A question under way is not answered any more. */
+    void (*close)(struct cress_redis_finder *finder, void (*closed)(void *arg), void *arg);
+};
+
 struct cress_redis_options {
     const struct cress_redis_address *address; /* outlives the connection, as do the scripts */
+    struct cress_redis_finder *finder;         /* NULL: `address` is the server's own */
     enum cress_redis_role role;
     int64_t timeout_ms;
     struct cress_redis_script *scripts;

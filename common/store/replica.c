@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/store/sentinel.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -83,13 +84,15 @@ struct cress_replica *cress_replica_open(uv_loop_t *loop, const struct cress_red
     uv_timer_init(loop, &replica->timer);
     uv_timer_start(&replica->timer, on_check, CHECK_MS, CHECK_MS);
     replica->open_parts = 2;
-    replica->redis = cress_redis_open(loop, &(struct cress_redis_options){
-                                                .address = address,
-                                                .role = CRESS_REDIS_REPLICA,
-                                                .timeout_ms = timeout_ms,
-                                                .on_state = on_state,
-                                                .arg = replica,
-                                            });
+    replica->redis = cress_redis_open(
+        loop, &(struct cress_redis_options){
+                  .address = address,
+                  .finder = cress_sentinel_finder(loop, address, CRESS_REDIS_REPLICA, timeout_ms),
+                  .role = CRESS_REDIS_REPLICA,
+                  .timeout_ms = timeout_ms,
+                  .on_state = on_state,
+                  .arg = replica,
+              });
     return replica;
 }
 

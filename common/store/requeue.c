@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Records of jobs that are to run again; see store.h.
-#include "common/store/internal.h"
+#include "common/store/call.h"
 
 #include "common/base/mem.h"
 

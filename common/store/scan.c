@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // All of a kind, page by page: job records, batches, what is awaited; see store.h.
-#include "common/store/internal.h"
+#include "common/store/call.h"
 
 #include "common/base/mem.h"
 #include "common/store/fields.h"

@@ -17,7 +17,8 @@
 /* Sentinels answer at once, and there are others. */
 enum { PATIENCE_MS = 1000 };
 
-struct cress_sentinel {
+struct sentinel {
+    struct cress_redis_finder finder;
     uv_loop_t *loop;
     const struct cress_redis_address *address;
     enum cress_redis_role role;
@@ -34,17 +35,17 @@ struct cress_sentinel {
     char *host; /* the answer; NULL: none yet */
     int port;
     struct cress_error why; /* the last reason for having none */
-    cress_sentinel_cb done;
+    cress_redis_found_cb done;
     void *arg;
     void (*closed)(void *arg);
     void *closed_arg;
 };
 
-static void ask_one(struct cress_sentinel *sentinel);
+static void ask_one(struct sentinel *sentinel);
 
 /* --- the answer --- */
 
-static void finish(struct cress_sentinel *sentinel)
+static void finish(struct sentinel *sentinel)
 {
     char *host = sentinel->host;
     sentinel->host = NULL;
@@ -52,7 +53,7 @@ static void finish(struct cress_sentinel *sentinel)
     free(host);
 }
 
-static void free_sentinel(struct cress_sentinel *sentinel)
+static void free_sentinel(struct sentinel *sentinel)
 {
     void (*closed)(void *arg) = sentinel->closed;
     void *arg = sentinel->closed_arg;
@@ -63,7 +64,7 @@ static void free_sentinel(struct cress_sentinel *sentinel)
 
 static void on_connection_closed(void *arg)
 {
-    struct cress_sentinel *sentinel = arg;
+    struct sentinel *sentinel = arg;
     sentinel->redis = NULL;
     sentinel->hanging_up = false;
     if (sentinel->closed) {
@@ -75,14 +76,14 @@ static void on_connection_closed(void *arg)
     }
 }
 
-static void hang_up(struct cress_sentinel *sentinel)
+static void hang_up(struct sentinel *sentinel)
 {
     sentinel->hanging_up = true;
     cress_redis_close(sentinel->redis, on_connection_closed, sentinel);
 }
 
 /* This one does not know: on to the next, or, if it only wants a password, to the same again. */
-static void give_up(struct cress_sentinel *sentinel, const struct cress_error *why)
+static void give_up(struct sentinel *sentinel, const struct cress_error *why)
 {
     const bool wants_login =
         why->status == CRESS_DENIED && !sentinel->logged_in && sentinel->address->password;
@@ -95,7 +96,7 @@ static void give_up(struct cress_sentinel *sentinel, const struct cress_error *w
     hang_up(sentinel);
 }
 
-static void take(struct cress_sentinel *sentinel, const char *host, const char *port)
+static void take(struct sentinel *sentinel, const char *host, const char *port)
 {
     int64_t number;
     struct cress_error why;
@@ -113,8 +114,7 @@ static void take(struct cress_sentinel *sentinel, const char *host, const char *
 
 /* --- the primary --- */
 
-static void send_question(struct cress_sentinel *sentinel, const char *about,
-                          cress_redis_reply_cb done)
+static void send_question(struct sentinel *sentinel, const char *about, cress_redis_reply_cb done)
 {
     struct cress_redis_args args;
     cress_redis_args_init(&args);
@@ -125,13 +125,13 @@ static void send_question(struct cress_sentinel *sentinel, const char *about,
     cress_redis_send(sentinel->redis, &sentinel->request, &args);
 }
 
-static struct cress_sentinel *asker(struct cress_redis_request *request)
+static struct sentinel *asker(struct cress_redis_request *request)
 {
-    return CRESS_CONTAINER(request, struct cress_sentinel, request);
+    return CRESS_CONTAINER(request, struct sentinel, request);
 }
 
 /* A lost connection is on_state()'s to act on, and a closed one nobody's. */
-static bool is_lost(const struct cress_sentinel *sentinel)
+static bool is_lost(const struct sentinel *sentinel)
 {
     return !cress_redis_is_ready(sentinel->redis, NULL);
 }
@@ -139,7 +139,7 @@ static bool is_lost(const struct cress_sentinel *sentinel)
 static void on_primary(struct cress_redis_request *request, const redisReply *reply,
                        const struct cress_error *err)
 {
-    struct cress_sentinel *sentinel = asker(request);
+    struct sentinel *sentinel = asker(request);
     if (is_lost(sentinel)) {
         return;
     }
@@ -156,7 +156,7 @@ static void on_primary(struct cress_redis_request *request, const redisReply *re
     }
 }
 
-static void ask_for_primary(struct cress_sentinel *sentinel)
+static void ask_for_primary(struct sentinel *sentinel)
 {
     send_question(sentinel, "get-master-addr-by-name", on_primary);
 }
@@ -184,7 +184,7 @@ static bool is_good(const redisReply *replica)
 static void on_replicas(struct cress_redis_request *request, const redisReply *reply,
                         const struct cress_error *err)
 {
-    struct cress_sentinel *sentinel = asker(request);
+    struct sentinel *sentinel = asker(request);
     const redisReply *chosen = NULL;
     size_t good = 0;
     if (is_lost(sentinel)) {
@@ -210,7 +210,7 @@ static void on_replicas(struct cress_redis_request *request, const redisReply *r
 
 static void on_state(bool ready, const struct cress_error *err, void *arg)
 {
-    struct cress_sentinel *sentinel = arg;
+    struct sentinel *sentinel = arg;
     if (!ready) {
         give_up(sentinel, err);
     } else if (sentinel->role == CRESS_REDIS_REPLICA) {
@@ -220,7 +220,7 @@ static void on_state(bool ready, const struct cress_error *err, void *arg)
     }
 }
 
-static void ask_one(struct cress_sentinel *sentinel)
+static void ask_one(struct sentinel *sentinel)
 {
     sentinel->target = sentinel->address->sentinels[sentinel->at];
     if (sentinel->logged_in) {
@@ -236,8 +236,14 @@ static void ask_one(struct cress_sentinel *sentinel)
                                                        });
 }
 
-void cress_sentinel_ask(struct cress_sentinel *sentinel, cress_sentinel_cb done, void *arg)
+static struct sentinel *sentinel_of(struct cress_redis_finder *finder)
 {
+    return CRESS_CONTAINER(finder, struct sentinel, finder);
+}
+
+static void ask(struct cress_redis_finder *finder, cress_redis_found_cb done, void *arg)
+{
+    struct sentinel *sentinel = sentinel_of(finder);
     assert(!sentinel->redis);
     sentinel->done = done;
     sentinel->arg = arg;
@@ -246,20 +252,9 @@ void cress_sentinel_ask(struct cress_sentinel *sentinel, cress_sentinel_cb done,
     ask_one(sentinel);
 }
 
-struct cress_sentinel *cress_sentinel_open(uv_loop_t *loop,
-                                           const struct cress_redis_address *address,
-                                           enum cress_redis_role role, int64_t timeout_ms)
+static void close_finder(struct cress_redis_finder *finder, void (*closed)(void *arg), void *arg)
 {
-    struct cress_sentinel *sentinel = CRESS_NEW(struct cress_sentinel);
-    sentinel->loop = loop;
-    sentinel->address = address;
-    sentinel->role = role;
-    sentinel->timeout_ms = timeout_ms < PATIENCE_MS ? timeout_ms : PATIENCE_MS;
-    return sentinel;
-}
-
-void cress_sentinel_close(struct cress_sentinel *sentinel, void (*closed)(void *arg), void *arg)
-{
+    struct sentinel *sentinel = sentinel_of(finder);
     sentinel->closed = closed;
     sentinel->closed_arg = arg;
     if (!sentinel->redis) {
@@ -267,4 +262,20 @@ void cress_sentinel_close(struct cress_sentinel *sentinel, void (*closed)(void *
     } else if (!sentinel->hanging_up) {
         hang_up(sentinel);
     }
+}
+
+struct cress_redis_finder *cress_sentinel_finder(uv_loop_t *loop,
+                                                 const struct cress_redis_address *address,
+                                                 enum cress_redis_role role, int64_t timeout_ms)
+{
+    if (!address->master) {
+        return NULL;
+    }
+    struct sentinel *sentinel = CRESS_NEW(struct sentinel);
+    sentinel->finder = (struct cress_redis_finder){.ask = ask, .close = close_finder};
+    sentinel->loop = loop;
+    sentinel->address = address;
+    sentinel->role = role;
+    sentinel->timeout_ms = timeout_ms < PATIENCE_MS ? timeout_ms : PATIENCE_MS;
+    return &sentinel->finder;
 }

@@ -9,20 +9,11 @@
 
 #include "common/store/redis.h"
 
-struct cress_sentinel;
-
-/* `address`, which names Sentinels, outlives it. */
-struct cress_sentinel *cress_sentinel_open(uv_loop_t *loop,
-                                           const struct cress_redis_address *address,
-                                           enum cress_redis_role role, int64_t timeout_ms);
-
-/* `done` gets host and port, or an error when no Sentinel knew, never from within this call. One
- * question at a time. For a replica: a random one of those whose link is up, else the primary. */
-typedef void (*cress_sentinel_cb)(const char *host, int port, const struct cress_error *err,
-                                  void *arg);
-void cress_sentinel_ask(struct cress_sentinel *sentinel, cress_sentinel_cb done, void *arg);
-
-/* A question under way is not answered any more. */
-void cress_sentinel_close(struct cress_sentinel *sentinel, void (*closed)(void *arg), void *arg);
+/* Who asks the Sentinels that `address` names, which outlives it; NULL when it names none. For a
+ * replica the answer is a random one of those whose link is up, else the primary. It is closed by
+ * the connection that has it. */
+struct cress_redis_finder *cress_sentinel_finder(uv_loop_t *loop,
+                                                 const struct cress_redis_address *address,
+                                                 enum cress_redis_role role, int64_t timeout_ms);
 
 #endif

@@ -9,7 +9,7 @@
 // waits again. This adds no delay, for hiredis would not write earlier either, and spares Redis a
 // quarter of its time and us half of ours. A bulk that fails fails for all its jobs, of which some
 // may have been carried out; repeating is harmless.
-#include "common/store/internal.h"
+#include "common/store/call.h"
 
 #include "common/base/log.h"
 #include "common/base/mem.h"

@@ -9,6 +9,7 @@
 #include "common/store/internal.h"
 
 #include "common/base/mem.h"
+#include "common/store/sentinel.h"
 
 #include <search.h>
 #include <stdlib.h>
@@ -133,14 +134,17 @@ void cress_watch_on_state(bool ready, const struct cress_error *err, void *arg)
 
 static void open_subscriptions(struct cress_store *store)
 {
-    store->subscriptions =
-        cress_redis_open(store->loop, &(struct cress_redis_options){
-                                          .address = &store->address,
-                                          .timeout_ms = store->options.timeout_ms,
-                                          .on_state = cress_watch_on_state,
-                                          .on_message = cress_watch_on_message,
-                                          .arg = store,
-                                      });
+    store->subscriptions = cress_redis_open(
+        store->loop,
+        &(struct cress_redis_options){
+            .address = &store->address,
+            .finder = cress_sentinel_finder(store->loop, &store->address, CRESS_REDIS_PRIMARY,
+                                            store->options.timeout_ms),
+            .timeout_ms = store->options.timeout_ms,
+            .on_state = cress_watch_on_state,
+            .on_message = cress_watch_on_message,
+            .arg = store,
+        });
 }
 
 static struct cress_watch *add_watch(struct cress_store *store, const char *key, void *arg)

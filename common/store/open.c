@@ -1,98 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of the store; see store.h.
+// Opening and closing a store: what it is made of begins here, and ends here; see store.h.
 #include "common/store/internal.h"
 
 #include "common/base/mem.h"
+#include "common/store/sentinel.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-/* --- calls --- */
-
-struct cress_call *cress_call_new(struct cress_store *store, cress_redis_reply_cb reply, void *arg)
-{
-    struct cress_call *call = CRESS_NEW(struct cress_call);
-
-    call->request.done = reply;
-    call->store = store;
-    call->arg = arg;
-    return call;
-}
-
-void cress_call_free(struct cress_call *call)
-{
-    free(call->id);
-    free(call);
-}
-
-void cress_call_script(struct cress_call *call, enum cress_script script, int key_count,
-                       struct cress_redis_args *args)
-{
-    cress_redis_add_script(args, &call->request, &call->store->scripts[script], key_count);
-}
-
-void cress_call_send(struct cress_call *call, struct cress_redis_args *args)
-{
-    cress_redis_send(call->store->commands, &call->request, args);
-}
-
-/* Whoever was woken by a change must see it: what is watched is read from where it changes. */
-void cress_call_send_read(struct cress_call *call, const char *key, struct cress_redis_args *args,
-                          void (*read)(struct cress_call *call))
-{
-    struct cress_store *store = call->store;
-
-    if (call->may_lag && store->replica && cress_replica_is_usable(store->replica) &&
-        !cress_watch_exists(store, key)) {
-        call->may_lag = false;
-        call->read = read;
-        cress_replica_send(store->replica, &call->request, args);
-    } else {
-        call->read = NULL;
-        cress_call_send(call, args);
-    }
-}
-
-bool cress_call_asks_primary(struct cress_call *call, const redisReply *reply,
-                             const struct cress_error *err)
-{
-    if (!call->read || (!err && reply->elements > 0)) {
-        return false;
-    }
-    call->read(call);
-    return true;
-}
-
-void cress_call_on_done(struct cress_redis_request *request, const redisReply *reply,
-                        const struct cress_error *err)
-{
-    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
-
-    (void)reply;
-    call->then.done(err, call->arg);
-    cress_call_free(call);
-}
-
-void cress_call_on_texts(struct cress_redis_request *request, const redisReply *reply,
-                         const struct cress_error *err)
-{
-    struct cress_call *call = CRESS_CONTAINER(request, struct cress_call, request);
-
-    if (err) {
-        call->then.results(NULL, 0, err, call->arg);
-    } else {
-        const char **texts = cress_realloc_array(NULL, reply->elements + 1, sizeof(*texts));
-        for (size_t i = 0; i < reply->elements; i++) {
-            texts[i] = reply->element[i]->str;
-        }
-        texts[reply->elements] = NULL;
-        call->then.results(texts, reply->elements, NULL, call->arg);
-        free(texts);
-    }
-    cress_call_free(call);
-}
-
-/* --- opening and closing --- */
 
 static void on_state(bool ready, const struct cress_error *err, void *arg)
 {
@@ -152,14 +65,17 @@ enum cress_status cress_store_open(uv_loop_t *loop, const struct cress_store_opt
     if (read.label) {
         store->replica = cress_replica_open(loop, &store->read_address, store->options.timeout_ms);
     }
-    store->commands = cress_redis_open(loop, &(struct cress_redis_options){
-                                                 .address = &store->address,
-                                                 .timeout_ms = store->options.timeout_ms,
-                                                 .scripts = store->scripts,
-                                                 .script_count = CRESS_SCRIPT_COUNT,
-                                                 .on_state = on_state,
-                                                 .arg = store,
-                                             });
+    store->commands = cress_redis_open(
+        loop, &(struct cress_redis_options){
+                  .address = &store->address,
+                  .finder = cress_sentinel_finder(loop, &store->address, CRESS_REDIS_PRIMARY,
+                                                  store->options.timeout_ms),
+                  .timeout_ms = store->options.timeout_ms,
+                  .scripts = store->scripts,
+                  .script_count = CRESS_SCRIPT_COUNT,
+                  .on_state = on_state,
+                  .arg = store,
+              });
     cress_store_time_start(store);
     *out = store;
     return CRESS_OK;
