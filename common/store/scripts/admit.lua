@@ -34,7 +34,7 @@ end
 
 -- How long a job holds its place, in ms, as long as none has ended: longer than those that run now.
 local function guess_hold(l)
-    local oldest = redis.call('ZRANGEBYSCORE', l.running, l.now + GIVEN, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+    local oldest = redis.call('ZRANGEBYSCORE', l.running, whole(l.now + GIVEN), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
     return oldest and math.max(l.now - (oldest - l.timeout - OVERDUE), 1) or 1
 end
 
@@ -56,7 +56,7 @@ local function find_place(l)
     l.room = l.waits and 1 or l.ahead + 1
     l.wanted, l.sharers = 0, 1
     if redis.call('ZCARD', l.keys) > 0 then
-        redis.call('ZREMRANGEBYSCORE', l.keys, '-inf', l.now)
+        redis.call('ZREMRANGEBYSCORE', l.keys, '-inf', whole(l.now))
         l.wanted = tonumber(redis.call('ZSCORE', l.keys, l.key) or 0)
         l.sharers = redis.call('ZCARD', l.keys) + (l.wanted == 0 and 1 or 0)
     end
@@ -81,7 +81,7 @@ end
 -- The place that forbids a start may have been given to a job of the same key that is still on its way, behind all that
 -- is in the queue. Who is here takes it: that one is ready when it comes.
 local function take_from_absent(l)
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', l.key_running, '-inf', l.now + GIVEN, 'LIMIT', 0, HANDS_SEEN)) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', l.key_running, '-inf', whole(l.now + GIVEN), 'LIMIT', 0, HANDS_SEEN)) do
         if not redis.call('HGET', JOB .. id, 'hand') then
             redis.call('ZREM', l.running, id)
             redis.call('ZREM', l.key_running, id)
@@ -144,13 +144,13 @@ local function drop_dead_head(l)
 end
 
 local function want(l, wait)
-    redis.call('ZADD', l.keys, math.max(l.wanted, l.now + wait + GRACE), l.key)
+    redis.call('ZADD', l.keys, whole(math.max(l.wanted, l.now + wait + GRACE)), l.key)
     redis.call('PEXPIRE', l.keys, 86400000)
 end
 
 local function join_line(l)
     if not l.waits then
-        redis.call('ZADD', l.line, l.now, l.id)
+        redis.call('ZADD', l.line, whole(l.now), l.id)
         take_turns(l, l.key)
     end
     redis.call('PEXPIRE', l.line, 86400000)
@@ -166,11 +166,11 @@ end
 
 local function become_ready(l, worker)
     if not l.is_called then
-        redis.call('ZINCRBY', l.line, -CALLED, l.id)
+        redis.call('ZINCRBY', l.line, whole(-CALLED), l.id)
     end
-    redis.call('ZADD', l.called, l.now + CALL_LASTS, l.id .. ' ' .. l.key)
+    redis.call('ZADD', l.called, whole(l.now + CALL_LASTS), l.id .. ' ' .. l.key)
     redis.call('PEXPIRE', l.called, 86400000)
-    redis.call('ZADD', l.ready, l.now, l.id)
+    redis.call('ZADD', l.ready, whole(l.now), l.id)
     redis.call('PEXPIRE', l.ready, 86400000)
     redis.call('HSET', l.job, 'hand', worker)
 end
@@ -180,7 +180,7 @@ local function become_far(l)
     if l.is_called then
         redis.call('ZREM', l.called, l.id .. ' ' .. l.key)
         redis.call('ZREM', l.ready, l.id)
-        redis.call('ZINCRBY', l.line, CALLED, l.id)
+        redis.call('ZINCRBY', l.line, whole(CALLED), l.id)
         redis.call('HDEL', l.job, 'hand')
     end
     redis.call('ZREM', l.running, l.id) -- a place that was given to it
@@ -188,9 +188,9 @@ local function become_far(l)
 end
 
 local function note_start(list, now, n, period)
-    redis.call('LPUSH', list, now)
-    redis.call('LTRIM', list, 0, n - 1)
-    redis.call('PEXPIRE', list, period)
+    redis.call('LPUSH', list, whole(now))
+    redis.call('LTRIM', list, 0, whole(n - 1))
+    redis.call('PEXPIRE', list, whole(period))
 end
 
 -- It starts: what the limits count. Returns whether it holds a place that it must leave.

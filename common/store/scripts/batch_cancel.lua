@@ -20,7 +20,7 @@ local function find_last()
         return redis.call('LLEN', members) - 1
     end
     for at = tonumber(index), math.max(index - MOVED_MAX, 0), -1 do
-        if redis.call('LINDEX', members, at) == dealt_with then
+        if redis.call('LINDEX', members, whole(at)) == dealt_with then
             return at - 1
         end
     end
@@ -39,7 +39,7 @@ local cancelled, asked, ended, outcomes = 0, 0, 0, {}
 local reason, now, ttl, keep = unpack(ARGV, 3)
 local last = find_last()
 local first = math.max(last - count_now + 1, 0)
-local part = last >= 0 and redis.call('LRANGE', members, first, last) or {}
+local part = last >= 0 and redis.call('LRANGE', members, whole(first), whole(last)) or {}
 for i = #part, 1, -1 do
     local answer = cancel_job(JOB .. part[i], reason, now, ttl, keep, id, outcomes)
     if answer[1] % FOLLOW ~= APPLIED then

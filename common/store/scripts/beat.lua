@@ -20,15 +20,15 @@ end
 local function note_reports(now, ttl)
     local last = redis.call('HGET', REPORTS, 'last_ms')
     if not last or now - last >= tonumber(ttl) then
-        redis.call('HSET', REPORTS, 'since_ms', now)
+        redis.call('HSET', REPORTS, 'since_ms', whole(now))
     end
-    redis.call('HSET', REPORTS, 'last_ms', now, 'ttl_ms', ttl)
+    redis.call('HSET', REPORTS, 'last_ms', whole(now), 'ttl_ms', ttl)
 end
 
 -- Those that need a record say so when they have ended. One whose record was removed, or lost, does not: it needs
 -- nothing. A few of a few records are looked at each time.
 local function tidy_needed(now, ttl)
-    for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEPT, '-inf', now, 'LIMIT', 0, 8)) do
+    for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEPT, '-inf', whole(now), 'LIMIT', 0, 8)) do
         local again = KEPT_LOOK
         for _, id in ipairs(redis.call('SRANDMEMBER', NEEDED .. other, 8)) do
             local state = read_status(JOB .. id)
@@ -38,7 +38,7 @@ local function tidy_needed(now, ttl)
             end
         end
         if redis.call('EXISTS', NEEDED .. other) == 1 then
-            redis.call('ZADD', KEPT, now + again, other)
+            redis.call('ZADD', KEPT, whole(now + again), other)
         else
             redis.call('ZREM', KEPT, other)
         end
@@ -50,8 +50,8 @@ local now = redis_now()
 note_reports(now, ARGV[3])
 tidy_needed(now, ARGV[4])
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+redis.call('ZADD', KEYS[2], whole(now + ARGV[3]), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', whole(now))
 for i = 5, #ARGV do
     look_at_limits(ARGV[i], ARGV[1], calls)
 end

@@ -48,7 +48,7 @@ end
 
 -- Moves a part of what waits for job `id` to this list. True: that was all.
 local function take_from(id)
-    local entries = redis.call('LRANGE', AFTER .. id, 0, CHUNK - 1)
+    local entries = redis.call('LRANGE', AFTER .. id, 0, whole(CHUNK - 1))
     if #entries > 0 then
         redis.call('RPUSH', list, unpack(entries))
         redis.call('LTRIM', AFTER .. id, #entries, -1)
@@ -80,7 +80,7 @@ if state and not is_terminal(state) then
 end
 -- What has been done stood near the head; it is looked for no further, for the list may be long.
 local near = {}
-for _, entry in ipairs(#ARGV > 2 and redis.call('LRANGE', list, 0, CHUNK - 1) or {}) do
+for _, entry in ipairs(#ARGV > 2 and redis.call('LRANGE', list, 0, whole(CHUNK - 1)) or {}) do
     near[entry] = true
 end
 for i = 3, #ARGV do

@@ -17,7 +17,7 @@ local function recent(list, period, now)
     local low, high = 0, redis.call('LLEN', list)
     while low < high do
         local middle = math.floor((low + high) / 2)
-        if redis.call('LINDEX', list, middle) + period > now then
+        if redis.call('LINDEX', list, whole(middle)) + period > now then
             low = middle + 1
         else
             high = middle
@@ -36,11 +36,11 @@ local function survey(base, now)
         end
         return of[key]
     end
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. ':running', now, '+inf', 'LIMIT', 0, SHOWN)) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. ':running', whole(now), '+inf', 'LIMIT', 0, SHOWN)) do
         local key = at(redis.call('HGET', JOB .. id, 'key') or '')
         key.running = key.running + 1
     end
-    for _, name in ipairs(redis.call('ZRANGEBYSCORE', base .. ':keys', now, '+inf', 'LIMIT', 0, SHOWN)) do
+    for _, name in ipairs(redis.call('ZRANGEBYSCORE', base .. ':keys', whole(now), '+inf', 'LIMIT', 0, SHOWN)) do
         at(name).waiting = redis.call('ZCARD', base .. ':line:' .. name)
     end
     table.sort(names)
@@ -60,8 +60,8 @@ end
 
 -- How many jobs wait, and of how many keys; of many keys, an estimate from those whose next job comes back first.
 local function count_waiting(base, now)
-    local waiting, keys = 0, redis.call('ZCOUNT', base .. ':keys', now, '+inf')
-    for _, key in ipairs(redis.call('ZRANGEBYSCORE', base .. ':keys', now, '+inf', 'LIMIT', 0, SHOWN)) do
+    local waiting, keys = 0, redis.call('ZCOUNT', base .. ':keys', whole(now), '+inf')
+    for _, key in ipairs(redis.call('ZRANGEBYSCORE', base .. ':keys', whole(now), '+inf', 'LIMIT', 0, SHOWN)) do
         waiting = waiting + redis.call('ZCARD', base .. ':line:' .. key)
     end
     return math.floor(waiting * math.max(keys / SHOWN, 1)), keys
@@ -78,7 +78,7 @@ local function task_json(task, now, with_keys)
     return '{"task":"' .. task .. '","rate":' .. rate(n, period) .. ',"concurrency":' .. number(c) ..
         ',"key_rate":' .. rate(key_n, key_period) .. ',"key_concurrency":' .. number(key_c) ..
         ',"started":' .. recent(base .. ':starts', tonumber(period), now) ..
-        ',"running":' .. redis.call('ZCOUNT', base .. ':running', now, '+inf') ..
+        ',"running":' .. redis.call('ZCOUNT', base .. ':running', whole(now), '+inf') ..
         ',"waiting":' .. waiting .. ',"waiting_keys":' .. keys ..
         ',"hold_ms":' .. (known[2] and math.floor(known[2]) or 'null') .. ',"waits":' .. (known[3] or 0) ..
         (with_keys and keys_json(base, now, math.max(tonumber(period), tonumber(key_period))) or '') .. '}'

@@ -8,4 +8,4 @@ if not ahead then
     return {}
 end
 return {'{"ahead":' .. ahead .. ',"waiting":' .. redis.call('ZCARD', line) .. ',"running":' ..
-    redis.call('ZCOUNT', base .. ':running', redis_now(), '+inf') .. '}'}
+    redis.call('ZCOUNT', base .. ':running', whole(redis_now()), '+inf') .. '}'}

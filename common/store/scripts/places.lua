@@ -41,7 +41,7 @@ end
 
 -- Between how many keys the task is shared.
 local function count_sharers(l)
-    redis.call('ZREMRANGEBYSCORE', l.keys, '-inf', l.now)
+    redis.call('ZREMRANGEBYSCORE', l.keys, '-inf', whole(l.now))
     l.sharers = math.max(redis.call('ZCARD', l.keys), 1)
 end
 
@@ -51,14 +51,14 @@ end
 
 -- How many ms until fewer than `n` starts in `list` lie within `period`, with room for `room` more; 0: now.
 local function until_free(l, list, n, period, room)
-    local nth = redis.call('LINDEX', list, math.max(n - room, 0))
+    local nth = redis.call('LINDEX', list, whole(math.max(n - room, 0)))
     local free = nth and nth + period - l.now or 0
     return math.max(free, room > n and period or 0, 0)
 end
 
 -- How many of the places in `set` are taken, with `room` more.
 local function occupied(l, set, room)
-    redis.call('ZREMRANGEBYSCORE', set, '-inf', l.now)
+    redis.call('ZREMRANGEBYSCORE', set, '-inf', whole(l.now))
     return redis.call('ZCARD', set) + room
 end
 
@@ -84,10 +84,10 @@ end
 
 local function hold_place(l, id, key, expires)
     local of_key = l.base .. ':running:' .. key
-    redis.call('ZADD', l.running, expires, id)
-    redis.call('ZADD', of_key, expires, id)
+    redis.call('ZADD', l.running, whole(expires), id)
+    redis.call('ZADD', of_key, whole(expires), id)
     if redis.call('PTTL', of_key) < expires - l.now then
-        redis.call('PEXPIREAT', of_key, expires)
+        redis.call('PEXPIREAT', of_key, whole(expires))
     end
 end
 
@@ -102,8 +102,8 @@ end
 
 -- The message of a waiting job is to be published. The caller of the script does that.
 local function call_up(l, id, key, calls)
-    redis.call('ZINCRBY', l.base .. ':line:' .. key, -CALLED, id)
-    redis.call('ZADD', l.called, l.now + CALL_LASTS, id .. ' ' .. key)
+    redis.call('ZINCRBY', l.base .. ':line:' .. key, whole(-CALLED), id)
+    redis.call('ZADD', l.called, whole(l.now + CALL_LASTS), id .. ' ' .. key)
     calls[#calls + 1] = 'call ' .. id
 end
 
@@ -122,7 +122,7 @@ end
 
 -- A ready job of `key`, one in the hand of `worker` if there is any.
 local function first_ready(l, key, worker)
-    local ready = redis.call('ZRANGE', l.base .. ':ready:' .. key, 0, HANDS_SEEN - 1)
+    local ready = redis.call('ZRANGE', l.base .. ':ready:' .. key, 0, whole(HANDS_SEEN - 1))
     for _, id in ipairs(ready) do
         if redis.call('HGET', JOB .. id, 'hand') == worker then
             return id, true
@@ -167,7 +167,7 @@ end
 -- Gives a place to whoever's turn it is. False: to nobody. Keys that may not have one now get their turn in the next
 -- round.
 local function give_next(l, worker, calls)
-    for _, key in ipairs(redis.call('ZRANGE', l.turns, 0, KEYS_SEEN - 1)) do
+    for _, key in ipairs(redis.call('ZRANGE', l.turns, 0, whole(KEYS_SEEN - 1))) do
         if redis.call('EXISTS', l.base .. ':line:' .. key) == 0 then
             redis.call('ZREM', l.turns, key)
         else
@@ -182,13 +182,13 @@ end
 
 -- Those that were called up and have not come can be called again.
 local function forget_calls(l)
-    for _, member in ipairs(redis.call('ZRANGEBYSCORE', l.called, '-inf', l.now, 'LIMIT', 0, AT_ONCE)) do
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', l.called, '-inf', whole(l.now), 'LIMIT', 0, AT_ONCE)) do
         local id, key = string.match(member, '^(%S+) (.*)$')
         local line = l.base .. ':line:' .. key
         redis.call('ZREM', l.called, member)
         redis.call('ZREM', l.base .. ':ready:' .. key, id)
         if tonumber(redis.call('ZSCORE', line, id) or 0) < 0 then
-            redis.call('ZINCRBY', line, CALLED, id)
+            redis.call('ZINCRBY', line, whole(CALLED), id)
         end
     end
 end
@@ -206,7 +206,7 @@ local function count_wanted(l, key)
 end
 
 local function call_next(l, calls)
-    for _, key in ipairs(redis.call('ZRANGE', l.turns, 0, KEYS_SEEN - 1)) do
+    for _, key in ipairs(redis.call('ZRANGE', l.turns, 0, whole(KEYS_SEEN - 1))) do
         next_round(l, key)
         local id = first_uncalled(l, key)
         if id then

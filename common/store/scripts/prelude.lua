@@ -1,6 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What the other scripts share; it stands in front of each. Above this stand the constants of script.c.
 
+-- A computed number as an argument of redis.call: Redis 7.2 would write 300000000 as 3e+08, which PEXPIRE and INCR refuse.
+local function whole(number)
+    return string.format('%.0f', number)
+end
+
 local function is_terminal(state)
     return string.find(TERMINALS, ' ' .. state .. ' ', 1, true) ~= nil
 end
@@ -143,7 +148,7 @@ local function leave_limits(job, state, flags, started)
     if has_left and state == 'running' then
         local held = math.max(redis_now() - started, 1)
         local hold = tonumber(redis.call('HGET', base, 'hold') or held)
-        redis.call('HSET', base, 'hold', hold + (held - hold) / 8)
+        redis.call('HSET', base, 'hold', string.format('%.3f', hold + (held - hold) / 8))
     end
     return flags - FLAG_LIMITED, has_left and names[1], key
 end
@@ -203,7 +208,7 @@ end
 local function need(other, id)
     set_awaited(JOB .. other)
     redis.call('SADD', NEEDED .. other, id)
-    redis.call('ZADD', KEPT, 'NX', redis_now() + KEPT_LOOK, other)
+    redis.call('ZADD', KEPT, 'NX', whole(redis_now() + KEPT_LOOK), other)
     redis.call('PERSIST', JOB .. other)
 end
 
@@ -235,7 +240,7 @@ local function let_go(job, flags, ttl)
         -- Its guard, when it comes, must find that it has ended.
         ttl = math.max(ttl, has(flags, FLAG_CHAINED) and CHAIN_GUARD_MAX + GRACE_OF_GUARD or 0,
             has(flags, FLAG_HELD) and LIMIT_GUARD_MAX + GRACE_OF_GUARD or 0)
-        redis.call('PEXPIRE', job, math.max(tonumber(ttl), claimed))
+        redis.call('PEXPIRE', job, whole(math.max(tonumber(ttl), claimed)))
     end
 end
 
@@ -302,7 +307,7 @@ end
 local function note_cancelled(job, attempt, promise, due, now, keep)
     local wait = due - now
     local note = attempt .. ' ' .. (promise or '')
-    redis.call('SET', CANCELLED_NOTE .. id_of(job), note, 'PX', (wait > 0 and wait or 0) + keep)
+    redis.call('SET', CANCELLED_NOTE .. id_of(job), note, 'PX', whole((wait > 0 and wait or 0) + keep))
 end
 
 -- The attempt that the note of a cancelled job is about; nil when there is none, or it is not about a message with this

@@ -34,5 +34,5 @@ if schedule[2] or (ARGV[3] == '1' and schedule[3] and is_open(schedule[3])) then
     redis.call('HSET', key, 'done_ms', ARGV[1])
     return {schedule[2] and PAUSED or OVERLAP, tick}
 end
-redis.call('HSET', key, 'claim_ms', ARGV[1], 'claimed_until', now + ARGV[2])
+redis.call('HSET', key, 'claim_ms', ARGV[1], 'claimed_until', whole(now + ARGV[2]))
 return {CLAIMED, done}

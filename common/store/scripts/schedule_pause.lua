@@ -7,8 +7,8 @@ if not done then
     return 0
 end
 if ARGV[1] == '1' then
-    redis.call('HSETNX', key, 'paused_ms', redis_now())
+    redis.call('HSETNX', key, 'paused_ms', whole(redis_now()))
 elseif redis.call('HDEL', key, 'paused_ms') == 1 then
-    redis.call('HSET', key, 'done_ms', string.format('%.0f', math.max(done, redis_now())))
+    redis.call('HSET', key, 'done_ms', whole(math.max(done, redis_now())))
 end
 return 1

@@ -12,8 +12,8 @@ local now = redis_now()
 -- Who has it, and how: workers need not agree, and then each runs its own. One that has changed its mind is not counted
 -- for what it had before, nor is one that does not report any more; a definition goes with the last worker that has it.
 local function note_worker()
-    redis.call('ZREMRANGEBYSCORE', fleet, '-inf', now - SCHEDULE_GONE_MS)
-    redis.call('ZADD', fleet, now, digest .. ' ' .. worker)
+    redis.call('ZREMRANGEBYSCORE', fleet, '-inf', whole(now - SCHEDULE_GONE_MS))
+    redis.call('ZADD', fleet, whole(now), digest .. ' ' .. worker)
     redis.call('HSETNX', defined, digest, cjson.encode(definition))
     redis.call('PEXPIRE', fleet, SCHEDULE_GONE_MS)
     redis.call('PEXPIRE', defined, SCHEDULE_GONE_MS)
@@ -51,8 +51,8 @@ end
 if is_new or replaces or not held[old[4]] then
     redis.call('HSET', key, 'digest', digest, unpack(definition))
 end
-redis.call('HSET', key, 'done_ms', string.format('%.0f', done))
+redis.call('HSET', key, 'done_ms', whole(done))
 redis.call('PEXPIRE', key, ARGV[4])
-redis.call('ZADD', KEYS[2], now, name)
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[4])
+redis.call('ZADD', KEYS[2], whole(now), name)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', whole(now - ARGV[4]))
 return done

@@ -5,7 +5,7 @@
 local ids, now = {}, redis_now()
 for _, task in ipairs(redis.call('SMEMBERS', LIMITS)) do
     local running = LIMIT .. task .. ':running'
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', running, now + GIVEN, '+inf')) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', running, whole(now + GIVEN), '+inf')) do
         if read_status(JOB .. id) ~= 'running' then
             ids[#ids + 1] = id
             if ARGV[1] == '1' then
