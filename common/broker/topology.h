@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every queue of Cress: names, delays, routes. Nothing else in the tree knows them. All but the last are
-// durable quorum queues, and all messages go through the default exchange, which is always there and knows
-// every queue.
+// Every queue of Cress: names, delays, routes. Nothing else in the tree knows them. All but the last
+// are durable quorum queues, and all messages go through the default exchange, which knows every
+// queue and which nobody can delete. Only while RabbitMQ starts it is missing for a moment: what
+// falls due before the exchanges are recovered is tried again by the broker after 180 s.
 //
 //   work queue q    q.high, q, q.low   dead letters to q.dead, at least once
 //   dead letters    q.dead
