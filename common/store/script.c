@@ -7,23 +7,25 @@
 #include "common/job/attempts.h"
 #include "common/store/fields.h"
 #include "common/store/keys.h"
+#include "common/store/lua_library.h"
 #include "common/store/schedules.h"
 #include "common/store/store.h"
 
 #include "scripts.h"
 #include <stdlib.h>
 
-/* The tables are constant strings to be searched: building a Lua table would cost each call anew.
- */
+enum { SCRIPT_MAX = 64 * 1024 };
+
+/* No Lua tables: each call of a script would build them anew. */
 static void add_states(struct cress_buf *text)
 {
-    cress_buf_add_text(text, "local TERMINALS = ' ");
+    cress_buf_add_text(text, "local function is_terminal(state)\nreturn false");
     for (enum cress_state state = 0; state < CRESS_STATE_COUNT; state++) {
         if (cress_state_is_terminal(state)) {
-            cress_buf_printf(text, "%s ", cress_state_word(state));
+            cress_buf_printf(text, " or state == '%s'", cress_state_word(state));
         }
     }
-    cress_buf_add_text(text, "'\nlocal TRANSITIONS = ' ");
+    cress_buf_add_text(text, "\nend\nlocal TRANSITIONS = ' ");
     for (enum cress_state from = 0; from < CRESS_STATE_COUNT; from++) {
         for (enum cress_state to = 0; to < CRESS_STATE_COUNT; to++) {
             if (cress_state_may_become(from, to)) {
@@ -85,11 +87,49 @@ static void add_schedules(struct cress_buf *text)
         CRESS_CLAIM_OVERLAP, CRESS_CLAIM_EARLY, CRESS_CLAIM_UNKNOWN);
 }
 
-/* Whether `script` frees places of limits, or fills them. */
-static bool passes_places(enum cress_script script)
+/* Few jobs have limits: the scripts that each job needs load places.lua, and `more`, which uses it,
+ * when one does. */
+static void add_places_on_demand(struct cress_buf *text, const char *more, const char *exports)
 {
-    return script == CRESS_SCRIPT_START || script == CRESS_SCRIPT_CHANGE ||
-           script == CRESS_SCRIPT_BEAT || script == CRESS_SCRIPT_SLOTS;
+    struct cress_buf users = cress_buf_make(SCRIPT_MAX);
+    cress_buf_printf(&users, "%sreturn %s\nend\n", more, exports);
+    cress_buf_add_text(text, "local function load_places()\n");
+    cress_lua_library_add(text, script_places, cress_buf_text(&users));
+    cress_buf_add_text(text, cress_buf_text(&users));
+    cress_buf_free(&users);
+}
+
+/* For those that free places of limits, or fill them. */
+static void add_places(struct cress_buf *text, enum cress_script script, const char *body)
+{
+    switch (script) {
+    case CRESS_SCRIPT_START:
+        add_places_on_demand(text, script_admit, "admit, enter, pass_on");
+        break;
+    case CRESS_SCRIPT_CHANGE:
+        add_places_on_demand(text, "", "limits_of, pass_on");
+        break;
+    case CRESS_SCRIPT_BEAT:
+    case CRESS_SCRIPT_SLOTS:
+        cress_lua_library_add(text, script_places, body);
+        break;
+    default:
+        break;
+    }
+}
+
+static char *make_script(enum cress_script script, const char *body)
+{
+    struct cress_buf own = cress_buf_make(SCRIPT_MAX);
+    struct cress_buf text = cress_buf_make(SCRIPT_MAX);
+    add_places(&own, script, body);
+    cress_buf_add_text(&own, body);
+    add_constants(&text);
+    add_schedules(&text);
+    cress_lua_library_add(&text, script_prelude, cress_buf_text(&own));
+    cress_buf_add_text(&text, cress_buf_text(&own));
+    cress_buf_free(&own);
+    return cress_buf_take(&text);
 }
 
 void cress_scripts_make(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT])
@@ -101,18 +141,8 @@ void cress_scripts_make(struct cress_redis_script scripts[CRESS_SCRIPT_COUNT])
     };
 
     for (size_t i = 0; i < CRESS_SCRIPT_COUNT; i++) {
-        struct cress_buf text = cress_buf_make(64 * 1024);
-        add_constants(&text);
-        add_schedules(&text);
-        cress_buf_add_text(&text, script_prelude);
-        if (passes_places((enum cress_script)i)) {
-            cress_buf_add_text(&text, script_places);
-        }
-        if (i == CRESS_SCRIPT_START) {
-            cress_buf_add_text(&text, script_admit);
-        }
-        cress_buf_add_text(&text, bodies[i]);
-        scripts[i] = (struct cress_redis_script){.text = cress_buf_take(&text)};
+        scripts[i] =
+            (struct cress_redis_script){.text = make_script((enum cress_script)i, bodies[i])};
     }
 }
 

@@ -3,7 +3,7 @@
 //
 // To add one: write scripts/<name>.lua and add a line to CRESS_SCRIPTS. Each begins with constants
 // that come from the tables of the C side (states, transitions, verdicts, keys), so that nothing is
-// said twice, then prelude.lua.
+// said twice, then what it uses of prelude.lua.
 #ifndef CRESS_STORE_SCRIPT_H
 #define CRESS_STORE_SCRIPT_H
 

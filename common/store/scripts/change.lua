@@ -43,10 +43,16 @@ local function end_attempt(job, to, attempt, worker, started, now, problem)
     end
 end
 
+-- Of places.lua, once a job has left a place.
+local limits_of, pass_on
+
 -- The place that a job has left goes to whoever is next.
 local function pass_place(task, key, worker, calls)
     local words = task and redis.call('HGET', LIMIT .. task, 'limits')
     if words then
+        if not pass_on then
+            limits_of, pass_on = load_places()
+        end
         pass_on(limits_of(task, words, redis_now()), key, worker, calls)
     end
 end
@@ -71,7 +77,7 @@ local function change(calls, job, to, attempt, speaker, promise, field, value, d
     if not may_speak(job, from, last, started, worker, attempt, speaker, promise) or not may_become(from, to) then
         return STALE
     end
-    if tonumber(last) > tonumber(attempt) then
+    if is_after(last, attempt) then
         return STALE
     end
     local task, key
@@ -99,9 +105,9 @@ local function change(calls, job, to, attempt, speaker, promise, field, value, d
     return ended and APPLIED + end_job(job, to, flags, field, value, ttl) or APPLIED
 end
 
-local verdicts = {}
+local verdicts, calls = {}, {}
 for i, job in ipairs(KEYS) do
-    local calls = {}
     verdicts[i] = answer_of(change(calls, job, unpack(ARGV, 8 * i - 5, 8 * i + 2)), calls)
+    calls = #calls == 0 and calls or {}
 end
 return verdicts

@@ -66,13 +66,10 @@ end
 -- The message that this record is made from names a batch, which anybody may do: the job counts there if its submitter has
 -- counted it, and its record was lost since.
 local function leave_batch_unless_member()
-    local named = redis.call('HGET', job, 'batch')
-    if named and not redis.call('LPOS', MEMBERS .. named, id) then
-        local state, version, attempt, crashes, flags, started, worker = read_status(job)
-        if has(flags, FLAG_BATCHED) then
-            redis.call('HSET', job, 'status', state .. ' ' .. version .. ' ' .. attempt .. ' ' .. crashes .. ' ' ..
-                flags - FLAG_BATCHED .. ' ' .. started .. ' ' .. worker)
-        end
+    local state, version, attempt, crashes, flags, started, worker = parse_status(ARGV[first_field + 1]) -- the first field
+    if has(flags, FLAG_BATCHED) and not redis.call('LPOS', MEMBERS .. redis.call('HGET', job, 'batch'), id) then
+        redis.call('HSET', job, 'status', state .. ' ' .. version .. ' ' .. attempt .. ' ' .. crashes .. ' ' ..
+            flags - FLAG_BATCHED .. ' ' .. started .. ' ' .. worker)
     end
 end
 

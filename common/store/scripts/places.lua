@@ -265,8 +265,3 @@ local function pass_on(l, key, worker, calls)
         call_ahead(l, key, calls)
     end
 end
-
--- The answer of a script for one job: its verdict, and what whoever called it has to do for others.
-local function answer_of(verdict, calls)
-    return #calls == 0 and verdict or {verdict, unpack(calls)}
-end

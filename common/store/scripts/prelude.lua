@@ -1,18 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- What the other scripts share; it stands in front of each. Above this stand the constants of script.c.
-
--- A computed number as an argument of redis.call: Redis 7.2 would write 300000000 as 3e+08, which PEXPIRE and INCR refuse.
-local function whole(number)
-    return string.format('%.0f', number)
-end
-
-local function is_terminal(state)
-    return string.find(TERMINALS, ' ' .. state .. ' ', 1, true) ~= nil
-end
-
-local function may_become(from, to)
-    return string.find(TRANSITIONS, ' ' .. from .. '>' .. to .. ' ', 1, true) ~= nil
-end
+-- What the other scripts share: each begins with those functions of these that it uses. Above them stand the constants
+-- of script.c.
 
 -- How far ahead guards are at most: of jobs that wait for others, from two minutes on with the age of the job, and of
 -- those that wait for a limit; and how late the broker may be with them.
@@ -20,13 +8,27 @@ local CHAIN_GUARD_MIN, CHAIN_GUARD_MAX, LIMIT_GUARD_MAX, GRACE_OF_GUARD = 120000
 -- A record that is kept for other jobs is looked at so often, should they have gone without a word.
 local KEPT_LOOK = 600000
 
+-- A computed number as an argument of redis.call: Redis 7.2 would write 300000000 as 3e+08, which PEXPIRE and INCR refuse.
+local function whole(number)
+    return string.format('%.0f', number)
+end
+
+local function may_become(from, to)
+    return string.find(TRANSITIONS, ' ' .. from .. '>' .. to .. ' ', 1, true) ~= nil
+end
+
 local function id_of(job)
     return string.sub(job, #JOB + 1)
 end
 
--- Whether a status's flags, see fields.h, hold `flag`.
+-- Whether a status's flags, see fields.h, hold `flag`. Those of most jobs are '0'.
 local function has(flags, flag)
-    return bit.band(flags, flag) ~= 0
+    return flags ~= '0' and bit.band(flags, flag) ~= 0
+end
+
+-- Whether attempt `a` comes after attempt `b`: mostly they are one.
+local function is_after(a, b)
+    return a ~= b and tonumber(a) > tonumber(b)
 end
 
 -- The parts of the field `status`, see fields.c: state, version, attempt, crashes, flags, started, worker.
@@ -48,6 +50,11 @@ end
 -- The field `warrant` of a job: who may end this run of it, and no other, in the place of the worker that runs it.
 local function warrant_of(worker, attempt, started)
     return worker .. ' ' .. attempt .. ' ' .. started
+end
+
+-- The answer of a script for one job: its verdict, and what whoever called it has to do for others.
+local function answer_of(verdict, calls)
+    return #calls == 0 and verdict or {verdict, unpack(calls)}
 end
 
 -- The one way a record changes: `version` grows, waiters wake. Further fields and values may follow.
@@ -107,6 +114,9 @@ end
 -- need its record, -1 when they do not.
 local function free_claims(job, flags)
     local longest = -1
+    if not has(flags, FLAG_UNIQUE) then -- most: spares them the function below
+        return longest
+    end
     each_claim(job, flags, function(claim)
         local left = redis.call('PTTL', claim)
         if left < 0 then
@@ -238,9 +248,9 @@ local function let_go(job, flags, ttl)
     local claimed = free_claims(job, flags)
     if ttl ~= '0' and not (has(flags, FLAG_AWAITED) and redis.call('EXISTS', NEEDED .. id_of(job)) == 1) then
         -- Its guard, when it comes, must find that it has ended.
-        ttl = math.max(ttl, has(flags, FLAG_CHAINED) and CHAIN_GUARD_MAX + GRACE_OF_GUARD or 0,
+        local longest = math.max(claimed, has(flags, FLAG_CHAINED) and CHAIN_GUARD_MAX + GRACE_OF_GUARD or 0,
             has(flags, FLAG_HELD) and LIMIT_GUARD_MAX + GRACE_OF_GUARD or 0)
-        redis.call('PEXPIRE', job, whole(math.max(tonumber(ttl), claimed)))
+        redis.call('PEXPIRE', job, whole(math.max(tonumber(ttl), longest)))
     end
 end
 

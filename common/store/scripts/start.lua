@@ -8,6 +8,9 @@
 
 local ended_ttl = ARGV[1]
 
+-- Of places.lua and admit.lua, once a job has limits.
+local admit, enter, pass_on
+
 -- A limit forbids it: it goes on waiting. One whose worker died waits from now on. `...`: as for set_status().
 local function hold_back(l, limit, job, state, version, last, crashes, flags, started, runner, ...)
     if state == 'running' or not has(flags, FLAG_LIMITED) then
@@ -31,7 +34,7 @@ end
 
 -- A first crash may have been any of those that its worker ran, or the machine; a second one makes it a suspect.
 local function is_suspect(crashes, max_crashes)
-    return tonumber(crashes) >= math.min(2, max_crashes)
+    return crashes ~= '0' and tonumber(crashes) >= math.min(2, max_crashes)
 end
 
 -- Whoever runs it is gone, or has been told to stop: this worker may end this run in its place, see change.lua.
@@ -70,7 +73,8 @@ end
 
 local function start(calls, job, attempt, worker, now, redelivered, lease, guard, max_crashes, limits, promise,
     max_attempts, timeout, follows)
-    local state, version, last, crashes, flags, started, runner = read_status(job)
+    local known = redis.call('HMGET', job, 'status', 'promise')
+    local state, version, last, crashes, flags, started, runner = parse_status(known[1])
     if not state then
         return read_note(job, promise) and CANCELLED or MISSING
     end
@@ -81,10 +85,10 @@ local function start(calls, job, attempt, worker, now, redelivered, lease, guard
         return TERMINAL + follow(job, flags)
     end
     -- Whoever knows an id could run a delayed job today, and with a payload of their own.
-    if not is_promised(job, promise) then
+    if known[2] and known[2] ~= promise then
         return FOREIGN
     end
-    if tonumber(last) > tonumber(attempt) then
+    if is_after(last, attempt) then
         return STALE
     end
     if state == 'waiting' and guard == '1' then
@@ -173,6 +177,9 @@ local function start(calls, job, attempt, worker, now, redelivered, lease, guard
             'timeout_ms', timeout)
         return is_suspect(crashes, max_crashes) and SUSPECT or APPLIED
     end
+    if not admit then
+        admit, enter, pass_on = load_places()
+    end
     local l, limit, wait, ready = admit(job, limits, worker)
     if limit then
         hold_back(l, limit, job, state, version, last, crashes, flags, started, runner, 'max_attempts', max_attempts,
@@ -185,9 +192,9 @@ local function start(calls, job, attempt, worker, now, redelivered, lease, guard
     return is_suspect(crashes, max_crashes) and SUSPECT or APPLIED
 end
 
-local verdicts = {}
+local verdicts, calls = {}, {}
 for i, job in ipairs(KEYS) do
-    local calls = {}
     verdicts[i] = answer_of(start(calls, job, unpack(ARGV, 12 * i - 10, 12 * i + 1)), calls)
+    calls = #calls == 0 and calls or {}
 end
 return verdicts
