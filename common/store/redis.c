@@ -4,6 +4,7 @@
 
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
+#include "common/base/decimal.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
 #include "common/store/poll.h"
@@ -79,9 +80,9 @@ void cress_redis_add_int(struct cress_redis_args *args, int64_t number)
 {
     char *out = args->numbers + args->numbers_size;
     const size_t room = sizeof(args->numbers) - args->numbers_size;
-    const size_t size = (size_t)snprintf(out, room, "%" PRId64, number);
 
-    assert(size < room);
+    assert(room >= CRESS_DECIMAL_MAX);
+    const size_t size = cress_decimal(number, out);
     args->numbers_size += size;
     cress_redis_add_bytes(args, out, size);
 }

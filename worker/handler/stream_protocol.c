@@ -2,6 +2,7 @@
 // The lines between the worker and a stream program; see stream_protocol.h.
 #include "worker/handler/stream_protocol.h"
 
+#include "common/base/decimal.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
 
@@ -17,8 +18,21 @@ enum { SHOWN_MAX = 80 }; /* of a wrong line, in an error */
 
 static void add_job_text(struct cress_buf *out, const char *name, const char *text)
 {
-    cress_buf_printf(out, "\"%s\":", name);
+    cress_buf_add_char(out, '"');
+    cress_buf_add_text(out, name);
+    cress_buf_add_text(out, "\":");
     cress_buf_add_json(out, text, strlen(text));
+    cress_buf_add_char(out, ',');
+}
+
+static void add_job_number(struct cress_buf *out, const char *name, int64_t number)
+{
+    char digits[CRESS_DECIMAL_MAX];
+    const size_t size = cress_decimal(number, digits);
+    cress_buf_add_char(out, '"');
+    cress_buf_add_text(out, name);
+    cress_buf_add_text(out, "\":");
+    cress_buf_add(out, digits, size);
     cress_buf_add_char(out, ',');
 }
 
@@ -29,8 +43,9 @@ bool cress_stream_add_job(struct cress_buf *out, const struct cress_job *job, co
     cress_buf_add_char(out, '{');
     add_job_text(out, "id", job->id);
     add_job_text(out, "task", job->task);
-    cress_buf_printf(out, "\"attempt\":%d,\"max_attempts\":%d,\"deadline_ms\":%lld,", job->attempt,
-                     job->max_attempts, (long long)deadline_ms);
+    add_job_number(out, "attempt", job->attempt);
+    add_job_number(out, "max_attempts", job->max_attempts);
+    add_job_number(out, "deadline_ms", deadline_ms);
     if (job->traceparent) {
         add_job_text(out, "traceparent", job->traceparent);
     }
