@@ -75,6 +75,7 @@ static void free_attempt(struct cress_attempt *attempt)
     cress_task_release(attempt->run.task);
     cress_after_free(attempt->after);
     free(attempt->text);
+    free(attempt->error);
     free(attempt->cancel_error);
     free(attempt->limits);
     if (attempt->timer_made) {

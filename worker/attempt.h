@@ -75,11 +75,12 @@ struct cress_attempt {
     enum cress_stop_reason stop_reason;
     char *cancel_error; /* JSON text, owned: the error of a job that is to stop; NULL: it is not */
 
-    enum cress_state end;     /* SETTLING: what the record becomes */
-    char *text;               /* the result or the error as JSON; owned */
-    struct cress_error error; /* for the dead-letter queue and the log */
-    int64_t due_ms;           /* retrying: when, by the wall clock */
-    struct cress_later later; /* how it is sent back */
+    enum cress_state end;      /* SETTLING: what the record becomes */
+    char *text;                /* the result or the error as JSON; owned */
+    struct cress_error *error; /* for the dead-letter queue and the log; owned, NULL: none, as of
+                                  thousands that only wait */
+    int64_t due_ms;            /* retrying: when, by the wall clock */
+    struct cress_later later;  /* how it is sent back */
     enum cress_settlement settlement;
     struct cress_pass pass;
     void (*after_follow_up)(struct cress_attempt *attempt);

@@ -139,7 +139,7 @@ void cress_pass_on_next(struct cress_attempt *attempt, void (*then)(struct cress
 static void write_dead(const struct cress_attempt *attempt, struct cress_outgoing *out)
 {
     cress_outgoing_dead(out, attempt->delivery->message, attempt->queue->name,
-                        attempt->delivery->priority, &attempt->error, cress_clock_wall_ms());
+                        attempt->delivery->priority, attempt->error, cress_clock_wall_ms());
 }
 
 /* The broker moves the original, as far as the queue has dead letters. What is leased has none any

@@ -126,7 +126,10 @@ void cress_settle_drop(struct cress_attempt *attempt, bool follow)
 
 static void set_error(struct cress_attempt *attempt, const struct cress_error *err)
 {
-    attempt->error = *err;
+    if (!attempt->error) {
+        attempt->error = CRESS_NEW(struct cress_error);
+    }
+    *attempt->error = *err;
     struct cress_buf text = cress_buf_make(8 * CRESS_ERROR_MESSAGE_MAX);
     cress_error_json(&text, err->code, err->message);
     free(attempt->text);
@@ -210,7 +213,7 @@ static void count_end(struct cress_attempt *attempt)
     if (cress_log_allow(&worker->failed_log, FAILED_LOG_INTERVAL_MS, &suppressed)) {
         cress_log(CRESS_LOG_WARN, "job failed, its message is in the dead-letter queue",
                   CRESS_KV("job", attempt->run.job.id), CRESS_KV("task", attempt->run.job.task),
-                  CRESS_KV("queue", attempt->queue->name), CRESS_KV_ERROR(&attempt->error),
+                  CRESS_KV("queue", attempt->queue->name), CRESS_KV_ERROR(attempt->error),
                   CRESS_KVI("others", suppressed));
     }
 }

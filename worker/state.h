@@ -126,8 +126,9 @@ struct cress_worker {
     struct cress_watch *control; /* control.c */
     void (*on_pauses_known)(struct cress_worker *worker);
 
-    int64_t processed; /* deliveries settled after an attempt was made */
-    int64_t failed;    /* jobs that failed for good */
+    int64_t processed;  /* deliveries settled after an attempt was made */
+    int64_t failed;     /* jobs that failed for good */
+    int64_t trimmed_at; /* `processed`, when free memory was given back last */
     int64_t started_ms;
 
     bool consuming;

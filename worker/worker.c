@@ -16,6 +16,9 @@
 #include "worker/ticker.h"
 #include "worker/turns.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -383,8 +386,20 @@ static void worker_turn_cb(void *arg)
     close_when_ended(worker);
 }
 
+/* What thousands of deliveries took is left in free pieces, which the C library keeps. */
+static void give_memory_back(struct cress_worker *worker)
+{
+#ifdef __GLIBC__
+    if (worker->in_hand == 0 && worker->trimmed_at != worker->processed) {
+        worker->trimmed_at = worker->processed;
+        malloc_trim(0);
+    }
+#endif
+}
+
 static void worker_beat_cb(uv_timer_t *timer)
 {
+    give_memory_back(timer->data);
     cress_lease_check(timer->data);
     cress_fetch_adapt(timer->data);
     cress_share_check(timer->data);
