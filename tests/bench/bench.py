@@ -126,7 +126,10 @@ def drain(jobs, *args):
             nonlocal family
             if family is None:  # once, while all of it works
                 family = family_mb(worker.pid)
-            return (redis.command("HGET", key, "status") or "").startswith("succeeded")
+            state = (redis.command("HGET", key, "status") or "").partition(" ")[0]
+            if state in ("failed", "cancelled", "expired"):
+                raise SystemExit("%s %s: a benchmark of what fails says nothing" % (key, state))
+            return state == "succeeded"
         for key in reversed(last):  # the queue is first in, first out: the last one first
             cresstest.wait_for(lambda key=key: ended(key), "the queue to be drained", deadline=300, pause=0.005)
         seconds = time.monotonic() - start
