@@ -21,7 +21,7 @@ int64_t cress_clock_wall_ms(void);
  * wrong, and jump. */
 int64_t cress_clock_own_ms(void);
 
-/* A server was asked for its time, and answered `servers_ms`; when, by the monotonic clock. */
+/* A server, asked for its time, has just answered `servers_ms`; when, by the monotonic clock. */
 void cress_clock_learn(int64_t servers_ms, int64_t asked_mono_ms, int64_t answered_mono_ms);
 
 /* The servers' time at a moment of the monotonic clock; 0: nobody has told us. */

@@ -6,9 +6,11 @@
 // What is kept is the difference between the servers' clock and our own *monotonic* one, so a wall
 // clock that is wrong from the start, or steps, does not matter. An answer says what time it was at
 // some moment between question and answer: its middle is taken, and half of the time in between is
-// how wrong it may be. That grows with age, for no two clocks run alike; a new answer replaces the
-// one at hand when it is better by now, or when the two cannot both be right: then the server's
-// clock was set, or another server has taken over.
+// how wrong it may be. When our own wall clock lies within that, it is taken instead: the servers of
+// one fleet are mostly in step by less than the time that a busy one needs to answer, and what ended
+// before something began must not seem to have ended after. The error grows with age, for no two
+// clocks run alike; a new answer replaces the one at hand when it is better by now, or when the two
+// cannot both be right: then the server's clock was set, or another server has taken over.
 #include "common/base/clock.h"
 
 #include <pthread.h>
@@ -35,7 +37,10 @@ static bool is_better(int64_t difference_ms, int64_t its_error_ms, int64_t mono_
 void cress_clock_learn(int64_t servers_ms, int64_t asked_mono_ms, int64_t answered_mono_ms)
 {
     const int64_t its_error_ms = (answered_mono_ms - asked_mono_ms) / 2;
-    const int64_t difference_ms = servers_ms - (asked_mono_ms + its_error_ms);
+    const int64_t middle_ms = servers_ms - (asked_mono_ms + its_error_ms);
+    const int64_t own_ms = cress_clock_own_ms() - answered_mono_ms;
+    const bool agree = own_ms >= middle_ms - its_error_ms && own_ms <= middle_ms + its_error_ms;
+    const int64_t difference_ms = agree ? own_ms : middle_ms;
     pthread_mutex_lock(&lock);
     if (is_better(difference_ms, its_error_ms, answered_mono_ms)) {
         error_ms = its_error_ms;

@@ -96,6 +96,16 @@ static void test_the_servers_clock(void **state)
     assert_int_equal(cress_clock_servers_ms(3604700), year + 900000 + 3600000);
 }
 
+/* An answer that took long does not move a clock that it agrees with. */
+static void test_a_clock_in_step_stays(void **state)
+{
+    (void)state;
+    const int64_t mono_ms = cress_clock_mono_ms() + INT64_C(400) * 86400000; /* after the others */
+    const int64_t own_ms = cress_clock_own_ms();
+    cress_clock_learn(own_ms - 10, mono_ms - 410, mono_ms); /* the middle would be 195 ms ahead */
+    assert_in_range(cress_clock_servers_ms(mono_ms), own_ms - 5, own_ms + 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -103,6 +113,7 @@ int main(void)
         cmocka_unit_test(test_a_time_as_a_member),
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_the_servers_clock),
+        cmocka_unit_test(test_a_clock_in_step_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
