@@ -76,19 +76,22 @@ class WorkerPairsTest(FaultCase):
     def test_restart_under_the_same_name_and_kill(self):
         """In containers each worker is pid 1 of a host that may be called the same. One dies, and so does the next."""
         gateway = self.start_gateway()
-        kills, load = by_length(2, 8), None
+        kills, load, suspects = by_length(2, 8), None, 0
         for turn in range(kills):
             worker = self.namesake()
             if not load:
                 load = self.start_load([gateway], by_length(40, 200), 20, runs=0, max_ms=2000)
             # older than five heartbeats: such jobs are left alone while their worker lives
             wait_for(lambda: self.old_ones(load) >= 4, "jobs of some age")
+            suspects += self.crashed_before(load)
             worker.kill()
             self.lifted()
         self.namesake()
         self.lifted()
-        # the jobs of the dead are known as such when five heartbeats have passed; those that met two deaths run in turn
-        self.reconcile("killed + restarted under the same name", load, late=10, twice=PLACES * kills, faults=kills)
+        # the jobs of the dead are known as such when five heartbeats have passed; those that met two deaths run in turn,
+        # two seconds each at most
+        self.reconcile("killed + restarted under the same name", load, late=10 + 2 * suspects, twice=PLACES * kills,
+                       faults=kills)
 
     def namesake(self):
         return self.start("/usr/bin/unshare", *NAMESPACE, os.path.join(cresstest.BUILD, "cress-worker"), "--config",
@@ -96,12 +99,18 @@ class WorkerPairsTest(FaultCase):
                           **dict(self.environment, CRESS_WORKER_HEARTBEAT="200ms",
                                  CRESS_WORKER_MAX_CRASHES="40")).wait_log("worker ready")
 
-    def old_ones(self, load):
+    def running_ones(self, load):
         redis = self.redis()
-        seconds, micros = redis.command("TIME")
-        now = int(seconds) * 1000 + int(micros) // 1000
         records = [redis.record(job) for job in list(load.accepted.values())]
-        return sum(record.get("state") == "running" and now - int(record["started_ms"]) > 1100 for record in records)
+        return [record for record in records if record.get("state") == "running"]
+
+    def old_ones(self, load):
+        seconds, micros = self.redis().command("TIME")
+        now = int(seconds) * 1000 + int(micros) // 1000
+        return sum(now - int(record["started_ms"]) > 1100 for record in self.running_ones(load))
+
+    def crashed_before(self, load):
+        return sum(int(record["crashes"]) > 0 for record in self.running_ones(load))
 
 
 if __name__ == "__main__":
