@@ -10,6 +10,7 @@ import time
 import unittest
 
 from cresstest import ROOT, TestCase, env, http, run, unique, wait_for
+from faulttest import LONG
 
 EVAL = """Name = <<"%s">>, Server = {binary_to_atom(<<"%%2F_", Name/binary>>, utf8), node()},
 Interrupt = fun() ->
@@ -45,6 +46,7 @@ def has_leader(queue):
     return rabbitmq_eval("""element(1, catch ra:members({'%%2F_%s', node()}, 500)).""" % queue) == "ok"
 
 
+@unittest.skipUnless(LONG, "it leaves a RabbitMQ behind in which some queue may have no process: docs/reliability.md")
 class LeadersTest(TestCase):
     def setUp(self):
         super().setUp()
