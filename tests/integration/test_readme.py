@@ -44,9 +44,11 @@ class ReadmeTest(TestCase):
     def test_its_two_workers_run_every_command(self):
         self.background("cress-worker &")
         self.background("cress worker run")
+        before = run("cress", "dead", "list").stdout
         for _ in range(10):
             self.foreground("cress enqueue cress.echo")
             self.foreground("cress enqueue shout")
+        self.assertEqual(run("cress", "dead", "list").stdout, before)  # none failed on its way to the other worker
 
 
 if __name__ == "__main__":
